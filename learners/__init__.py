@@ -1,0 +1,84 @@
+"""Floor 1: examples, splits, architectures, recipes, training, checkpoints, inference."""
+
+from learners._architectures import ARCHITECTURES, Classifier, build_classifier
+from learners._batches import Batches, batch_bounds, crop_windows, to_input
+from learners._checkpoints import (
+    Checkpoint,
+    checkpoint_bytes,
+    load_checkpoint,
+    read_header,
+    save_checkpoint,
+    weights_digest,
+)
+from learners._device import one_thread, pick_device
+from learners._errors import ConfigError, DataError, VestigeError
+from learners._examples import Examples, Indices, LabelNoise
+from learners._files import canonical_json, digest, write_atomically
+from learners._flops import forward_flops
+from learners._inference import accuracy, predict_logits
+from learners._jobs import available_workers, run_jobs
+from learners._recipe import Recipe
+from learners._seeds import derive_seed, numpy_generator, seeded_torch, torch_generator
+from learners._split import Split, split_classes, split_indices, split_random, split_subjects
+from learners._stacked import train_stacked
+from learners._torchvision import load_torchvision
+from learners._train import Progress, check_finite, fit, schedule_factor, sgd, steps_per_epoch, train
+from learners._train_many import Strategy, TrainJob, plan_groups, train_many
+from learners.sources import SOURCES, load_examples
+
+__all__ = [
+    "ARCHITECTURES",
+    "SOURCES",
+    "Batches",
+    "Checkpoint",
+    "Classifier",
+    "ConfigError",
+    "DataError",
+    "Examples",
+    "Indices",
+    "LabelNoise",
+    "Progress",
+    "Recipe",
+    "Split",
+    "Strategy",
+    "TrainJob",
+    "VestigeError",
+    "accuracy",
+    "available_workers",
+    "batch_bounds",
+    "build_classifier",
+    "canonical_json",
+    "check_finite",
+    "checkpoint_bytes",
+    "crop_windows",
+    "derive_seed",
+    "digest",
+    "fit",
+    "forward_flops",
+    "load_checkpoint",
+    "load_examples",
+    "load_torchvision",
+    "numpy_generator",
+    "one_thread",
+    "pick_device",
+    "plan_groups",
+    "predict_logits",
+    "read_header",
+    "run_jobs",
+    "save_checkpoint",
+    "schedule_factor",
+    "seeded_torch",
+    "sgd",
+    "split_classes",
+    "split_indices",
+    "split_random",
+    "split_subjects",
+    "steps_per_epoch",
+    "to_input",
+    "torch_generator",
+    "train",
+    "train_many",
+    "train_stacked",
+    "weights_digest",
+    "write_atomically",
+]

@@ -1,0 +1,124 @@
+"""Independent jobs on the processes of this machine: one job a process, a dead one is started again."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import TypeVar
+
+from learners._errors import DataError, VestigeError
+from learners._train import Progress
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+Work = Callable[[Job, Progress], Result]
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What a worker sends in place of a result; a refusal travels whole, a crash as its text."""
+
+    refusal: VestigeError | None
+    text: str
+
+
+def run_jobs(
+    work: Work[Job, Result],
+    jobs: Sequence[Job],
+    *,
+    workers: int,
+    retries: int = 2,
+    progress: Progress | None = None,
+) -> Iterator[tuple[int, Result]]:
+    """Yield ``(position, work(job, report))`` as jobs finish, in any order.
+
+    work: a picklable function; it may call ``report(done, total)``. With one worker everything runs here, in order.
+    A worker that dies (killed, out of memory) is replaced and its job redone up to ``retries`` times; an exception of
+    ``work`` is raised here, as it was when it is one of vestige's own. ``progress`` is called with thousandths of a job
+    done and to do, over all jobs.
+    """
+    shares = [0.0] * len(jobs)
+
+    def report(position: int, share: float) -> None:
+        shares[position] = share
+        if progress is not None:
+            progress(int(1000 * sum(shares)), 1000 * len(jobs))
+
+    if workers <= 1 or len(jobs) <= 1:
+        for position, job in enumerate(jobs):
+            result = work(job, lambda done, total, position=position: report(position, done / total))  # type: ignore[misc]
+            report(position, 1.0)
+            yield position, result
+        return
+    yield from _on_processes(work, jobs, workers, retries, report)
+
+
+def available_workers() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _on_processes(
+    work: Work[Job, Result],
+    jobs: Sequence[Job],
+    workers: int,
+    retries: int,
+    report: Callable[[int, float], None],
+) -> Iterator[tuple[int, Result]]:
+    context = multiprocessing.get_context("spawn")  # a fork of a process that uses CUDA or threads is unsafe
+    waiting, deaths = list(range(len(jobs))), [0] * len(jobs)
+    running: dict[Connection, tuple[int, SpawnProcess]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                position = waiting.pop(0)
+                here, there = context.Pipe(duplex=False)
+                process = context.Process(target=_worker, args=(work, jobs[position], there), daemon=True)
+                process.start()
+                there.close()
+                running[here] = (position, process)
+            for ready in wait(list(running)):
+                assert isinstance(ready, Connection)
+                position, process = running[ready]
+                try:
+                    kind, value = ready.recv()
+                except (EOFError, OSError):
+                    running.pop(ready)
+                    process.join()
+                    deaths[position] += 1
+                    if deaths[position] > retries:
+                        raise DataError(
+                            f"job {position + 1} of {len(jobs)}: its process died {deaths[position]} times "
+                            f"(last exit code {process.exitcode}); check free memory, or use fewer workers"
+                        ) from None
+                    waiting.insert(0, position)
+                    continue
+                if kind == "progress":
+                    report(position, value)
+                    continue
+                running.pop(ready)
+                process.join()
+                if isinstance(value, _Failure):
+                    raise value.refusal or RuntimeError(f"job {position + 1} of {len(jobs)} failed:\n{value.text}")
+                report(position, 1.0)
+                yield position, value
+    finally:
+        for connection, (_, process) in running.items():
+            process.terminate()
+            process.join()
+            connection.close()
+
+
+def _worker(work: Work[Job, Result], job: Job, connection: Connection) -> None:
+    import traceback
+
+    try:
+        result: object = work(job, lambda done, total: connection.send(("progress", done / total)))
+    except VestigeError as error:
+        result = _Failure(error, "")
+    except Exception:
+        result = _Failure(None, traceback.format_exc())
+    connection.send(("result", result))
+    connection.close()

@@ -1,0 +1,234 @@
+"""Who is forgotten, who stays, and who was never seen: disjoint index sets over one ``Examples``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from learners._draws import (
+    class_number,
+    first_few,
+    given_size,
+    matched,
+    of_same_classes,
+    origin_of,
+    parts,
+    people_apart,
+    size_of,
+)
+from learners._errors import ConfigError, DataError
+from learners._examples import Examples, Indices
+from learners._files import digest
+from learners._index_file import read_indices
+from learners._seeds import numpy_generator
+
+Setting = Literal["sample", "class", "subject"]
+ROLES = ("forget", "retain", "unseen", "validation")
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Disjoint sets of examples with a role each.
+
+    forget, retain, unseen, validation: int64 ``[m]``, strictly increasing indices into one ``Examples``; only
+    validation (for stopping rules and tuning, never audited) may be empty. setting: what the forget set is, ``sample``,
+    ``class`` or ``subject``. description: one sentence for the report. seed: of the draw.
+    Raises DataError where sets overlap, are unordered or empty.
+    """
+
+    forget: Indices
+    retain: Indices
+    unseen: Indices
+    validation: Indices
+    setting: Setting
+    description: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        for role in ROLES:
+            indices = getattr(self, role)
+            if indices.ndim != 1 or indices.dtype != np.int64:
+                raise DataError(f"{role}: expected indices as int64 [m], got {indices.dtype} {list(indices.shape)}")
+            if len(indices) == 0 and role != "validation":
+                raise DataError(f"{role}: expected at least one example, got none; choose other sizes")
+            if len(indices) and (indices[0] < 0 or np.any(np.diff(indices) <= 0)):
+                raise DataError(
+                    f"{role}: expected distinct indices from 0 in rising order; sort them with numpy.unique"
+                )
+        for one, other in combinations(ROLES, 2):
+            both = np.intersect1d(getattr(self, one), getattr(self, other), assume_unique=True)
+            if len(both):
+                raise DataError(
+                    f"split: expected {one} and {other} to share no example, "
+                    f"got {len(both)} in both ({first_few(both)})"
+                )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the four index sets."""
+        return digest(*(np.ascontiguousarray(getattr(self, role), dtype="<i8").tobytes() for role in ROLES))
+
+
+def split_random(
+    examples: Examples, *, forget: int | float, unseen: int | float | None, validation: int | float = 0, seed: int
+) -> Split:
+    """Forget a random draw of the training part.
+
+    forget, validation: a number of examples, or a fraction of the training part. unseen: None for the whole test part,
+    or a number or fraction of the test part; where there is no test part, of the training part, held out from it.
+    The forget sets of one seed are nested: a larger one contains the smaller. Raises ConfigError for sizes that do not
+    fit.
+    """
+    train, test = parts(examples)
+    wanted = size_of(forget, len(train), "forget")
+    order = numpy_generator(seed, "forget").permutation(train)
+    chosen, rest = order[:wanted], order[wanted:]
+    if len(test):
+        size = len(test) if unseen is None else size_of(unseen, len(test), "unseen")
+        aside = numpy_generator(seed, "unseen").choice(test, size, replace=False)
+    else:
+        size = size_of(given_size(unseen, examples), len(train), "unseen")
+        aside = rest[len(rest) - size :] if size <= len(rest) else rest
+    what = f"{len(chosen)} training examples drawn at random"
+    origin = f"{len(aside)} unseen examples from the {origin_of(test)}"
+    return _finish(examples, chosen, aside, validation, "sample", f"{what}; {origin}", seed)
+
+
+def split_classes(
+    examples: Examples,
+    *,
+    classes: Sequence[int | str],
+    unseen: int | float | None,
+    validation: int | float = 0,
+    seed: int,
+) -> Split:
+    """Forget whole classes, given by name or number: every training example of them.
+
+    unseen: examples of the same classes in the same mix (largest remainder); None for as many as the test part can give
+    so mixed, or a number or fraction of the test part's examples of these classes. Where there is no test part they are
+    held out from the classes' own examples, and forget is all that is left of these.
+    validation: as in ``split_random``, from the other classes. Raises ConfigError for unknown classes or sizes.
+    """
+    train, test = parts(examples)
+    numbers = sorted({class_number(examples, given) for given in classes})
+    names = ", ".join(examples.class_names[number] for number in numbers)
+    chosen = train[np.isin(examples.labels[train], numbers)]
+    pool = test if len(test) else chosen
+    absent = sorted(set(numbers) - set(examples.labels[pool].tolist()))
+    if absent:
+        missing = ", ".join(examples.class_names[number] for number in absent)
+        raise ConfigError(f"forget: expected classes with examples in the {origin_of(test)}, got {missing} without any")
+    if not len(test):
+        given_size(unseen, examples)
+    aside, mix = matched(examples, chosen, pool, unseen, seed)
+    chosen = np.setdiff1d(chosen, aside)
+    what = f"all {len(chosen)} training examples of class{'es' if len(numbers) > 1 else ''} {names}"
+    origin = f"{len(aside)} unseen examples from the {origin_of(test)}, {mix}"
+    return _finish(examples, chosen, aside, validation, "class", f"{what}; {origin}", seed)
+
+
+def split_subjects(
+    examples: Examples,
+    *,
+    subjects: Sequence[str],
+    unseen: int | float | None,
+    validation: int | float = 0,
+    seed: int,
+) -> Split:
+    """Forget people: every training row of these data subjects. None of their rows is retained, unseen or validation.
+
+    unseen: other people's rows, class mix matched to forget (largest remainder); None for as many as the test part can
+    give so mixed, or a number or fraction of its rows of forget's classes. Where there is no test part, whole people
+    are held out at random from the training part; rows of theirs beyond the match have no role at all.
+    Raises ConfigError for unknown people or sizes, and for examples without subjects.
+    """
+    if examples.subjects is None:
+        raise ConfigError(f"forget: expected examples with data subjects, {examples.name} has none; forget otherwise")
+    train, test = parts(examples)
+    wanted = np.unique(np.array(list(subjects), dtype=np.str_))
+    unknown = np.setdiff1d(wanted, examples.subjects[train])
+    if len(unknown) or not len(wanted):
+        got = ", ".join(map(repr, unknown[:5].tolist())) or "no one"
+        raise ConfigError(f"forget: expected data subjects of the training part of {examples.name}, got {got}")
+    theirs = np.isin(examples.subjects, wanted)
+    chosen, others = train[theirs[train]], train[~theirs[train]]
+    barred = np.flatnonzero(theirs)
+    if len(test):
+        aside, mix = matched(examples, chosen, test[~theirs[test]], unseen, seed)
+    else:
+        size = size_of(given_size(unseen, examples), len(of_same_classes(examples, chosen, others)), "unseen")
+        pool = people_apart(examples, examples.subjects, chosen, others, size, seed)
+        aside, mix = matched(examples, chosen, pool, size, seed)
+        barred = np.union1d(barred, pool)
+    unused = np.setdiff1d(barred, np.union1d(chosen, aside))
+    what = f"all {len(chosen)} training examples of {len(wanted)} data subject{'s' if len(wanted) > 1 else ''}"
+    origin = f"{len(aside)} unseen examples of other people from the {origin_of(test)}, {mix}"
+    left = f"; {len(unused)} more examples of people forgotten or held out are not used" if len(unused) else ""
+    return _finish(examples, chosen, aside, validation, "subject", f"{what}; {origin}{left}", seed, barred=barred)
+
+
+def split_indices(
+    examples: Examples, *, path: Path, unseen: int | float | None, validation: int | float = 0, seed: int
+) -> Split:
+    """Forget the examples listed in a file: one index a line, ``.npy``, or a ``.csv`` with a column ``index``.
+
+    An index counts from 0 over ``examples`` as they stand (for every source here the training part, in its own order,
+    comes first; a subset counts anew). unseen: class mix matched to forget (largest remainder); None for as many as the
+    test part can give so mixed, or a number or fraction of its examples of forget's classes; held out from the training
+    part where there is no test part.
+    Raises DataError for an unreadable file and for indices that repeat, are out of range or lie in the test part.
+    """
+    train, test = parts(examples)
+    chosen = read_indices(path)
+    if not len(chosen):
+        raise DataError(f"{path}: expected at least one index, got none")
+    outside = chosen[(chosen < 0) | (chosen >= len(examples))]
+    if len(outside):
+        raise DataError(
+            f"{path}: expected indices in 0..{len(examples) - 1}, got {len(outside)} others ({first_few(outside)})"
+        )
+    distinct, times = np.unique(chosen, return_counts=True)
+    if len(distinct) < len(chosen):
+        raise DataError(f"{path}: expected each index once, got some more often ({first_few(distinct[times > 1])})")
+    tested = distinct[examples.test_part[distinct]]
+    if len(tested):
+        raise DataError(
+            f"{path}: expected indices of the training part, got {len(tested)} of the test part ({first_few(tested)}), "
+            "which no model is trained on"
+        )
+    pool = test if len(test) else np.setdiff1d(train, distinct)
+    if not len(test):
+        given_size(unseen, examples)
+    aside, mix = matched(examples, distinct, pool, unseen, seed)
+    what = f"{len(distinct)} training examples listed in {path.name}"
+    origin = f"{len(aside)} unseen examples from the {origin_of(test)}, {mix}"
+    return _finish(examples, distinct, aside, validation, "sample", f"{what}; {origin}", seed)
+
+
+def _finish(
+    examples: Examples,
+    forget: Indices,
+    unseen: Indices,
+    validation: int | float,
+    setting: Setting,
+    description: str,
+    seed: int,
+    barred: Indices | None = None,
+) -> Split:
+    """Draw validation from what is left of the training part; the remainder is retained."""
+    train, _ = parts(examples)
+    taken = np.concatenate([forget, unseen] if barred is None else [forget, unseen, barred])
+    left = np.setdiff1d(train, taken)
+    size = size_of(validation, len(train), "validation", least=0)
+    if size >= len(left):
+        raise ConfigError(
+            f"split: expected some of the {len(train)} training examples to be left to retain, "
+            f"but forget {len(forget)}, unseen held out and validation {size} take them all; ask for fewer"
+        )
+    order = numpy_generator(seed, "validation").permutation(left)
+    retain, aside = np.sort(order[size:]), np.sort(order[:size])
+    return Split(np.sort(forget), retain, np.sort(unseen), aside, setting, description, seed)

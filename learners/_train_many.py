@@ -1,0 +1,90 @@
+"""Training several models at once: stacked where dispatch dominates, one process per core otherwise."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+
+from learners._architectures import Classifier, build_classifier
+from learners._errors import ConfigError
+from learners._examples import Examples, Indices
+from learners._jobs import available_workers, run_jobs
+from learners._recipe import Recipe
+from learners._stacked import train_stacked
+from learners._train import Progress, train
+
+Strategy = Literal["auto", "stacked", "processes"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainJob:
+    """One model to train: its recipe, the examples it may read, its seed."""
+
+    recipe: Recipe
+    indices: Indices
+    seed: int
+
+
+def plan_groups(jobs: Sequence[TrainJob], strategy: Strategy = "auto") -> list[list[int]]:
+    """Positions of the jobs that are trained together, in order of first appearance.
+
+    The plan depends on the jobs alone, never on the machine or on what exists already, so that the same audit gives the
+    same bits everywhere. ``auto`` stacks dense networks with equal recipes and sizes, where torch spends its time on
+    dispatch (measured: benchmarks/training.py); networks with convolutions gain nothing and stay single.
+    """
+    groups: dict[tuple[str, int], list[int]] = {}
+    plan: list[list[int]] = []
+    for position, job in enumerate(jobs):
+        if strategy == "processes" or (strategy == "auto" and job.recipe.architecture != "mlp"):
+            plan.append([position])
+            continue
+        key = (job.recipe.key, len(job.indices))
+        if key not in groups:
+            groups[key] = []
+            plan.append(groups[key])
+        groups[key].append(position)
+    return plan
+
+
+def train_many(
+    examples: Examples,
+    jobs: Sequence[TrainJob],
+    device: torch.device,
+    *,
+    strategy: Strategy = "auto",
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[tuple[int, Classifier]]:
+    """Yield ``(position, model)`` for every job as it is done; models are in eval mode on ``device``.
+
+    workers: processes for groups that run side by side (None: one per core on a CPU, one on a GPU). A job's data order,
+    initialisation and augmentation are the same whichever way it is trained.
+    """
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers: expected 1 or more, got {workers}")
+    if workers is None:
+        workers = available_workers() if device.type == "cpu" else 1
+    plan = plan_groups(jobs, strategy)
+    work = partial(_train_group, examples, str(device))
+    groups = [[jobs[position] for position in group] for group in plan]
+    # A process costs seconds to start; dense networks train in less.
+    small = all(job.recipe.architecture == "mlp" for job in jobs)
+    for done, states in run_jobs(work, groups, workers=1 if small else workers, progress=progress):
+        for position, state in zip(plan[done], states, strict=True):
+            model = build_classifier(jobs[position].recipe, examples.shape, examples.classes, seed=0)
+            model.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+            model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            yield position, model.eval()
+
+
+def _train_group(examples: Examples, device: str, group: list[TrainJob], progress: Progress) -> list[dict[str, object]]:
+    """Runs in a worker; weights come back as plain arrays, which any process can read."""
+    first = group[0]
+    if len(group) == 1:
+        models = [train(first.recipe, examples, first.indices, first.seed, torch.device(device), progress=progress)]
+    else:
+        index_sets, seeds = [job.indices for job in group], [job.seed for job in group]
+        models = train_stacked(first.recipe, examples, index_sets, seeds, torch.device(device), progress=progress)
+    return [{name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()} for model in models]

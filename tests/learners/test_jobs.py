@@ -1,0 +1,67 @@
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from learners import DataError, run_jobs
+
+pytestmark = pytest.mark.slow  # every worker is a fresh interpreter
+
+
+def square(job: tuple[Path, int], report: Callable[[int, int], None]) -> int:
+    report(1, 2)
+    return job[1] ** 2
+
+
+def die_once(job: tuple[Path, int], report: Callable[[int, int], None]) -> int:
+    folder, number = job
+    marker = folder / f"{number}"
+    if number == 1 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def die_always(job: tuple[Path, int], report: Callable[[int, int], None]) -> int:
+    if job[1] == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return job[1]
+
+
+def refuse(job: tuple[Path, int], report: Callable[[int, int], None]) -> int:
+    if job[1] == 1:
+        raise DataError("a sentence")
+    time.sleep(0.1)
+    return job[1]
+
+
+def crash(job: tuple[Path, int], report: Callable[[int, int], None]) -> int:
+    raise ZeroDivisionError("boom")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_job_is_done_and_progress_reaches_the_end(tmp_path: Path, workers: int) -> None:
+    seen: list[tuple[int, int]] = []
+    jobs = [(tmp_path, n) for n in range(3)]
+    results = dict(run_jobs(square, jobs, workers=workers, retries=0, progress=lambda d, n: seen.append((d, n))))
+    assert results == {0: 0, 1: 1, 2: 4}
+    assert seen[-1] == (3000, 3000) and sorted(seen) == seen
+
+
+def test_en_01_a_killed_worker_is_replaced(tmp_path: Path) -> None:
+    assert dict(run_jobs(die_once, [(tmp_path, n) for n in range(3)], workers=2)) == {0: 0, 1: 1, 2: 2}
+
+
+def test_a_job_that_always_dies_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="job 2 of 2: its process died 2 times"):
+        dict(run_jobs(die_always, [(tmp_path, n) for n in range(2)], workers=2, retries=1))
+
+
+def test_en_02_an_exception_propagates_and_is_not_retried(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="a sentence"):
+        dict(run_jobs(refuse, [(tmp_path, n) for n in range(2)], workers=2))
+    with pytest.raises(RuntimeError, match="ZeroDivisionError: boom"):
+        dict(run_jobs(crash, [(tmp_path, n) for n in range(2)], workers=2))
