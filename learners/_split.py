@@ -118,10 +118,12 @@ def split_classes(
     names = ", ".join(examples.class_names[number] for number in numbers)
     chosen = train[np.isin(examples.labels[train], numbers)]
     pool = test if len(test) else chosen
-    absent = sorted(set(numbers) - set(examples.labels[pool].tolist()))
-    if absent:
-        missing = ", ".join(examples.class_names[number] for number in absent)
-        raise ConfigError(f"forget: expected classes with examples in the {origin_of(test)}, got {missing} without any")
+    if not numbers:
+        raise ConfigError("forget: expected at least one class, got none")
+    for where, indices in (("training part", train), (origin_of(test), pool)):
+        if absent := set(numbers) - set(examples.labels[indices].tolist()):
+            missing = ", ".join(examples.class_names[number] for number in sorted(absent))
+            raise ConfigError(f"forget: expected classes with examples in the {where}, got {missing} without any")
     if not len(test):
         given_size(unseen, examples)
     aside, mix = matched(examples, chosen, pool, unseen, seed)

@@ -1,0 +1,45 @@
+"""Floor 3: what an attacker can tell from outputs. Plain arrays in, scores out, higher = more member-like."""
+
+from attacks._arrays import NotEstimable
+from attacks._checks import ROLES
+from attacks._outputs import Outputs
+from attacks._registry import ATTACKS, Attack
+from attacks.rlira import RLira, rlira
+from attacks.rmia import Rmia, rmia
+from attacks.roc import (
+    auc,
+    auc_rows,
+    delong_variance,
+    estimable,
+    placements,
+    roc_curve,
+    thin,
+    threshold_at_fpr,
+    tpr_at_fpr,
+)
+from attacks.signals import SIGNALS, Signal
+from attacks.threshold import class_centred
+
+__all__ = [
+    "ATTACKS",
+    "ROLES",
+    "SIGNALS",
+    "Attack",
+    "NotEstimable",
+    "Outputs",
+    "RLira",
+    "Rmia",
+    "Signal",
+    "auc",
+    "auc_rows",
+    "class_centred",
+    "delong_variance",
+    "estimable",
+    "placements",
+    "rlira",
+    "rmia",
+    "roc_curve",
+    "thin",
+    "threshold_at_fpr",
+    "tpr_at_fpr",
+]

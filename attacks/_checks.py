@@ -1,0 +1,143 @@
+"""What arrays must look like to be the outputs of one audit; every refusal names the array and the count."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attacks._arrays import Labels
+from learners import DataError
+
+ROLES = ("forget", "unseen", "retain")
+LOGITS = ("candidate", "retrain", "original")
+TEXTS = ("role", "group", "subject", "id")
+REQUIRED = ("labels", "role", "candidate", "retrain")
+KNOWN = (*REQUIRED, "original", "group", "subject", "id", "saturated")
+
+# Softmax outputs that were rounded to four decimals still sum to 1 within this; float16 ones need more room.
+_SUM_TOLERANCE = {2: 1e-2, 4: 1e-3, 8: 1e-3}
+# So many rows that all sum to 1 by chance do not occur in logits.
+_ROWS_TO_SUSPECT = 20
+
+Shape = tuple[tuple[int, ...], np.dtype[Any]]
+
+
+def check_shapes(arrays: Mapping[str, Shape]) -> None:
+    """Refuse missing and unknown arrays, types that cannot be used, and shapes that contradict each other."""
+    missing = [name for name in REQUIRED if name not in arrays]
+    if missing:
+        raise DataError(
+            f"expected the arrays {', '.join(REQUIRED)}, got no {' and no '.join(missing)}; add what is missing"
+        )
+    unknown = sorted(set(arrays) - set(KNOWN))
+    if unknown:
+        raise DataError(f"expected only the arrays {', '.join(KNOWN)}, got {', '.join(unknown)}; rename or remove them")
+    for name, (_, dtype) in arrays.items():
+        kinds = {"labels": "iu", "saturated": "iu"} | dict.fromkeys(LOGITS, "f") | {"role": "US"}
+        if dtype.kind not in kinds.get(name, "USiu"):
+            wanted = {"iu": "integers", "f": "floating-point numbers", "US": "text"}.get(kinds.get(name, ""), "text")
+            raise DataError(f"{name}: expected {wanted}, got {_type(dtype)}; convert it before saving")
+    if len(arrays["labels"][0]) != 1 or len(arrays["candidate"][0]) != 2 or len(arrays["retrain"][0]) != 3:
+        got = ", ".join(f"{name} {list(arrays[name][0])}" for name in ("labels", "candidate", "retrain"))
+        raise DataError(f"expected labels [n], candidate [n, classes] and retrain [K, n, classes], got {got}")
+    examples, classes = arrays["candidate"][0]
+    if examples < 1 or classes < 2:
+        raise DataError(f"expected at least 1 example and 2 classes, got {examples} and {classes}")
+    models = arrays["retrain"][0][0]
+    if models < 1:
+        raise DataError(
+            "retrain: expected at least one retrain (K >= 1), got none; train retrains without the forget set"
+        )
+    logits = {"candidate": (examples, classes), "original": (examples, classes), "retrain": (models, examples, classes)}
+    for name, (shape, _) in arrays.items():
+        expected = () if name == "saturated" else logits.get(name, (examples,))
+        if shape != expected:
+            raise DataError(
+                f"{name}: expected shape {list(expected)}, got {list(shape)}; "
+                "all arrays must list the same examples in the same order"
+            )
+
+
+def _type(dtype: np.dtype[Any]) -> str:
+    return "Python objects" if dtype.hasobject else str(dtype)
+
+
+def check_labels(labels: NDArray[np.integer[Any]], classes: int) -> None:
+    """Refuse labels that no column of the logits belongs to."""
+    outside = int(((labels < 0) | (labels >= classes)).sum())
+    if outside:
+        raise DataError(
+            f"labels: expected values in 0..{classes - 1}, got {outside} outside "
+            f"(from {labels.min()} to {labels.max()}); the logits have {classes} classes"
+        )
+
+
+def check_roles(role: NDArray[np.str_]) -> None:
+    """Refuse unknown roles, and outputs without forget or without unseen examples."""
+    names, counts = np.unique(role, return_counts=True)
+    for name, count in zip(names.tolist(), counts.tolist(), strict=True):
+        if name not in ROLES:
+            raise DataError(f"role: expected {', '.join(ROLES)}, got {name!r} for {count} examples; rename that role")
+    for name in ("forget", "unseen"):
+        if name not in names:
+            raise DataError(f"role: expected {name} examples, got none; an audit compares forget with unseen")
+
+
+def check_finite(name: str, values: NDArray[np.floating[Any]]) -> None:
+    """Refuse NaN and infinite values."""
+    finite = np.isfinite(values)
+    if not finite.all():
+        nan = int(np.isnan(values).sum())
+        infinite = int(values.size - finite.sum()) - nan
+        raise DataError(
+            f"{name}: expected finite numbers, got {nan} NaN and {infinite} infinite of {values.size} values; "
+            "look at the model or the precision that made them"
+        )
+
+
+def check_unique(ids: NDArray[np.str_]) -> None:
+    """Refuse an example that is listed twice: roles must be disjoint."""
+    names, counts = np.unique(ids, return_counts=True)
+    repeated = int((counts > 1).sum())
+    if repeated:
+        first = str(names[counts > 1][0])
+        raise DataError(f"id: expected each example once, got {repeated} ids repeated (first {first!r}); remove them")
+
+
+def check_probabilities(name: str, values: NDArray[np.floating[Any]]) -> None:
+    """Refuse what is not softmax output: outside [0, 1], or rows that do not sum to 1."""
+    check_finite(name, values)
+    tolerance = _tolerance(values)
+    outside = int(((values < 0) | (values > 1 + tolerance)).sum())
+    if outside:
+        raise DataError(
+            f"{name}: expected probabilities in [0, 1], got {outside} of {values.size} values outside; "
+            "audit logits as logits"
+        )
+    wrong = int((np.abs(values.sum(-1, dtype=np.float64) - 1) > tolerance).sum())
+    if wrong:
+        raise DataError(
+            f"{name}: expected rows of probabilities that sum to 1, got {wrong} of {values[..., 0].size} that do not"
+        )
+
+
+def check_not_probabilities(name: str, values: NDArray[np.floating[Any]]) -> None:
+    """Refuse softmax outputs where logits are expected: phi computed from them would be wrong without a sign of it."""
+    if len(values) < _ROWS_TO_SUSPECT or not ((values >= 0) & (values <= 1)).all():
+        return
+    if (np.abs(values.sum(-1, dtype=np.float64) - 1) <= _tolerance(values)).all():
+        raise DataError(
+            f"{name}: expected logits, got rows in [0, 1] that sum to 1, as softmax outputs do; "
+            "pass --probabilities (probabilities=True), or better store logits"
+        )
+
+
+def _tolerance(values: NDArray[np.floating[Any]]) -> float:
+    return _SUM_TOLERANCE.get(values.dtype.itemsize, 1e-3)
+
+
+def saturated_labels(values: NDArray[np.floating[Any]], labels: Labels) -> int:
+    """Number of (model, example) pairs in ``values [..., n, classes]`` whose label has probability 1."""
+    own = np.take_along_axis(values, np.broadcast_to(labels, values.shape[:-1])[..., None], -1)
+    return int((own >= 1).sum())

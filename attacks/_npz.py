@@ -1,0 +1,127 @@
+"""``.npz`` files from strangers: every array is judged by its header before a byte of it is allocated."""
+
+import io
+import lzma
+import math
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learners import DataError
+
+# One date for all files (the earliest that a zip can hold), so that equal arrays give equal bytes.
+_DATE = (1980, 1, 1, 0, 0, 0)
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+)
+
+
+@dataclass(frozen=True)
+class Header:
+    """Shape, type and place of one array in the archive."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    member: str
+
+
+def read_headers(archive: zipfile.ZipFile, *, known: Iterable[str], max_bytes: int) -> dict[str, Header]:
+    """Headers of the arrays in ``archive`` by name; refuses unknown and repeated names, Python objects, a header that
+    disagrees with the archive's directory, and more than ``max_bytes`` once unpacked."""
+    headers: dict[str, Header] = {}
+    total = 0
+    for info in archive.infolist():
+        name = info.filename.removesuffix(".npy")
+        if name == info.filename or name not in known:
+            raise DataError(f"expected only the arrays {', '.join(known)}, got {info.filename!r}; remove it")
+        if name in headers:
+            raise DataError(f"expected one array {name}, got two; write the file again")
+        headers[name] = _header(archive, info, name)
+        total += info.file_size
+    if total > max_bytes:
+        raise DataError(
+            f"expected at most {max_bytes / 2**30:.3g} GiB once unpacked, got {total / 2**30:.3g} GiB; "
+            "store float16 logits or audit fewer examples"
+        )
+    return headers
+
+
+def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Header:
+    try:
+        with archive.open(info) as stream:
+            version = np.lib.format.read_magic(stream)
+            if version == (1, 0):
+                shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+            elif version == (2, 0):
+                shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
+            else:
+                raise ValueError(f"npy format {version}")
+            start = stream.tell()
+    except Exception as error:  # The header is parsed as Python text, which may end in any error of its parser.
+        raise DataError(f"expected a NumPy array as {name}, got a damaged one ({_line(error)})") from error
+    if dtype.hasobject:
+        raise DataError(
+            f"expected numbers or text as {name}, got Python objects, which are not read; "
+            "convert with .astype(str) or to a numeric type before saving"
+        )
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != info.file_size - start:
+        raise DataError(
+            f"expected {info.file_size - start} bytes in {name}, its header says {dtype} {list(shape)}; "
+            "write the file again"
+        )
+    return Header(shape, dtype, info.filename)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def read_arrays(archive: zipfile.ZipFile, headers: Mapping[str, Header]) -> dict[str, NDArray[Any]]:
+    """The arrays behind ``headers``, without unpickling anything."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, header in headers.items():
+        try:
+            with archive.open(header.member) as stream:
+                arrays[name] = np.lib.format.read_array(stream, allow_pickle=False)
+        except _DAMAGED as error:
+            raise DataError(f"expected a whole array {name}, got a damaged one ({_line(error)})") from error
+    return arrays
+
+
+def open_archive(path: Path) -> zipfile.ZipFile:
+    """The zip archive at ``path``, or a sentence on why it is none."""
+    if not path.is_file():
+        raise DataError(f"expected an outputs file (.npz), got {'a folder' if path.is_dir() else 'nothing'}")
+    try:
+        return zipfile.ZipFile(path)
+    except _DAMAGED as error:
+        raise DataError(
+            f"expected an outputs file as written by numpy.savez, got a truncated or different file ({_line(error)})"
+        ) from error
+
+
+def archive_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """An ``.npz`` of the arrays, uncompressed, that depends on nothing but names, types, shapes and values."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, values in arrays.items():
+            info = zipfile.ZipInfo(f"{name}.npy", _DATE)
+            info.create_system = 3
+            info.external_attr = 0o644 << 16
+            content = io.BytesIO()
+            np.lib.format.write_array(content, np.asarray(values, order="C"), allow_pickle=False)
+            archive.writestr(info, content.getbuffer())
+    return buffer.getvalue()

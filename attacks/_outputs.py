@@ -1,0 +1,146 @@
+"""What the models said about the audited examples: the doorway through which every audit starts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attacks import _checks, _npz
+from attacks._arrays import Mask
+from learners import DataError, write_atomically
+
+MAX_BYTES = 16 * 2**30
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """Logits of named models on the audited examples.
+
+    labels: int64 ``[n]`` in ``0 .. classes - 1``. role: str ``[n]`` of ``forget`` / ``unseen`` / ``retain``, the first
+    two both present. candidate: float32 or float64 ``[n, classes]``. retrain: ``[K, n, classes]``, K >= 1. original:
+    ``[n, classes]`` or None. group, subject, id: str ``[n]`` or None; ids are unique. saturated: number of (model,
+    example) pairs whose label had probability 1, when the logits were recovered from probabilities; else 0.
+    Anything else is refused with DataError.
+    """
+
+    labels: NDArray[np.int64]
+    role: NDArray[np.str_]
+    candidate: NDArray[np.floating[Any]]
+    retrain: NDArray[np.floating[Any]]
+    original: NDArray[np.floating[Any]] | None = None
+    group: NDArray[np.str_] | None = None
+    subject: NDArray[np.str_] | None = None
+    id: NDArray[np.str_] | None = None
+    saturated: int = 0
+
+    def __post_init__(self) -> None:
+        arrays = self._arrays()
+        _checks.check_shapes({name: (values.shape, values.dtype) for name, values in arrays.items()})
+        for name, values in arrays.items():
+            if name in _checks.LOGITS and values.dtype not in (np.float32, np.float64):
+                raise DataError(f"{name}: expected float32 or float64, got {values.dtype}; use Outputs.from_arrays")
+            if name in _checks.TEXTS and values.dtype.kind != "U":
+                raise DataError(f"{name}: expected text, got {values.dtype}; use Outputs.from_arrays")
+        if self.labels.dtype != np.int64:
+            raise DataError(f"labels: expected int64, got {self.labels.dtype}; use Outputs.from_arrays")
+        _checks.check_labels(self.labels, self.classes)
+        _checks.check_roles(self.role)
+        for name in _checks.LOGITS:
+            if name in arrays:
+                _checks.check_finite(name, arrays[name])
+        if self.id is not None:
+            _checks.check_unique(self.id)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return int(self.candidate.shape[1])
+
+    def where(self, role: str) -> Mask:
+        """Mask ``[n]`` of the examples with this role."""
+        mask: Mask = self.role == role
+        return mask
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], *, probabilities: bool = False) -> "Outputs":
+        """Outputs from arrays under the names of the fields, of any integer, text or float type (float16 included).
+
+        probabilities: the arrays are softmax outputs; they become log-probabilities, which is lossy: a probability of 0
+        counts as the smallest number of its type, and ``saturated`` says how often a label had probability 1.
+        DataError when an array is missing, has another shape or type, or holds values that cannot be meant.
+        """
+        _checks.check_shapes({name: (values.shape, values.dtype) for name, values in arrays.items()})
+        raw_labels = arrays["labels"]
+        # Before the cast: an unsigned label beyond int64 must not wrap around into a valid one.
+        _checks.check_labels(raw_labels, arrays["candidate"].shape[1])
+        labels = raw_labels.astype(np.int64)
+        given = {name: arrays[name] for name in _checks.LOGITS if name in arrays}
+        saturated = int(arrays.get("saturated", np.int64(0)))
+        if probabilities:
+            logits = {name: _log_probabilities(name, values) for name, values in given.items()}
+            saturated = sum(_checks.saturated_labels(values, labels) for values in given.values())
+        else:
+            logits = {name: _as_logits(values) for name, values in given.items()}
+        texts = {name: _as_text(name, arrays[name]) for name in _checks.TEXTS if name in arrays}
+        return cls(labels=labels, **logits, **texts, saturated=saturated)  # type: ignore[arg-type]
+
+    @classmethod
+    def read(cls, path: Path | str, *, probabilities: bool = False, max_bytes: int = MAX_BYTES) -> "Outputs":
+        """Outputs from an ``.npz`` whose keys are the fields (original, group, subject, id and saturated optional).
+
+        Nothing is unpickled, and shapes, types and size are judged by the headers before anything is allocated.
+        probabilities: see ``from_arrays``. max_bytes: limit on the unpacked size. DataError on any fault of the file.
+        """
+        file = Path(path)
+        try:
+            with _npz.open_archive(file) as archive:
+                headers = _npz.read_headers(archive, known=_checks.KNOWN, max_bytes=max_bytes)
+                _checks.check_shapes({name: (header.shape, header.dtype) for name, header in headers.items()})
+                arrays = _npz.read_arrays(archive, headers)
+            if not probabilities:
+                _checks.check_not_probabilities("candidate", arrays["candidate"])
+            return cls.from_arrays(arrays, probabilities=probabilities)
+        except DataError as error:
+            raise DataError(f"{file}: {error}") from error
+
+    def write(self, path: Path | str) -> None:
+        """Write an ``.npz`` that ``read`` takes back bit for bit: whole or not at all, equal outputs as equal bytes."""
+        write_atomically(Path(path), _npz.archive_bytes(self._arrays()))
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        """The fields that are present, in order; ``saturated`` only where it says something."""
+        present = {field.name: getattr(self, field.name) for field in fields(self)}
+        if not self.saturated:
+            del present["saturated"]
+        return {name: _narrow(np.asarray(value)) for name, value in present.items() if value is not None}
+
+
+def _narrow(values: NDArray[Any]) -> NDArray[Any]:
+    """Texts in the narrowest type that holds them, so that equal texts are equal bytes; others as they are."""
+    return np.array(values.tolist(), dtype=np.str_) if values.dtype.kind == "U" and values.size else values
+
+
+def _as_logits(values: NDArray[Any]) -> NDArray[np.floating[Any]]:
+    return values.astype(np.float32 if values.dtype.itemsize <= 4 else np.float64)
+
+
+def _log_probabilities(name: str, values: NDArray[Any]) -> NDArray[np.floating[Any]]:
+    _checks.check_probabilities(name, values)
+    least = float(np.finfo(values.dtype).smallest_subnormal)
+    logarithms: NDArray[np.float64] = np.log(np.clip(values.astype(np.float64), least, 1.0))
+    return logarithms
+
+
+def _as_text(name: str, values: NDArray[Any]) -> NDArray[np.str_]:
+    if values.dtype.kind != "S":
+        return values.astype(np.str_)
+    try:
+        return np.char.decode(values, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name}: expected UTF-8 text, got other bytes ({error}); save it as text") from error

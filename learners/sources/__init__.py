@@ -1,0 +1,82 @@
+"""Where examples come from: one small module a source, one function in front of them."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from learners._errors import ConfigError
+from learners._examples import Examples
+
+SOURCES: Mapping[str, str] = MappingProxyType(
+    {
+        "digits": "handwritten digits of scikit-learn, 1,797 of 8 x 8 pixels, always there",
+        "fashion-mnist[:FOLDER]": "Fashion-MNIST from IDX files, by default those of the Debian package",
+        "parquet:PATH": "a Parquet file, or a folder of them with train and test files, with encoded images",
+        "npz:PATH": "NumPy arrays images, labels and optional test_images, test_labels, subjects, groups, class_names",
+        "imagefolder:PATH": "a folder with one subfolder of images a class, or with train and test folders of those",
+        "torchvision:NAME[:FOLDER]": "a data set of torchvision, e.g. CIFAR10; downloaded only when asked",
+        "PACKAGE.MODULE:FUNCTION": "a Python function that returns Examples or (images, labels)",
+    }
+)
+
+_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+
+def load_examples(
+    source: str,
+    *,
+    download: bool = False,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    base: Path = Path("."),
+) -> Examples:
+    """All labelled images of a source, decoded once.
+
+    source: one of ``SOURCES``. download: whether torchvision may fetch what is missing. image_column, label_column: of
+    Parquet files whose columns have unusual names. base: the folder that relative paths start from.
+    Raises ConfigError for a source that is not known or takes other settings, DataError for missing or bad files.
+    """
+    kind, _, rest = source.partition(":")
+    if kind != "parquet" and (image_column is not None or label_column is not None):
+        raise ConfigError(f"data: expected image_column and label_column for parquet sources only, got {source!r}")
+    match kind:
+        case "digits" if source == kind:
+            from learners.sources import digits
+
+            return digits.load()
+        case "fashion-mnist":
+            from learners.sources import fashion_mnist
+
+            folder = _path(base, rest, source) if source != kind else fashion_mnist.DEBIAN_FOLDER
+            return fashion_mnist.load(folder, source)
+        case "parquet":
+            from learners.sources import parquet
+
+            path = _path(base, rest, source)
+            return parquet.load(path, source, image_column=image_column, label_column=label_column)
+        case "npz":
+            from learners.sources import npz
+
+            return npz.load(_path(base, rest, source), source)
+        case "imagefolder":
+            from learners.sources import imagefolder
+
+            return imagefolder.load(_path(base, rest, source), source)
+        case "torchvision":
+            from learners.sources import torchvision
+
+            name, _, folder_text = rest.partition(":")
+            folder = _path(base, folder_text or "data", source)
+            return torchvision.load(name, folder, source, download=download)
+    if kind == "digits" or not _FUNCTION.fullmatch(source):
+        raise ConfigError(f"data.source: expected one of {', '.join(SOURCES)}, got {source!r}")
+    from learners.sources import function
+
+    return function.load(kind, rest, source, base)
+
+
+def _path(base: Path, text: str, source: str) -> Path:
+    if not text:
+        raise ConfigError(f"data.source: expected a path after the colon, got {source!r}")
+    return base / Path(text).expanduser()
