@@ -1,0 +1,1 @@
+"""Floor 4: policy, verdict, power, report, the whole audit, and the command ``vestige``."""

@@ -1,0 +1,144 @@
+"""What the command prints: tables on standard output, progress on standard error."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from audit._making import Watch
+from audit._nouns import Endpoint, Verdict
+from audit.report import Audit
+
+PLAIN_WIDTH = 160
+STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
+
+
+def console() -> Console:
+    """Standard output; wide enough for the tables when it is not a terminal."""
+    return Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False, soft_wrap=False)
+
+
+@contextmanager
+def watching() -> Iterator[Watch]:
+    """A progress bar on a terminal, otherwise a plain line when a stage starts and at each quarter of it."""
+    if not sys.stderr.isatty():
+        yield _plain_watch()
+        return
+    percent = TextColumn("{task.percentage:>3.0f} %")
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        percent,
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def watch(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield watch
+
+
+def _plain_watch() -> Watch:
+    quarters: dict[str, int] = {}
+
+    def watch(stage: str, done: int, total: int) -> None:
+        quarter = 4 * done // max(1, total)
+        if quarters.get(stage, -1) < quarter:
+            quarters[stage] = quarter
+            print(f"{stage}: {25 * quarter} %" if quarter else stage, file=sys.stderr, flush=True)
+
+    return watch
+
+
+def print_audits(audits: Sequence[Audit]) -> None:
+    """Headline of a single candidate, or the table of several."""
+    if len(audits) == 1:
+        print_verdict(audits[0])
+    else:
+        console().print(audits_table(audits))
+
+
+def print_verdict(audit: Audit) -> None:
+    """The verdict in the first line, then endpoints, utility and what to know."""
+    screen = console()
+    screen.print(Text(audit.verdict.headline, STYLES[audit.verdict.outcome]), soft_wrap=True)
+    screen.print(endpoints_table(audit))
+    for one in audit.utility:
+        low, high = one.interval
+        gap = f"{one.gap:+.3f} [{low:+.3f}, {high:+.3f}]"
+        screen.print(f"  accuracy on {one.role} examples against the retrains: {gap}, {one.decision}", markup=False)
+    for line in verdict_lines(audit.verdict):
+        screen.print(line, soft_wrap=True, markup=False)
+
+
+def audits_table(audits: Sequence[Audit]) -> Table:
+    """One row a candidate: verdict, reasons, gap and interval per endpoint, utility, cost."""
+    names = [endpoint.name for endpoint in audits[0].endpoints if any(_has_gap(audit, endpoint) for audit in audits)]
+    table = Table(show_lines=True)
+    for title in ("candidate", "verdict", "reasons", *(f"{name} gap" for name in names)):
+        table.add_column(title, overflow="fold")
+    table.add_column("utility gap", no_wrap=True)
+    table.add_column("cost (retrain = 1)", justify="right")
+    for audit in audits:
+        endpoints = {endpoint.name: endpoint for endpoint in audit.endpoints}
+        utility = "\n".join(f"{one.role} {100 * one.gap:+.1f} %" for one in audit.utility)
+        share = None if audit.cost is None else audit.cost.share_of_retrain
+        table.add_row(
+            audit.candidate,
+            Text(audit.verdict.outcome, STYLES[audit.verdict.outcome]),
+            "\n".join(audit.verdict.reasons),
+            *(gap_text(endpoints[name]) for name in names),
+            utility,
+            "-" if share is None else f"{share:.2f}",
+        )
+    return table
+
+
+def _has_gap(audit: Audit, endpoint: Endpoint) -> bool:
+    return any(one.name == endpoint.name and one.gap is not None for one in audit.endpoints)
+
+
+def gap_text(endpoint: Endpoint) -> str:
+    """Gap, and the interval that decides about PASS below it."""
+    if endpoint.gap is None:
+        return "not estimable"
+    if endpoint.interval is None:
+        return f"{endpoint.gap:+.3f}"
+    low, high = endpoint.interval
+    return f"{endpoint.gap:+.3f}\n[{low:+.3f}, {high:+.3f}]"
+
+
+def endpoints_table(audit: Audit) -> Table:
+    """One row an endpoint, for a single candidate."""
+    table = Table()
+    for title in ("endpoint", "statistic"):
+        table.add_column(title)
+    for title in ("candidate", "retrains", "original", "gap", "interval", "margin", "decision"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for one in audit.endpoints:
+        mean = sum(one.retrains) / len(one.retrains) if one.retrains else None
+        interval = "-" if one.interval is None else f"[{one.interval[0]:+.3f}, {one.interval[1]:+.3f}]"
+        gap = "-" if one.gap is None else f"{one.gap:+.3f}"
+        values = [_number(one.candidate), _number(mean), _number(one.original), gap, interval]
+        table.add_row(one.name, one.statistic, *values, f"{one.margin_effective:.3f}", one.decision)
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def verdict_lines(verdict: Verdict) -> Iterable[str]:
+    """Explanations, notes and what would change the verdict, a line each."""
+    yield from (f"  {reason}" for reason in verdict.explanations)
+    yield from (f"  note: {note}" for note in verdict.notes)
+    yield from (f"  to resolve it: {change}" for change in verdict.would_change)

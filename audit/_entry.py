@@ -1,0 +1,68 @@
+"""Exit codes: every way a command can end is mapped here, so that no crash can look like a verdict."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from learners import VestigeError
+
+PASS, FAIL, USAGE, INCONCLUSIVE, BROKEN = 0, 1, 2, 3, 4
+TRACEBACK = "VESTIGE_TRACEBACK"
+"""Set to anything, this variable shows where an internal error came from."""
+
+
+def run_command(command: click.Command, arguments: Sequence[str] | None) -> None:
+    """Run ``command`` and leave the process with 0 PASS, 1 FAIL, 2 usage error, 3 INCONCLUSIVE, 4 anything else.
+
+    click itself ends with 1 on an interrupt, a missing file or an exception; 1 is reserved for FAIL here.
+    """
+    code = _run(command, arguments)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_standard_output()
+        code = BROKEN
+    sys.exit(code)
+
+
+def _run(command: click.Command, arguments: Sequence[str] | None) -> int:
+    try:
+        result = command.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.UsageError as error:
+        error.show()
+        return USAGE
+    except VestigeError as error:
+        return _say(str(error), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        return _say("interrupted; what is finished is kept, the same command goes on from there", BROKEN)
+    except click.ClickException as error:
+        return _say(error.format_message(), BROKEN)
+    except BrokenPipeError:
+        _silence_standard_output()
+        return BROKEN
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _say(f"{where}{error.strerror or error}; check path, permissions and free space", BROKEN)
+    except MemoryError:
+        return _say("not enough memory; audit fewer examples, or use fewer workers", BROKEN)
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            traceback.print_exc()
+        first = (str(error).splitlines() or [""])[0]
+        return _say(f"internal error ({type(error).__name__}: {first}); set {TRACEBACK}=1 to see where", BROKEN)
+    return result if isinstance(result, int) else PASS
+
+
+def _say(sentence: str, code: int) -> int:
+    click.echo(f"Error: {sentence}", err=True)
+    return code
+
+
+def _silence_standard_output() -> None:
+    """The reader is gone: without this, Python complains once more while it shuts down."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,192 @@
+"""Making the models of an audit: what exists in the workspace is not made again."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import unlearners
+from audit.config import AuditConfig, CandidateSpec
+from audit.workspace import ModelKey, Workspace, code_version, digest_indices
+from learners import (
+    Checkpoint,
+    Classifier,
+    Examples,
+    Indices,
+    Split,
+    TrainJob,
+    available_workers,
+    canonical_json,
+    checkpoint_bytes,
+    digest,
+    pick_device,
+    plan_groups,
+    run_jobs,
+    train_many,
+)
+
+Watch = Callable[[str, int, int], None]
+"""Called with (stage, done, total) while an audit runs."""
+
+STRIDE = 100_000
+"""Seeds of one audit: the original's, then the retrains', then from STRIDE / 2 on the candidates'."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Everything that is to be made, by key, before anything is made."""
+
+    config: AuditConfig
+    examples: Examples
+    split: Split
+    device: torch.device
+    original: ModelKey
+    retrains: tuple[ModelKey, ...]
+    candidates: tuple[tuple[CandidateSpec, ModelKey], ...]
+
+    @property
+    def trained_on(self) -> Indices:
+        """What the original is trained on: forget and retain examples."""
+        return np.sort(np.concatenate([self.split.forget, self.split.retain]))
+
+
+@dataclass(frozen=True, eq=False)
+class MadeModel:
+    """A model of this project on the audited rows.
+
+    logits: float32 ``[n, classes]``. weights: their digest. header: of the checkpoint. forward_flops: of one image.
+    """
+
+    logits: NDArray[np.float32]
+    weights: str
+    header: Checkpoint
+    forward_flops: int
+
+
+def plan_models(config: AuditConfig, base: Path) -> Plan:
+    """Load the data and name every model of the audit; nothing is trained."""
+    examples, split = config.load_data(base)
+    device = pick_device(config.device)
+    trained_on = digest_indices(np.sort(np.concatenate([split.forget, split.retain])))
+
+    def key(role: str, indices: str, seed: int, **more: str) -> ModelKey:
+        return ModelKey(
+            role=role,
+            recipe=config.recipe,
+            data=examples.fingerprint,
+            indices=indices,
+            seed=config.seed * STRIDE + seed,
+            device=device.type,
+            code=code_version("unlearners") if more else code_version(),
+            **more,
+        )
+
+    original = key("original", trained_on, 0)
+    retained = digest_indices(split.retain)
+    candidates = [
+        (
+            spec,
+            key(
+                "candidate",
+                split.fingerprint,
+                candidate_seed(spec.name),
+                method=spec.method,
+                parameters=canonical_json(spec.parameters),
+                made_from=original.name,
+            ),
+        )
+        for spec in config.candidates
+    ]
+    retrains = tuple(key("retrain", retained, 1 + k) for k in range(config.retrains.count))
+    return Plan(config, examples, split, device, original, retrains, tuple(candidates))
+
+
+def candidate_seed(name: str) -> int:
+    """A candidate's seed within the audit's: by its name, so that adding another candidate changes nothing."""
+    return STRIDE // 2 + int(digest(name)[:12], 16) % (STRIDE // 2)
+
+
+def train_missing(plan: Plan, workspace: Workspace, watch: Watch) -> None:
+    """Train the original and the retrains that the workspace lacks.
+
+    Models that are trained stacked are made again together when one of them is missing: their bits then never depend
+    on where an earlier run was interrupted.
+    """
+    recipe = plan.config.recipe
+    keys = [plan.original, *plan.retrains]
+    index_sets = [plan.trained_on] + [plan.split.retain] * len(plan.retrains)
+    jobs = [TrainJob(recipe, indices, key.seed) for key, indices in zip(keys, index_sets, strict=True)]
+    wanted = [k for group in plan_groups(jobs) if not all(workspace.has(keys[k]) for k in group) for k in group]
+    chosen = [jobs[position] for position in wanted]
+    progress = partial(watch, f"training {len(wanted)} models")
+    for done, model in train_many(
+        plan.examples, chosen, plan.device, workers=plan.config.workers, progress=progress if wanted else None
+    ):
+        key = keys[wanted[done]]
+        if not workspace.has(key):
+            workspace.write_model(key, checkpoint_bytes(model, _header(plan, key)))
+
+
+def unlearn_missing(plan: Plan, workspace: Workspace, watch: Watch) -> None:
+    """Make the candidates that the workspace lacks."""
+    missing = [(spec, key) for spec, key in plan.candidates if not workspace.has(key)]
+    if not missing:
+        return
+    original, _ = workspace.load(plan.original, torch.device("cpu"))
+    workers = plan.config.workers or (available_workers() if plan.device.type == "cpu" else 1)
+    if plan.config.recipe.architecture == "mlp":
+        workers = 1  # a process costs seconds to start; dense networks unlearn in less
+    work = partial(_unlearn, plan.examples, plan.split, plan.config.recipe, str(plan.device), original)
+    jobs = [(spec, key.seed) for spec, key in missing]
+    progress = partial(watch, f"making {len(missing)} candidates")
+    for done, (state, parameters, cost) in run_jobs(work, jobs, workers=workers, progress=progress):
+        spec, key = missing[done]
+        original.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+        header = _header(plan, key, method=spec.method, parameters=parameters, cost=cost)
+        workspace.write_model(key, checkpoint_bytes(original, header))
+
+
+def _unlearn(
+    examples: Examples,
+    split: Split,
+    recipe: Any,
+    device: str,
+    original: Classifier,
+    job: tuple[CandidateSpec, int],
+    report: Callable[[int, int], None],
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Runs in a worker: weights as plain arrays, the hyper-parameters that were used, the bill."""
+    spec, seed = job
+    task = unlearners.Task(
+        examples=examples,
+        forget=split.forget,
+        retain=split.retain,
+        validation=split.validation,
+        recipe=recipe,
+        seed=seed,
+        device=torch.device(device),
+        setting=split.setting,
+        progress=report,
+    )
+    method = unlearners.create(spec.method, spec.parameters)
+    candidate = method(original, task)
+    state = {name: tensor.detach().cpu().numpy() for name, tensor in candidate.state_dict().items()}
+    return state, method.resolve(original, task).settings(), asdict(task.meter.cost())
+
+
+def _header(plan: Plan, key: ModelKey, **more: Any) -> Checkpoint:
+    return Checkpoint(
+        role=key.role,
+        recipe=key.recipe,
+        shape=plan.examples.shape,
+        classes=plan.examples.classes,
+        seed=key.seed,
+        data=key.data,
+        indices=key.indices,
+        **more,
+    )

@@ -1,0 +1,185 @@
+"""What an audit concludes and on what: the nouns that travel from the statistics into ``report.json``.
+
+Every field here is a key of the report. FPRs, TPRs, AUCs and accuracies are fractions in [0, 1]; gaps are candidate
+minus the mean of the retrains; scores are higher = more member-like.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+Outcome = Literal["PASS", "FAIL", "INCONCLUSIVE"]
+Grade = Literal["A", "B", "C", "S"]
+Decision = Literal["within", "outside", "uncertain", "not estimable"]
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One statistic that the verdict is decided on, with its value on every model."""
+
+    name: Annotated[str, Field(description="Identifier: A1, A2, A3, T1, T2 (primary) or F1 (can only cause FAIL).")]
+    statistic: Annotated[str, Field(description="What is computed, in words.")]
+    sides: Annotated[Literal["two", "upper"], Field(description="Which gaps count: both signs, or only a leak.")]
+    primary: Annotated[bool, Field(description="True when PASS requires this endpoint.")]
+    per_example: Annotated[bool, Field(description="True when the attack is calibrated for each example.")]
+    candidate: Annotated[float | None, Field(description="Value on the candidate; null when not estimable.")]
+    retrains: Annotated[tuple[float, ...], Field(description="Value on each reference retrain, in order.")]
+    original: Annotated[float | None, Field(description="Value on the original; null when there is none.")]
+    gap: Annotated[float | None, Field(description="Candidate minus the mean of the retrains.")]
+    original_gap: Annotated[float | None, Field(description="Original minus the mean of the retrains.")]
+    spread: Annotated[float | None, Field(description="Standard deviation (divisor K - 1) over the retrains.")]
+    interval: Annotated[Interval | None, Field(description="Interval of the gap for PASS, level 1 - 2 alpha.")]
+    simultaneous: Annotated[
+        Interval | None, Field(description="Bonferroni interval of the gap over the whole family, for display.")
+    ]
+    example_half_width: Annotated[
+        float | None, Field(description="Half-width of the interval from the examples alone (retrain seed ignored).")
+    ]
+    margin: Annotated[float, Field(description="Margin of the policy.")]
+    margin_effective: Annotated[
+        float, Field(description="Margin used for PASS: at most half of the original's own gap where that is detected.")
+    ]
+    half_width: Annotated[float | None, Field(description="Half-width h of the PASS interval, from the retrains.")]
+    plan_width: Annotated[
+        float | None, Field(description="Margin that a perfect candidate certifies with 80 % probability.")
+    ]
+    p_value: Annotated[float | None, Field(description="P-value of the FAIL test, unadjusted.")]
+    p_holm: Annotated[float | None, Field(description="P-value of the FAIL test, Holm-adjusted over the family.")]
+    decision: Annotated[
+        Decision, Field(description="within: interval inside the margin; outside: FAIL test rejects; else uncertain.")
+    ]
+    reason: Annotated[str, Field(description="Empty, or why the endpoint is not estimable.")] = ""
+
+
+@dataclass(frozen=True)
+class Utility:
+    """Accuracy on one role, compared with the retrains (non-inferiority)."""
+
+    role: Annotated[Literal["retain", "unseen"], Field(description="Which examples.")]
+    candidate: Annotated[float, Field(description="Accuracy of the candidate.")]
+    retrains: Annotated[tuple[float, ...], Field(description="Accuracy of each retrain.")]
+    original: Annotated[float | None, Field(description="Accuracy of the original.")]
+    gap: Annotated[float, Field(description="Candidate minus the mean of the retrains.")]
+    interval: Annotated[Interval, Field(description="Interval of the gap, level 1 - 2 alpha.")]
+    margin: Annotated[float, Field(description="Loss of accuracy that is tolerated.")]
+    decision: Annotated[
+        Literal["non-inferior", "inferior", "uncertain"], Field(description="Where the interval lies against -margin.")
+    ]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The second baseline: the candidate against data that nobody trained on, not against Retrain."""
+
+    auc: Annotated[float, Field(description="AUC of phi, forget against unseen, on the candidate.")]
+    interval: Annotated[Interval, Field(description="DeLong interval of that AUC, level 1 - 2 alpha.")]
+    retrain_auc: Annotated[float, Field(description="Mean of the same AUC over the retrains.")]
+    retrain_interval: Annotated[Interval, Field(description="Interval of that mean (wider of seed-t and DeLong).")]
+    exchangeable: Annotated[
+        bool,
+        Field(description="True when the retrains cannot tell forget from unseen by more than the margin."),
+    ]
+    disagrees: Annotated[bool, Field(description="True when this baseline contradicts a PASS against Retrain.")]
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """TPR at one fixed FPR, with a threshold taken from calibration non-members."""
+
+    score: Annotated[str, Field(description="Attack score: phi, z or abs_z.")]
+    fpr: Annotated[float, Field(description="Nominal false-positive rate (a fraction).")]
+    tpr: Annotated[float, Field(description="Share of forget examples above the threshold.")]
+    tpr_interval: Annotated[Interval, Field(description="Clopper-Pearson interval, 95 %.")]
+    realised_fpr: Annotated[float, Field(description="Share of evaluation unseen examples above the threshold.")]
+    realised_fpr_interval: Annotated[Interval, Field(description="Clopper-Pearson interval, 95 %.")]
+    retrain_tpr: Annotated[float, Field(description="Mean TPR of the retrains, each at its own threshold.")]
+    original_tpr: Annotated[float | None, Field(description="TPR of the original at its own threshold.")]
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """A report-only attack: AUC of forget against unseen on every model."""
+
+    name: Annotated[str, Field(description="Registry name of the attack.")]
+    signal: Annotated[str, Field(description="Registry name of the signal it thresholds.")]
+    candidate: Annotated[float, Field(description="AUC on the candidate.")]
+    retrains: Annotated[tuple[float, ...], Field(description="AUC on each retrain.")]
+    original: Annotated[float | None, Field(description="AUC on the original.")]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """ROC points of one model for one score: ties as one block, thinned for drawing."""
+
+    model: Annotated[str, Field(description="candidate, original, or retrain 1, retrain 2, ...")]
+    score: Annotated[str, Field(description="phi or z.")]
+    fpr: Annotated[tuple[float, ...], Field(description="False-positive rates, non-decreasing.")]
+    tpr: Annotated[tuple[float, ...], Field(description="True-positive rates at those.")]
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of one score on forget and on unseen examples, in common bins."""
+
+    model: Annotated[str, Field(description="candidate, original or retrains (pooled).")]
+    score: Annotated[str, Field(description="phi or z.")]
+    edges: Annotated[tuple[float, ...], Field(description="Bin edges; the outer bins hold what lies beyond.")]
+    forget: Annotated[tuple[int, ...], Field(description="Counts of forget examples per bin.")]
+    unseen: Annotated[tuple[int, ...], Field(description="Counts of unseen examples per bin.")]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The retrains and the original: everything that is settled before the candidate is looked at (E0 to E3)."""
+
+    retrains: Annotated[int, Field(description="Number of retrains K in the reference.")]
+    dropped: Annotated[tuple[str, ...], Field(description="Retrains left out because byte-equal to the candidate.")]
+    valid: Annotated[bool, Field(description="E1: the retrains can serve as a reference.")]
+    problem: Annotated[str, Field(description="Empty, or why the reference is invalid.")]
+    assay_sensitive: Annotated[
+        bool | None, Field(description="E2: the battery catches the original; null when there is no original.")
+    ]
+    detecting: Annotated[tuple[str, ...], Field(description="Per-example endpoints that catch the original.")]
+    underpowered: Annotated[
+        tuple[str, ...], Field(description="E3: primary endpoints whose half-width exceeds the margin.")
+    ]
+    short_of_power: Annotated[
+        tuple[str, ...], Field(description="E3: endpoints that can pass, with less than 80 % probability.")
+    ]
+    remedy: Annotated[str, Field(description="What would cure the lack of power; empty when there is none.")]
+    forget: Annotated[int, Field(description="Number of forget examples.")]
+    unseen_calibration: Annotated[int, Field(description="Unseen examples used for thresholds and centring.")]
+    unseen_evaluation: Annotated[int, Field(description="Unseen examples used for evaluation.")]
+    retain: Annotated[int, Field(description="Retain examples in the utility comparison.")]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything measured about one candidate."""
+
+    candidate: Annotated[str, Field(description="Name of the candidate.")]
+    reference: Annotated[Reference, Field(description="Preconditions E0 to E3 and sizes.")]
+    no_op: Annotated[bool, Field(description="True when the candidate is byte-equal to the original.")]
+    endpoints: Annotated[tuple[Endpoint, ...], Field(description="Primary and FAIL-only endpoints.")]
+    utility: Annotated[tuple[Utility, ...], Field(description="Utility endpoints (E5).")]
+    baseline: Annotated[Baseline, Field(description="The unseen-data baseline.")]
+    operating_points: Annotated[tuple[OperatingPoint, ...], Field(description="TPR at the estimable FPRs.")]
+    attacks: Annotated[tuple[AttackResult, ...], Field(description="Report-only attacks.")]
+    curves: Annotated[tuple[Curve, ...], Field(description="ROC curves.")]
+    histograms: Annotated[tuple[Histogram, ...], Field(description="Score histograms.")]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The conclusion about one candidate."""
+
+    outcome: Annotated[Outcome, Field(description="PASS, FAIL or INCONCLUSIVE (forgetting and utility together).")]
+    reasons: Annotated[tuple[str, ...], Field(description="Reason codes, most important first.")]
+    grade: Annotated[Grade, Field(description="Grade of the evidence.")]
+    profile: Annotated[str, Field(description="Profile of the policy.")]
+    headline: Annotated[str, Field(description="The verdict in one sentence, margins included.")]
+    explanations: Annotated[tuple[str, ...], Field(description="One sentence per reason code.")]
+    notes: Annotated[tuple[str, ...], Field(description="What a reader must know besides, as CODE: sentence.")]
+    would_change: Annotated[tuple[str, ...], Field(description="What would resolve or change the verdict.")]

@@ -1,0 +1,114 @@
+"""From evidence and verdicts to the report: what else a reader needs to judge and to repeat an audit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from attacks import Outputs, auc, class_centred, delong_variance, placements
+from attacks.signals import logit
+from audit._making import MadeModel, Plan
+from audit.policy import Policy
+from audit.report import (
+    ASSUMPTIONS,
+    LIMITS,
+    SCHEMA_VERSION,
+    Audit,
+    Cost,
+    DataRecord,
+    LabelNoise,
+    ModelsRecord,
+    PolicyRecord,
+    Report,
+    Seeds,
+    SelfTest,
+    Summary,
+    Tool,
+    Weights,
+)
+from audit.statistics import auc_interval
+from learners import numpy_generator
+
+
+def build_report(
+    audits: Sequence[Audit],
+    policy: PolicyRecord,
+    data: DataRecord,
+    models: ModelsRecord,
+    *,
+    reproduce: str | None,
+) -> Report:
+    """The report of these audits, stamped with the time and the program's version."""
+    return Report(
+        schema_version=SCHEMA_VERSION,
+        tool=Tool("vestige", version("vestige")),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        policy=policy,
+        data=data,
+        models=models,
+        audits=tuple(audits),
+        summary=Summary.of(audits),
+        assumptions=ASSUMPTIONS,
+        limits=LIMITS,
+        reproduce=reproduce,
+    )
+
+
+def policy_record(policy: Policy, registered_hash: str | None) -> PolicyRecord:
+    """The policy as applied, beside the one that was registered before any candidate was scored."""
+    changed = registered_hash is not None and registered_hash != policy.hash
+    return PolicyRecord(**asdict(policy), hash=policy.hash, registered_hash=registered_hash, changed=changed)
+
+
+def cost_record(cost: Mapping[str, Any], retrain_flops: int) -> Cost:
+    """The bill of an unlearning run, as a share of one retrain's FLOPs."""
+    share = cost["flops"] / retrain_flops if retrain_flops else None
+    known = {name: cost[name] for name in Cost.__dataclass_fields__ if name in cost}
+    return Cost(**known, share_of_retrain=share)
+
+
+def null_self_test(outputs: Outputs, *, seed: int) -> SelfTest:
+    """AUC of class-centred phi on the candidate after the roles forget and unseen were dealt out at random.
+
+    The battery must find nothing here; the interval is DeLong's, 95 %."""
+    rows = np.flatnonzero(outputs.where("forget") | outputs.where("unseen"))
+    phi = logit(outputs.candidate[rows].astype(np.float64), outputs.labels[rows])
+    centred = class_centred(phi, outputs.labels[rows], outputs.where("unseen")[rows])
+    dealt = numpy_generator(seed, "null self-test").permutation(centred)
+    forget = int(outputs.where("forget").sum())
+    members, others = dealt[:forget], dealt[forget:]
+    value = auc(members, others)
+    variance = delong_variance(*placements(members, others)) if min(len(members), len(others)) > 1 else 0.25
+    return SelfTest("phi", value, auc_interval(value, variance, len(members), len(others), 0.025), seed)
+
+
+def data_record(plan: Plan, rows: int) -> DataRecord:
+    """What was audited on; ``rows`` is the number of audited examples."""
+    examples, split, noise = plan.examples, plan.split, plan.examples.label_noise
+    return DataRecord(
+        source=examples.name,
+        fingerprint=examples.fingerprint,
+        split=split.description,
+        classes=examples.classes,
+        class_names=examples.class_names,
+        forget=len(split.forget),
+        unseen=len(split.unseen),
+        retain=rows - len(split.forget) - len(split.unseen),
+        label_noise=None if noise is None else LabelNoise(noise.fraction, noise.seed, noise.changed),
+        saturated=0,
+    )
+
+
+def models_record(plan: Plan, reference: Sequence[MadeModel]) -> ModelsRecord:
+    """How original (first) and retrains were made."""
+    seeds = [one.header.seed for one in reference]
+    weights = [one.weights for one in reference]
+    return ModelsRecord(
+        recipe=asdict(plan.config.recipe),
+        seeds=Seeds(seeds[0], tuple(seeds[1:]), plan.split.seed),
+        weights=Weights(weights[0], tuple(weights[1:])),
+        device=plan.device.type,
+    )

@@ -1,0 +1,19 @@
+"""One sentence out of a pydantic complaint: the key's path, what was expected, what was given."""
+
+from collections.abc import Iterable
+
+from pydantic import ValidationError
+
+UNKNOWN_KEY = ("unexpected_keyword_argument", "extra_forbidden")
+
+
+def refusal(error: ValidationError, where: str, known: Iterable[str]) -> str:
+    """The first thing wrong with the table called ``where``, whose keys are ``known``; ``where`` may be empty."""
+    first = error.errors(include_url=False)[0]
+    path = ".".join(part for part in [where, *(str(step) for step in first["loc"])] if part)
+    if first["type"] in UNKNOWN_KEY:
+        return f"{path}: unknown key; expected one of {', '.join(known)}; correct or remove it"
+    if first["type"] in ("missing", "missing_argument"):
+        return f"{path}: expected a value, got none; add the key"
+    expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"{path}: expected {expected}, got {first['input']!r}; correct the value"

@@ -1,0 +1,101 @@
+"""From logits to the scores of the endpoints: which rows calibrate, which are evaluated, which model is which."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attacks import SIGNALS, class_centred, rlira, rmia
+from learners import numpy_generator
+
+Floats = NDArray[np.float64]
+Logits = NDArray[np.floating[Any]]
+Mask = NDArray[np.bool_]
+MIN_RETRAINS = 3
+"""R-LiRA's leave-one-out null and the spread over retrains need this many."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Scores ``[models, n]`` on the forget and unseen rows, higher = more member-like.
+
+    Models in order: the ``retrains`` K, the candidate, the original if there is one. labels, forget, calibration,
+    evaluation: ``[n]``; the last two part the unseen rows. phi: logit-scaled confidence; centred: phi minus its median
+    over the calibration rows of the class, on the same model; z: R-LiRA's score, a retrain's own always leave-one-out,
+    None below three retrains; rmia: likewise.
+    """
+
+    retrains: int
+    labels: NDArray[np.int64]
+    forget: Mask
+    calibration: Mask
+    evaluation: Mask
+    phi: Floats
+    centred: Floats
+    z: Floats | None
+    rmia: Floats | None
+
+    @property
+    def has_original(self) -> bool:
+        """Whether the last row is the original."""
+        return len(self.phi) > self.retrains + 1
+
+    @property
+    def named(self) -> dict[str, Floats]:
+        """The scores with operating points: phi (class-centred), z and abs_z (where there are enough retrains)."""
+        scores = {"phi": self.centred}
+        return scores if self.z is None else {**scores, "z": self.z, "abs_z": np.abs(self.z)}
+
+    def rows(self, scores: Floats) -> tuple[Floats, Floats, Floats]:
+        """``scores [models, n]`` parted into forget, calibration and evaluation columns."""
+        return scores[:, self.forget], scores[:, self.calibration], scores[:, self.evaluation]
+
+
+def calibration_rows(labels: NDArray[np.int64], unseen: Mask, share: float, seed: int) -> Mask:
+    """Which of the ``unseen`` rows serve for thresholds and centring: ``share`` of every class, drawn with ``seed``.
+
+    A class with at least two unseen rows gives at least one and keeps at least one; a class with a single unseen row
+    keeps it for evaluation. Where that leaves no calibration row at all, one row of the unseen is taken.
+    """
+    random = numpy_generator(seed, "calibration")
+    chosen = np.zeros(len(labels), np.bool_)
+    for label in np.unique(labels[unseen]):
+        rows = random.permutation(np.flatnonzero(unseen & (labels == label)))
+        take = min(max(round(share * len(rows)), 1), len(rows) - 1)
+        chosen[rows[:take]] = True
+    if not chosen.any():
+        chosen[random.choice(np.flatnonzero(unseen))] = True
+    return chosen
+
+
+def score(retrains: Logits, others: Logits, labels: NDArray[np.int64], forget: Mask, share: float, seed: int) -> Scores:
+    """Every score that an endpoint needs.
+
+    retrains ``[K, n, classes]``, others ``[1 or 2, n, classes]`` (candidate, original): logits on forget and unseen
+    rows. share, seed: of the calibration part of the unseen rows.
+    """
+    phi = SIGNALS["logit"].function(np.concatenate([retrains, others]), labels)
+    return score_phi(phi, len(retrains), labels, forget, share, seed)
+
+
+def score_phi(phi: Floats, retrains: int, labels: NDArray[np.int64], forget: Mask, share: float, seed: int) -> Scores:
+    """The same from phi ``[K + 1 or K + 2, n]``: the first ``retrains`` rows are the retrains."""
+    calibration = calibration_rows(labels, ~forget, share, seed)
+    z = confidence_ratio = None
+    if retrains >= MIN_RETRAINS:
+        calibrated = rlira(phi[:retrains], phi[retrains:], calibration)
+        z = np.concatenate([calibrated.retrains, calibrated.others])
+        relative = rmia(phi[:retrains], phi[retrains:], calibration)
+        confidence_ratio = np.concatenate([relative.retrains, relative.others])
+    return Scores(
+        retrains=retrains,
+        labels=labels,
+        forget=forget,
+        calibration=calibration,
+        evaluation=~forget & ~calibration,
+        phi=phi,
+        centred=class_centred(phi, labels, calibration),
+        z=z,
+        rmia=confidence_ratio,
+    )

@@ -1,0 +1,72 @@
+"""E5: is the candidate as accurate as the retrains?"""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from attacks import SIGNALS, Outputs
+from audit import statistics
+from audit._judgement import SEED_ALLOWANCE
+from audit._nouns import Utility
+from audit._scores import MIN_RETRAINS, Floats, Logits
+from audit.policy import Policy
+
+Role = Literal["retain", "unseen"]
+
+
+def utility(outputs: Outputs, kept: tuple[int, ...], policy: Policy) -> tuple[Utility, ...]:
+    """The utility endpoints: accuracy on the retain rows (where there are any) and on all unseen rows.
+
+    kept: indices of the retrains in the reference.
+    """
+    roles: tuple[Role, ...] = ("retain", "unseen")
+    return tuple(_one(outputs, role, kept, policy) for role in roles if outputs.where(role).any())
+
+
+def _one(outputs: Outputs, role: Role, kept: tuple[int, ...], policy: Policy) -> Utility:
+    rows = outputs.where(role)
+    retrains = _right(outputs.retrain[list(kept)][:, rows], outputs.labels[rows])
+    candidate = _right(outputs.candidate[rows], outputs.labels[rows])
+    original = None if outputs.original is None else _right(outputs.original[rows], outputs.labels[rows])
+    accuracies = retrains.mean(axis=1)
+    gap, width = compare(accuracies, float(candidate.mean()), rows.sum(), policy.alpha, candidate - retrains.mean(0))
+    return Utility(
+        role=role,
+        candidate=float(candidate.mean()),
+        retrains=tuple(float(value) for value in accuracies),
+        original=None if original is None else float(original.mean()),
+        gap=gap,
+        interval=(gap - width, gap + width),
+        margin=policy.margin_utility,
+        decision=decide(gap, width, policy.margin_utility),
+    )
+
+
+def compare(
+    retrains: Floats, candidate: float, examples: int, alpha: float, differences: Floats
+) -> tuple[float, float]:
+    """Gap of an accuracy to the mean of the retrains' ``[K]``, and the half-width of its interval, level 1 - 2 alpha.
+
+    The spread over retrains is at least one example's worth. Below three retrains the interval comes from the examples'
+    ``differences [n]`` (correct on the candidate minus mean over retrains), with an allowance for the seed.
+    """
+    gap = candidate - float(retrains.mean())
+    if len(retrains) >= MIN_RETRAINS:
+        spread = statistics.floored_spread(retrains, 1 / examples)
+        return gap, statistics.half_width(spread, len(retrains), alpha)
+    error = max(float(np.std(differences)), 1 / examples) / np.sqrt(examples)
+    return gap, float(stats.norm.ppf(1 - alpha) * error) + SEED_ALLOWANCE
+
+
+def decide(gap: float, width: float, margin: float) -> Literal["non-inferior", "inferior", "uncertain"]:
+    """Where the interval lies against ``-margin``."""
+    if gap - width > -margin:
+        return "non-inferior"
+    return "inferior" if gap + width < -margin else "uncertain"
+
+
+def _right(logits: Logits, labels: NDArray[np.int64]) -> Floats:
+    """1 where the prediction is the label: ``[..., n]``."""
+    return SIGNALS["correctness"].function(logits, labels)

@@ -1,0 +1,156 @@
+"""The sentences of a verdict. No sentence claims that data is gone, or that a law is met: attacks were tried."""
+
+from collections.abc import Mapping, Sequence
+
+from audit._nouns import Endpoint, Evidence, Outcome
+from audit._scores import MIN_RETRAINS
+from audit.policy import Policy
+
+BATTERY = "1"
+"""Version of the set of endpoints; a verdict is only comparable with verdicts of the same battery."""
+
+
+def headline(evidence: Evidence, policy: Policy, outcome: Outcome, reasons: Sequence[str]) -> str:
+    """The first line of a report: outcome, reasons, battery, retrains, margins, and what was found."""
+    label = f"{outcome} ({', '.join(reasons)})" if reasons else outcome
+    k = evidence.reference.retrains
+    terms = f"under battery {BATTERY}, {k} retrain{'' if k == 1 else 's'} and {policy.margins}"
+    level = f"{100 * (1 - policy.alpha):g} %"
+    if outcome == "PASS":
+        found = f"no tested attack separates the candidate from retraining by more than its margin ({level})"
+        if "NOTHING_TO_FORGET" in reasons:
+            found += "; nothing detectable to forget, because no attack found the forget set on the original either"
+        elif detectable(evidence):
+            found += "; detectable but within margin"
+    elif outcome == "FAIL":
+        found = _failure(evidence, reasons, level)
+    else:
+        found = "it is not settled whether the candidate differs from retraining by more than its margin"
+    return f"{label}: {terms}, {found}."
+
+
+def _failure(evidence: Evidence, reasons: Sequence[str], level: str) -> str:
+    parts = []
+    if "NOOP" in reasons:
+        parts.append("the candidate answers exactly as the original does")
+    outside = [one for one in evidence.endpoints if one.decision == "outside"]
+    if outside:
+        gaps = ", ".join(f"{one.name} {one.gap:+.3f}" for one in outside)
+        parts.append(f"the candidate differs from retraining by more than the margin ({level}) on {gaps}")
+    if "UTILITY" in reasons:
+        lost = ", ".join(f"{one.role} {one.gap:+.3f}" for one in evidence.utility if one.decision == "inferior")
+        parts.append(f"the candidate is less accurate than retraining by more than the margin on {lost}")
+    return "; ".join(parts)
+
+
+def detectable(evidence: Evidence) -> list[str]:
+    """Primary endpoints whose PASS interval lies within the margin without containing zero."""
+    return [
+        one.name
+        for one in evidence.endpoints
+        if one.primary and one.decision == "within" and one.interval and not one.interval[0] <= 0 <= one.interval[1]
+    ]
+
+
+def underpowered(evidence: Evidence, policy: Policy) -> list[str]:
+    """Primary endpoints whose interval is wider than the margin, whatever the candidate."""
+    wide = list(evidence.reference.underpowered)
+    if policy.conservative:
+        wide += [one.name for one in evidence.endpoints if one.primary and _too_wide(one) and one.name not in wide]
+    return wide
+
+
+def _too_wide(one: Endpoint) -> bool:
+    return one.half_width is not None and (one.example_half_width or 0.0) > one.margin_effective
+
+
+def _names(evidence: Evidence, *names: str, sign: int = 0) -> str:
+    chosen = [
+        one
+        for one in evidence.endpoints
+        if one.decision == "outside" and one.name in names and (not sign or (one.gap or 0.0) * sign > 0)
+    ]
+    return ", ".join(f"{one.name} {one.gap:+.3f}" for one in chosen)
+
+
+def explanation(reason: str, evidence: Evidence, policy: Policy) -> str:
+    """One sentence for a reason code."""
+    reference, texts = evidence.reference, _simple()
+    if reason in texts:
+        return texts[reason]
+    if reason in ("LEAK", "OVER_FORGET"):
+        gaps = _names(evidence, "A1", "A2", "F1", sign=1 if reason == "LEAK" else -1)
+        if reason == "LEAK":
+            return f"Leak: forget examples look more like training data than under retraining ({gaps})."
+        return (
+            f"Over-forgetting: forget examples look less like training data than under retraining ({gaps}), "
+            "which gives them away just as well."
+        )
+    if reason == "SCATTER":
+        return (
+            f"Single forget examples lie further from, or closer to, retraining than chance ({_names(evidence, 'A3')})."
+        )
+    if reason == "TAIL":
+        return f"Some forget examples are recognised with few false alarms ({_names(evidence, 'T1', 'T2')})."
+    if reason == "UTILITY":
+        lost = ", ".join(f"{one.role} {one.gap:+.3f}" for one in evidence.utility if one.decision == "inferior")
+        return f"The candidate is less accurate than the retrains by more than {policy.margin_utility:g} ({lost})."
+    if reason == "REFERENCE_INVALID":
+        return f"The retrains cannot serve as a reference: {reference.problem}."
+    if reason == "NO_ASSAY_SENSITIVITY":
+        return _insensitive(evidence)
+    if reason == "EVIDENCE_GRADE":
+        return _graded(evidence, policy)
+    if reason == "UNDERPOWERED":
+        wide = ", ".join(underpowered(evidence, policy))
+        return f"The interval is wider than the margin on {wide}, so that no candidate could get PASS."
+    if reason == "NEAR_MARGIN":
+        open_ = ", ".join(one.name for one in evidence.endpoints if one.primary and one.decision == "uncertain")
+        return f"The interval reaches across the margin on {open_}."
+    raise ValueError(f"no wording for the reason {reason}")
+
+
+def _simple() -> Mapping[str, str]:
+    return {
+        "NOOP": "The candidate's outputs are byte-equal to the original's: nothing was unlearned.",
+        "NOTHING_TO_FORGET": (
+            "Nothing detectable to forget: the attacks find nothing on the original, and the policy accepts that."
+        ),
+        "BASELINE_DISAGREEMENT": (
+            "Against retraining the candidate is within the margin, yet it tells forget from unseen data apart while "
+            "the retrains do not."
+        ),
+        "UTILITY_UNCERTAIN": "It is not settled whether the candidate is as accurate as the retrains.",
+    }
+
+
+def _insensitive(evidence: Evidence) -> str:
+    if evidence.reference.assay_sensitive is None:
+        return "No original was given, so nothing shows that these attacks could have found the forget set at all."
+    return (
+        "No per-example attack catches the original: the forget set is not memorised, or the attacks are too weak, "
+        "or the retrains were trained on it."
+    )
+
+
+def _graded(evidence: Evidence, policy: Policy) -> str:
+    k = evidence.reference.retrains
+    if k < MIN_RETRAINS:
+        return (
+            f"The spread between retrains needs at least {MIN_RETRAINS} of them, got {k}: with fewer nothing can pass."
+        )
+    missing = "; ".join(missing_for_grade_b(evidence)) or "LiRA or U-LiRA from shadow models"
+    return f"The policy requires evidence of grade {policy.min_evidence}; what is missing: {missing}."
+
+
+def missing_for_grade_b(evidence: Evidence) -> list[str]:
+    """What the evidence lacks for grade B."""
+    missing = []
+    if evidence.reference.retrains < 5:
+        missing.append(f"5 retrains (there are {evidence.reference.retrains})")
+    if evidence.reference.assay_sensitive is None:
+        missing.append("the original")
+    for one in evidence.endpoints:
+        if one.name in ("T1", "F1") and one.candidate is None:
+            missing.append(f"{one.name}, which {one.reason}")
+    return missing

@@ -1,0 +1,237 @@
+"""The command ``vestige``: parse, call one library function, print."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from audit import _console, _listing
+from audit._entry import FAIL, INCONCLUSIVE, PASS, run_command
+from audit.policy import PROFILES, Policy, profile
+from audit.report import Report, write_report
+from audit.workspace import Workspace
+from learners import DataError, write_atomically
+
+PATH = click.Path(path_type=Path)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+profile_option = click.option("--profile", "profile_name", type=click.Choice(list(PROFILES)), help="Ready policy.")
+policy_option = click.option("--policy", "policy_path", type=PATH, help="Policy file (TOML).")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point: runs the command and leaves the process with one of the exit codes 0 to 4."""
+    run_command(cli, arguments)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="vestige", prog_name="vestige")
+def cli() -> None:
+    """Does this checkpoint still remember the data it was asked to forget?
+
+    Exit codes: 0 PASS, 1 FAIL, 2 usage error, 3 INCONCLUSIVE, 4 bad or inconsistent data.
+    """
+
+
+@cli.command()
+@click.option("--seed", type=click.IntRange(0, 9999), default=0, show_default=True, help="Determines everything.")
+@click.option("--workspace", type=PATH, default=Path("vestige-demo"), show_default=True, help="Where results go.")
+def demo(seed: int, workspace: Path) -> int:
+    """Audit every unlearning method on embedded data, with two controls; about half a minute."""
+    from audit.demo import control_problems, run_demo
+
+    place = Workspace(workspace / f"seed-{seed}")
+    with _console.watching() as watch:
+        report = run_demo(place, seed=seed, watch=watch)
+    _, page = _finish(report, place.root / "report")
+    problems = control_problems(report.audits)
+    for problem in problems:
+        click.secho(f"THE CONTROLS ARE WRONG: {problem}.", fg="red", bold=True, err=True)
+    if not problems:
+        click.echo("The controls are right: no_op fails as NOOP and LEAK, fresh_retrain does not fail.")
+    click.echo(f"Report: {page}")
+    return FAIL if problems else PASS
+
+
+@cli.command()
+@click.argument("path", type=PATH, default=Path("audit.toml"))
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+def init(path: Path, force: bool) -> int:
+    """Write a commented audit file to PATH (audit.toml)."""
+    if path.exists() and not force:
+        raise DataError(f"{path}: expected no file there, got one; choose another name or give --force")
+    write_atomically(path, _listing.template().encode())
+    click.echo(f"{path} written; edit it, then: vestige run {path}")
+    return PASS
+
+
+@cli.command()
+@click.argument("audit_file", type=PATH)
+@click.option("--workspace", type=PATH, help="Folder for models, outputs and report  [default: vestige-NAME]")
+@click.option("--report", "report_folder", type=PATH, help="Folder for the report  [default: WORKSPACE/report]")
+@click.option("--seed", type=click.IntRange(0, 9999), help="Instead of the file's seed.")
+def run(audit_file: Path, workspace: Path | None, report_folder: Path | None, seed: int | None) -> int:
+    """Do a whole audit from AUDIT_FILE: train, unlearn, judge, report. What exists already is not made again.
+
+    The exit code is that of the worst verdict, the controls no_op and fresh_retrain aside.
+    """
+    from audit.config import read_config
+    from audit.run import run_audit
+
+    config = read_config(audit_file, seed=seed)
+    place = Workspace(workspace or Path(f"vestige-{audit_file.stem}"))
+    command = f"vestige run {audit_file.name}" + ("" if seed is None else f" --seed {seed}")
+    with _console.watching() as watch:
+        report = run_audit(config, place, base=audit_file.parent, watch=watch, reproduce=command)
+    _, page = _finish(report, report_folder or place.root / "report")
+    click.echo(f"Report: {page}")
+    return _exit_code(report)
+
+
+@cli.command("audit")
+@click.option("--outputs", type=PATH, help="Outputs file (.npz) with labels, role, candidate, retrain, original.")
+@click.option("--config", "config_path", type=PATH, help="Audit file that names data and split, for checkpoints.")
+@click.option("--candidate", type=PATH, help="Checkpoint to judge (with --config).")
+@click.option("--original", type=PATH, help="Checkpoint before unlearning (with --config).")
+@click.option("--retrain", "retrains", type=PATH, multiple=True, help="Checkpoint of a retrain; give it several times.")
+@click.option("--report", "report_folder", type=PATH, required=True, help="Folder for report.json and report.html.")
+@profile_option
+@policy_option
+@click.option("--probabilities", is_flag=True, help="The outputs are softmax probabilities, not logits.")
+@click.option("--name", help="Name of the candidate in the report.")
+@click.option("--inconclusive", type=click.Choice(["fail", "warn"]), help="Whether INCONCLUSIVE exits with 3 or 0.")
+def audit_command(
+    outputs: Path | None,
+    config_path: Path | None,
+    candidate: Path | None,
+    original: Path | None,
+    retrains: tuple[Path, ...],
+    report_folder: Path,
+    profile_name: str | None,
+    policy_path: Path | None,
+    probabilities: bool,
+    name: str | None,
+    inconclusive: str | None,
+) -> int:
+    """Judge one candidate, from an outputs file or from checkpoints, and write a report."""
+    from audit.config import read_config
+    from audit.single import audit_checkpoints, audit_outputs
+
+    policy = _policy(profile_name, policy_path)
+    registration = report_folder / "registration.json"
+    if outputs is not None:
+        if config_path or candidate or original or retrains:
+            raise click.UsageError("give either --outputs, or --config with checkpoints, not both")
+        command = f"vestige audit --outputs {outputs.name} --report DIR"
+        report = audit_outputs(
+            outputs,
+            policy or profile("standard"),
+            registration,
+            probabilities=probabilities,
+            name=name,
+            reproduce=command,
+        )
+    elif config_path and candidate and original and retrains:
+        config = read_config(config_path)
+        report = audit_checkpoints(
+            config if policy is None else _listing.with_policy(config, policy),
+            candidate,
+            original,
+            retrains,
+            registration,
+            base=config_path.parent,
+            name=name,
+        )
+    else:
+        raise click.UsageError("give --outputs FILE, or all of --config, --candidate, --original and --retrain")
+    _console.print_verdict(report.audits[0])
+    _, page = write_report(report, report_folder)
+    click.echo(f"Report: {page}")
+    return _exit_code(report, inconclusive)
+
+
+@cli.command()
+@click.option("--forget", type=int, required=True, help="Number of forget examples.")
+@click.option("--unseen", type=int, required=True, help="Number of unseen examples.")
+@click.option("--retrains", type=int, required=True, help="Number of retrains.")
+@click.option("--runs", type=int, default=200, show_default=True, help="Simulated audits.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the simulation.")
+@json_option
+def plan(forget: int, unseen: int, retrains: int, runs: int, seed: int, as_json: bool) -> int:
+    """What an audit of these sizes could certify and detect, before anything is trained."""
+    from audit.power import plan as simulate
+
+    with _console.watching() as watch:
+        result = simulate(
+            forget,
+            unseen,
+            retrains,
+            seed=seed,
+            runs=runs,
+            progress=lambda done, total: watch("simulating", done, total),
+        )
+    _listing.print_plan(result, as_json)
+    return PASS
+
+
+@cli.command()
+@click.argument("name", required=False)
+@json_option
+def methods(name: str | None, as_json: bool) -> int:
+    """List the unlearning methods, or explain NAME with its parameters."""
+    _listing.print_methods(name, as_json)
+    return PASS
+
+
+@cli.command()
+@click.argument("name", required=False)
+@json_option
+def attacks(name: str | None, as_json: bool) -> int:
+    """List the attacks and signals, or explain NAME."""
+    _listing.print_attacks(name, as_json)
+    return PASS
+
+
+@cli.command("report")
+@click.argument("path", type=PATH)
+@click.option("--html", "html_path", type=PATH, help="Write the page here  [default: report.html beside it]")
+@click.option("--figures", type=PATH, help="Also write figures (PDF and PNG) into this folder.")
+def report_command(path: Path, html_path: Path | None, figures: Path | None) -> int:
+    """Render report.json at PATH (a file or its folder) again, and print its table."""
+    from audit.report import read_report, render_html
+
+    report = read_report(path)
+    folder = path if path.is_dir() else path.parent
+    page = html_path or folder / "report.html"
+    write_atomically(page, render_html(report).encode())
+    _console.print_audits(report.audits)
+    click.echo(f"Report: {page}")
+    if figures is not None:
+        from audit.figures import write_figures
+
+        for figure in write_figures(report, figures):
+            click.echo(f"Figure: {figure}")
+    return PASS
+
+
+def _policy(profile_name: str | None, policy_path: Path | None) -> Policy | None:
+    if profile_name and policy_path:
+        raise click.UsageError("give either --profile or --policy, not both")
+    if policy_path is not None:
+        return Policy.read(policy_path)
+    return None if profile_name is None else profile(profile_name)
+
+
+def _finish(report: Report, folder: Path) -> tuple[Path, Path]:
+    paths = write_report(report, folder)
+    _console.print_audits(report.audits)
+    return paths
+
+
+def _exit_code(report: Report, inconclusive: str | None = None) -> int:
+    """Of the worst verdict; with the controls of a run left out."""
+    judged = [audit for audit in report.audits if audit.candidate not in ("no_op", "fresh_retrain")] or report.audits
+    outcomes = {audit.verdict.outcome for audit in judged}
+    if "FAIL" in outcomes:
+        return FAIL
+    warn = (inconclusive or report.policy.inconclusive) == "warn"
+    return INCONCLUSIVE if "INCONCLUSIVE" in outcomes and not warn else PASS

@@ -1,0 +1,37 @@
+"""The demonstration: a whole audit on embedded data, with two candidates whose verdict is known beforehand."""
+
+import tomllib
+from collections.abc import Sequence
+from importlib import resources
+
+from audit._making import Watch
+from audit.config import AuditConfig, parse_config
+from audit.report import Audit, Report
+from audit.run import ignore, run_audit
+from audit.workspace import Workspace
+
+
+def demo_config(seed: int = 0) -> AuditConfig:
+    """The audit of ``demo.toml`` under a seed."""
+    text = resources.files("audit").joinpath("demo.toml").read_text(encoding="utf-8")
+    return parse_config({**tomllib.loads(text), "seed": seed})
+
+
+def run_demo(workspace: Workspace, *, seed: int = 0, watch: Watch = ignore) -> Report:
+    """Train, unlearn and judge on digits; see ``control_problems`` for what must come out."""
+    return run_audit(demo_config(seed), workspace, watch=watch, reproduce=f"vestige demo --seed {seed}")
+
+
+def control_problems(audits: Sequence[Audit]) -> list[str]:
+    """What is wrong with the controls, a sentence each: no_op must FAIL as NOOP with LEAK beside it, and fresh_retrain
+    must not FAIL. Empty when the audit can be trusted that far."""
+    problems = []
+    verdicts = {audit.candidate: audit.verdict for audit in audits}
+    no_op, fresh = verdicts.get("no_op"), verdicts.get("fresh_retrain")
+    if no_op is None or no_op.outcome != "FAIL" or not {"NOOP", "LEAK"} <= set(no_op.reasons):
+        got = "none" if no_op is None else f"{no_op.outcome} ({', '.join(no_op.reasons)})"
+        problems.append(f"the control no_op must FAIL with NOOP and LEAK, got {got}")
+    if fresh is None or fresh.outcome == "FAIL":
+        got = "none" if fresh is None else f"FAIL ({', '.join(fresh.reasons)})"
+        problems.append(f"the control fresh_retrain must not FAIL, got {got}")
+    return problems

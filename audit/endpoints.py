@@ -1,0 +1,150 @@
+"""The endpoints: what is computed on every model (verdict.md, section 4.1)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from attacks import auc_rows, delong_variance, estimable, placements, threshold_at_fpr
+from attacks.roc import LEAST_FALSE_POSITIVES
+from audit import statistics
+from audit._scores import MIN_RETRAINS, Floats, Scores
+from audit.policy import Policy
+
+NO_SPREAD = 1e-12
+"""A spread of AUCs below this is rounding."""
+Sides = Literal["two", "upper"]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """An endpoint fixed in advance: ``score`` is phi, z, abs_z or rmia; ``tail`` a TPR at low FPR, else an AUC."""
+
+    name: str
+    score: str
+    tail: bool
+    primary: bool
+    per_example: bool
+    words: str
+
+    @property
+    def sides(self) -> Sides:
+        """A TPR endpoint only counts upwards."""
+        return "upper" if self.tail else "two"
+
+    def margin(self, policy: Policy) -> float:
+        """The policy's margin on this endpoint."""
+        return policy.margin_tpr if self.tail else policy.margin_auc
+
+
+DEFINITIONS = (
+    Definition("A1", "phi", False, True, False, "AUC of class-centred phi, forget against unseen"),
+    Definition("A2", "z", False, True, True, "AUC of the R-LiRA score z, forget against unseen"),
+    Definition("A3", "abs_z", False, True, True, "AUC of |z|, forget against unseen"),
+    Definition("T1", "z", True, True, True, "TPR at {fpr} FPR of z"),
+    Definition("T2", "abs_z", True, True, True, "TPR at {fpr} FPR of |z|"),
+    Definition("F1", "rmia", False, False, True, "AUC of RMIA, forget against unseen"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One endpoint's value on every model.
+
+    values: ``[models]`` in the order of Scores, None when not estimable (``reason`` says why). retrains: K. spread:
+    standard deviation over the retrains, None below two. example_errors: standard error, from the examples alone, of
+    candidate (and original) minus the mean of the retrains. unseen_variance: the part of the squared spread that more
+    unseen examples would shrink.
+    """
+
+    definition: Definition
+    retrains: int
+    values: Floats | None
+    reason: str = ""
+    spread: float | None = None
+    example_errors: tuple[float, ...] = ()
+    unseen_variance: float = 0.0
+
+    @property
+    def in_force(self) -> bool:
+        """Whether the endpoint belongs to the family that is tested."""
+        return self.values is not None
+
+    def gap(self, other: int) -> float:
+        """Candidate (``other`` 0) or original (1) minus the mean of the retrains."""
+        if self.values is None:
+            raise ValueError(f"{self.definition.name} is not estimable")
+        return float(self.values[self.retrains + other] - self.values[: self.retrains].mean())
+
+    @property
+    def error(self) -> float:
+        """Standard error of a gap, from the spread over the retrains."""
+        if self.spread is None:
+            raise ValueError(f"{self.definition.name} has no spread over the retrains")
+        return statistics.seed_error(self.spread, self.retrains)
+
+    def example_error(self, other: int) -> float | None:
+        """Standard error of the gap from the examples alone; None where there are too few of them."""
+        return self.example_errors[other] if self.example_errors else None
+
+
+def measure(scores: Scores, fpr: float, *, paired: bool = True) -> tuple[Measured, ...]:
+    """Every endpoint of the battery on every model; ``paired=False`` leaves out, for speed, what an AUC's examples
+    alone say about its gap."""
+    table = scores.named if scores.rmia is None else {**scores.named, "rmia": scores.rmia}
+    evaluation = int(scores.evaluation.sum())
+
+    def one(definition: Definition) -> Measured:
+        missing = _missing(definition, scores.retrains, evaluation, fpr)
+        if missing:
+            return Measured(definition, scores.retrains, None, missing)
+        forget, calibration, unseen = scores.rows(table[definition.score])
+        if definition.tail:
+            return _tpr(definition, scores.retrains, forget, calibration, fpr)
+        return _auc(definition, scores.retrains, forget, unseen, paired)
+
+    return tuple(one(definition) for definition in DEFINITIONS)
+
+
+def _missing(definition: Definition, retrains: int, evaluation: int, fpr: float) -> str:
+    if definition.per_example and retrains < MIN_RETRAINS:
+        return f"needs at least {MIN_RETRAINS} retrains, got {retrains}"
+    if definition.tail and not estimable(fpr, evaluation):
+        least = int(np.ceil(LEAST_FALSE_POSITIVES / fpr))
+        return f"needs at least {least} unseen examples for evaluation, got {evaluation}"
+    return ""
+
+
+def _auc(definition: Definition, retrains: int, forget: Floats, unseen: Floats, paired: bool) -> Measured:
+    pairs = [placements(*model) for model in zip(forget, unseen, strict=True)] if paired else []
+    values = np.array([v10.mean() for v10, _ in pairs]) if paired else auc_rows(forget, unseen)
+    spread = float(np.std(values[:retrains], ddof=1)) if retrains > 1 else None
+    if spread is not None and spread <= NO_SPREAD and not definition.primary:
+        return Measured(definition, retrains, None, "the same value on every retrain")
+    if not paired or min(forget.shape[1], unseen.shape[1]) < 2:
+        return Measured(definition, retrains, values, "", spread)
+    v10, v01 = np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
+    mean10, mean01 = v10[:retrains].mean(axis=0), v01[:retrains].mean(axis=0)
+    errors = tuple(
+        float(np.sqrt(delong_variance(v10[model] - mean10, v01[model] - mean01))) for model in range(retrains, len(v10))
+    )
+    unseen_variance = 0.0
+    if retrains > 1:
+        own = np.var(v01[:retrains] - mean01, axis=1, ddof=1)
+        unseen_variance = float(own.sum() / (retrains - 1) / v01.shape[1])
+    return Measured(definition, retrains, values, "", spread, errors, unseen_variance)
+
+
+def _tpr(definition: Definition, retrains: int, forget: Floats, calibration: Floats, fpr: float) -> Measured:
+    thresholds = np.array([threshold_at_fpr(own, fpr) for own in calibration])
+    caught = (forget > thresholds[:, None]).astype(np.float64)
+    values, n = caught.mean(axis=1), caught.shape[1]
+    # Shares of n examples can agree on all retrains by chance, which an AUC cannot: hence a floor, not a refusal.
+    spread = statistics.floored_spread(values[:retrains], 1 / n)
+    errors: tuple[float, ...] = ()
+    if n > 1:
+        differences = caught[retrains:] - caught[:retrains].mean(axis=0)
+        errors = tuple(float(error) for error in np.std(differences, axis=1, ddof=1) / np.sqrt(n))
+    level = float(values[:retrains].mean())
+    unseen_variance = max(0.0, spread**2 - level * (1 - level) / n)
+    return Measured(definition, retrains, values, "", spread, errors, unseen_variance)

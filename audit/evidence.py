@@ -1,0 +1,91 @@
+"""Everything measured about one candidate, from the outputs of all models."""
+
+import numpy as np
+
+from attacks import Outputs
+from audit import _drawings as drawings_of
+from audit._baseline import baseline
+from audit._judgement import judge
+from audit._nouns import Evidence, Reference
+from audit._scores import Logits, Scores, score
+from audit._utility import utility
+from audit.endpoints import Measured, measure
+from audit.policy import Policy
+from audit.preconditions import Identity, Standing, examine, identify, retrain_name
+
+
+def gather(outputs: Outputs, policy: Policy, *, candidate_name: str = "candidate", drawings: bool = True) -> Evidence:
+    """The evidence on the candidate of ``outputs``: preconditions, endpoints, utility, baseline and what to draw.
+
+    drawings: False leaves operating points, report-only attacks, curves and histograms empty, which changes nothing
+    about the verdict. DataError when there are too few unseen rows to part into calibration and evaluation.
+    Source: verdict.md, sections 4 to 6.
+    """
+    identity = identify(outputs)
+    scores, retrains, others = _score(outputs, identity, policy)
+    measured = measure(scores, policy.fpr)
+    standing = _stand(measured, scores, identity, policy)
+    names = [*map(retrain_name, identity.kept), "candidate", "original"][: len(scores.phi)]
+    return Evidence(
+        candidate=candidate_name,
+        reference=_reference(outputs, scores, identity, standing),
+        no_op=identity.no_op,
+        endpoints=tuple(judge(measured, standing.effective, standing.problem, policy)),
+        utility=utility(outputs, identity.kept, policy),
+        baseline=baseline(scores, policy),
+        operating_points=drawings_of.operating_points(scores) if drawings else (),
+        attacks=drawings_of.attack_results(retrains, others, scores) if drawings else (),
+        curves=drawings_of.curves(scores, names) if drawings else (),
+        histograms=drawings_of.histograms(scores) if drawings else (),
+    )
+
+
+def preconditions(outputs: Outputs, policy: Policy) -> Reference:
+    """E0 to E3 alone, to be written down before the candidate is scored.
+
+    Nothing here depends on the candidate, except that retrains byte-equal to it are dropped.
+    """
+    identity = identify(outputs)
+    scores, _, _ = _score(outputs, identity, policy)
+    return _reference(outputs, scores, identity, _stand(measure(scores, policy.fpr), scores, identity, policy))
+
+
+def _score(outputs: Outputs, identity: Identity, policy: Policy) -> tuple[Scores, Logits, Logits]:
+    """Scores on forget and unseen rows, with the logits they came from (retrains, then candidate and original)."""
+    rows = outputs.where("forget") | outputs.where("unseen")
+    retrains = outputs.retrain[list(identity.kept)][:, rows]
+    others = [outputs.candidate] if outputs.original is None else [outputs.candidate, outputs.original]
+    rest = np.stack([logits[rows] for logits in others])
+    labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
+    return (
+        score(retrains, rest, labels, forget, policy.calibration_share, policy.calibration_seed),
+        retrains,
+        rest,
+    )
+
+
+def _stand(measured: tuple[Measured, ...], scores: Scores, identity: Identity, policy: Policy) -> Standing:
+    unseen = int((~scores.forget).sum())
+    standing = examine(measured, scores.phi[: scores.retrains], scores.has_original, unseen, policy)
+    if not identity.problem:
+        return standing
+    detecting = () if scores.has_original else None
+    return Standing(identity.problem, detecting, standing.effective, (), (), "")
+
+
+def _reference(outputs: Outputs, scores: Scores, identity: Identity, standing: Standing) -> Reference:
+    return Reference(
+        retrains=scores.retrains,
+        dropped=tuple(map(retrain_name, identity.dropped)),
+        valid=not standing.problem,
+        problem=standing.problem,
+        assay_sensitive=None if standing.detecting is None else bool(standing.detecting),
+        detecting=standing.detecting or (),
+        underpowered=standing.underpowered,
+        short_of_power=standing.short,
+        remedy=standing.remedy,
+        forget=int(scores.forget.sum()),
+        unseen_calibration=int(scores.calibration.sum()),
+        unseen_evaluation=int(scores.evaluation.sum()),
+        retain=int(outputs.where("retain").sum()),
+    )

@@ -1,0 +1,43 @@
+"""One candidate judged, with all that the report says about it."""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from attacks import SIGNALS, Outputs
+from audit._making import MadeModel
+from audit._records import cost_record, null_self_test
+from audit.evidence import gather
+from audit.policy import Policy
+from audit.report import Audit, Method
+from audit.verdict import decide
+
+
+def judge(
+    outputs: Outputs,
+    policy: Policy,
+    *,
+    name: str,
+    seed: int,
+    made: MadeModel | None = None,
+    retained: int = 0,
+    signals: Collection[str] = tuple(SIGNALS),
+) -> Audit:
+    """Evidence, verdict and null self-test of the candidate of ``outputs``.
+
+    seed: of the self-test. made: the candidate's checkpoint, where there is one; retained: number of examples that a
+    retrain is trained on, to which its cost is compared. signals: of the report-only attacks.
+    """
+    evidence = gather(outputs, policy, candidate_name=name)
+    shared = {field: getattr(evidence, field) for field in Audit.__dataclass_fields__ if hasattr(evidence, field)}
+    audit = Audit(**shared, verdict=decide(evidence, policy), self_test=null_self_test(outputs, seed=seed))
+    audit = replace(audit, attacks=tuple(result for result in evidence.attacks if result.signal in signals))
+    if made is None:
+        return audit
+    header = made.header
+    retrain_flops = 3 * header.recipe.epochs * retained * made.forward_flops
+    return replace(
+        audit,
+        weights=made.weights,
+        method=None if header.method is None else Method(header.method, dict(header.parameters or {})),
+        cost=None if header.cost is None else cost_record(header.cost, retrain_flops),
+    )

@@ -1,0 +1,120 @@
+"""The policy: margins, error rate and required evidence, fixed before a candidate is looked at."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+from pydantic_core import ArgsKwargs
+
+from audit._nouns import Grade
+from learners import ConfigError, DataError, canonical_json, digest
+
+ProfileName = Literal["strict", "standard", "screening"]
+PROFILES: Mapping[ProfileName, float] = {"strict": 0.03, "standard": 0.05, "screening": 0.10}
+"""Margin on the AUC endpoints of each profile; every other setting has the same default in all three."""
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+class Policy:
+    """What an audit requires.
+
+    profile: gives ``margin_auc`` its default (strict .03, standard .05, screening .10). margin_auc, margin_tpr: largest
+    tolerated gap to the retrains, as a fraction, on AUC and on TPR at ``fpr``. margin_utility: tolerated loss of
+    accuracy. alpha: error rate of a false PASS and of a false FAIL. min_evidence: lowest grade of evidence for PASS.
+    conservative: take the example-only interval where it is the wider one. accept_vacuous: an original on which no
+    attack finds anything does not stand in the way of PASS. inconclusive: whether a gate fails or warns on
+    INCONCLUSIVE. calibration_share: share of the unseen examples used for thresholds and centring only, drawn with
+    ``calibration_seed``. Source: verdict.md, section 4.3.
+    """
+
+    profile: ProfileName = "standard"
+    margin_auc: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    margin_tpr: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    margin_utility: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.05
+    fpr: Annotated[float, Field(gt=0, le=0.2)] = 0.01
+    min_evidence: Grade = "B"
+    conservative: bool = False
+    accept_vacuous: bool = False
+    inconclusive: Literal["fail", "warn"] = "fail"
+    calibration_share: Annotated[float, Field(ge=0.05, le=0.5)] = 0.2
+    calibration_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _margin_of_profile(cls, data: Any) -> Any:
+        settings = dict(data.kwargs or {}) if isinstance(data, ArgsKwargs) else data
+        if not isinstance(settings, Mapping) or (isinstance(data, ArgsKwargs) and data.args):
+            return data
+        name = settings.get("profile", "standard")
+        if "margin_auc" in settings or not isinstance(name, str) or name not in PROFILES:
+            return data
+        settings = {**settings, "margin_auc": PROFILES[cast(ProfileName, name)]}
+        return ArgsKwargs((), settings) if isinstance(data, ArgsKwargs) else settings
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], where: str = "policy") -> "Policy":
+        """The policy of a table of settings; ``where`` is the table's name in a refusal (ConfigError)."""
+        try:
+            return TypeAdapter(cls).validate_python(dict(settings))
+        except ValidationError as error:
+            raise ConfigError(_sentence(error, where)) from None
+
+    @classmethod
+    def read(cls, path: Path) -> "Policy":
+        """The policy of a TOML file: its table ``[policy]``, or its top level where it has no such table.
+
+        Other top-level keys beside ``[policy]`` are refused, like every unknown key (ConfigError); so is a file that
+        cannot be read (DataError).
+        """
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise DataError(f"{path}: expected a readable TOML policy file, got {reason}; check the path") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: expected TOML, got {error}; correct the file") from None
+        if "policy" not in content:
+            return cls.of(content, str(path))
+        strangers = sorted(content.keys() - {"policy"})
+        if strangers:
+            raise ConfigError(f"{path}: expected only the table [policy], got the key {strangers[0]!r}; remove it")
+        if not isinstance(content["policy"], dict):
+            raise ConfigError(f"{path}: policy: expected a table [policy], got {content['policy']!r}")
+        return cls.of(content["policy"], f"{path}: policy")
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 (hexadecimal) of the settings as canonical JSON."""
+        return digest(canonical_json(asdict(self)))
+
+    @property
+    def margins(self) -> str:
+        """The margins in words, for the first line of a report."""
+        return f"margins AUC {self.margin_auc:g}, TPR {self.margin_tpr:g} at {100 * self.fpr:g} % FPR"
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """The settings that differ from the profile's own, as ``key = value``."""
+        own = asdict(profile(self.profile))
+        return tuple(f"{key} = {value}" for key, value in asdict(self).items() if own[key] != value)
+
+
+def profile(name: str) -> Policy:
+    """The policy of a profile: ``strict``, ``standard`` or ``screening``; another name is a ConfigError."""
+    return Policy.of({"profile": name})
+
+
+def _sentence(error: ValidationError, where: str) -> str:
+    """One sentence about the first thing wrong: the key's path, what was expected, what was given."""
+    first = error.errors(include_url=False)[0]
+    path = ".".join([where, *(str(part) for part in first["loc"])])
+    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        known = ", ".join(Policy.__dataclass_fields__)
+        return f"{path}: expected one of the keys {known}, got an unknown key; correct or remove it"
+    expected = first["msg"].removeprefix("Input should be ")
+    return f"{path}: expected {expected}, got {first['input']!r}; correct the value"

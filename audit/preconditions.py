@@ -1,0 +1,138 @@
+"""The preconditions E0 to E3: what is settled before the candidate's scores are looked at (verdict.md, section 6)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from attacks import Outputs
+from audit import statistics
+from audit._judgement import fail_test
+from audit._remedy import remedy
+from audit._scores import MIN_RETRAINS, Floats, Logits
+from audit.endpoints import NO_SPREAD, Measured
+from audit.policy import Policy
+from learners import DataError
+
+SAME_MODEL = 1e-4
+"""Two models whose phi differ, in the median, by less than this share of its spread over examples are copies."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """E0: which models are copies. kept, dropped: indices of retrains that serve as reference and that are byte-equal
+    to the candidate. problem: empty, or why the retrains that are left are no reference."""
+
+    no_op: bool
+    kept: tuple[int, ...]
+    dropped: tuple[int, ...]
+    problem: str
+
+
+def identify(outputs: Outputs) -> Identity:
+    """Compare the models' outputs number by number; refuse (DataError) outputs with too few unseen rows to part."""
+    unseen = int(outputs.where("unseen").sum())
+    if unseen < 2:
+        raise DataError(f"role: expected at least 2 unseen rows, got {unseen}; give the audit more unseen examples")
+    retrains, original = outputs.retrain, outputs.original
+    dropped = tuple(k for k, retrain in enumerate(retrains) if _same(retrain, outputs.candidate))
+    kept = tuple(k for k in range(len(retrains)) if k not in dropped)
+    problem = ""
+    if not kept:
+        kept, problem = (0,), "every retrain is byte-equal to the candidate"
+    pairs = [(a, b) for i, a in enumerate(kept) for b in kept[i + 1 :] if _same(retrains[a], retrains[b])]
+    if pairs:
+        problem = f"{retrain_name(pairs[0][0])} and {retrain_name(pairs[0][1])} are byte-equal"
+    copies = [] if original is None else [k for k in kept if _same(retrains[k], original)]
+    if copies:
+        problem = f"{retrain_name(copies[0])} is byte-equal to the original"
+    no_op = original is not None and _same(original, outputs.candidate)
+    return Identity(no_op, kept, dropped, problem)
+
+
+def retrain_name(index: int) -> str:
+    """What a report calls the retrain at an index of the outputs."""
+    return f"retrain {index + 1}"
+
+
+def _same(first: Logits, second: Logits) -> bool:
+    return np.array_equal(first, second)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """E1 to E3, from retrains and original alone.
+
+    problem: empty, or why the reference is invalid. detecting: per-example primary endpoints that catch the original,
+    None without one. effective: margin of the PASS test for each endpoint. underpowered: primary endpoints that cannot
+    pass; short: that can, with less than 80 % probability. remedy: what would cure either.
+    """
+
+    problem: str
+    detecting: tuple[str, ...] | None
+    effective: dict[str, float]
+    underpowered: tuple[str, ...]
+    short: tuple[str, ...]
+    remedy: str
+
+
+def examine(
+    measured: Sequence[Measured], phi_retrains: Floats, has_original: bool, unseen: int, policy: Policy
+) -> Standing:
+    """Judge the reference.
+
+    measured: the endpoints. phi_retrains: ``[K, n]``, for models that are copies up to rounding. unseen: number of
+    unseen examples, to say how many would be enough.
+    """
+    margins = {one.definition.name: one.definition.margin(policy) for one in measured}
+    problem = _invalid(measured, phi_retrains, policy)
+    detecting: tuple[str, ...] | None = () if has_original else None
+    if problem or len(phi_retrains) < MIN_RETRAINS:
+        return Standing(problem, detecting, margins, (), (), "")
+    if has_original:
+        detecting = _catch(measured, margins, policy)
+    within = {
+        one: margins[one.definition.name] for one in measured if one.definition.primary and one.spread is not None
+    }
+    half = {one: statistics.half_width(one.spread or 0.0, one.retrains, policy.alpha) for one in within}
+    plan = {one: statistics.plan_width(one.spread or 0.0, one.retrains, policy.alpha) for one in within}
+    underpowered = tuple(one.definition.name for one, margin in within.items() if half[one] > margin)
+    short = tuple(one.definition.name for one, margin in within.items() if half[one] <= margin < plan[one])
+    weak = [(one, margin) for one, margin in within.items() if plan[one] > margin]
+    return Standing(problem, detecting, margins, underpowered, short, remedy(weak, unseen, policy.alpha))
+
+
+def _catch(measured: Sequence[Measured], margins: dict[str, float], policy: Policy) -> tuple[str, ...]:
+    """E2, with the declared margins; narrows ``margins`` to half of the original's gap where that is detected."""
+    p_values = fail_test(measured, 1, policy)
+    detecting = []
+    for one in measured:
+        name = one.definition.name
+        if name not in p_values or p_values[name].holm > policy.alpha:
+            continue
+        margins[name] = min(margins[name], abs(one.gap(1)) / 2)
+        # An original that looks less trained on the forget set than its retrains shows mixed-up files, not memory.
+        if one.definition.primary and one.definition.per_example and one.gap(1) > 0:
+            detecting.append(name)
+    return tuple(detecting)
+
+
+def _invalid(measured: Sequence[Measured], phi: Floats, policy: Policy) -> str:
+    """E1: empty, or why the retrains are no reference."""
+    for a in range(len(phi)):
+        for b in range(a + 1, len(phi)):
+            if np.median(np.abs(phi[a] - phi[b])) <= SAME_MODEL * np.std(phi[a]):
+                return f"two retrains ({a + 1} and {b + 1} of the reference) are the same model up to rounding"
+    for one in measured:
+        if one.definition.primary and one.spread is not None and one.spread <= NO_SPREAD:
+            return f"{one.definition.name} has the same value on every retrain"
+    z = next(one for one in measured if one.definition.name == "A2")
+    if z.values is not None and z.spread is not None:
+        allowed = policy.margin_auc + statistics.t_quantile(1 - policy.alpha, z.retrains) * z.spread
+        far = [k for k, value in enumerate(z.values[: z.retrains]) if abs(value - 0.5) > allowed]
+        if far:
+            return (
+                f"one retrain ({far[0] + 1} of the reference) differs from the others: its leave-one-out A2 is "
+                f"{z.values[far[0]]:.3f}, expected 0.5 within {allowed:.3f}"
+            )
+    return ""

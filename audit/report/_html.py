@@ -1,0 +1,40 @@
+"""report.html: one file, rendered from a `Report` alone; no script, no font, no picture from anywhere else."""
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from audit.report import _format, _view, _wording
+from audit.report._model import Report
+
+_FILTERS = ("decimals", "signed", "interval", "span", "fraction", "probability", "count", "magnitude", "seconds")
+
+
+def render_html(report: Report) -> str:
+    """The page as text: the same report gives the same page."""
+    template = _environment().get_template("page.html.jinja")
+    several = len(report.audits) > 1
+    return template.render(
+        report=report,
+        policy=report.policy,
+        outcomes=_view.outcomes(report),
+        overview=_view.overview(report) if several else None,
+        sections=_view.sections(report),
+        references=_view.references(report),
+        level=f"{100 * (1 - 2 * report.policy.alpha):g} %",
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("audit.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        name: getattr(_format, name) for name in (*_FILTERS, "share", "advantage", "epsilon", "sentence")
+    }
+    environment.filters["mean"] = _view.mean
+    environment.globals["words"] = _wording
+    return environment

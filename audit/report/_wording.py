@@ -1,0 +1,125 @@
+"""The words of the report: what codes mean, what a verdict rests on, what it does not show.
+
+An audit measures; it does not declare. `FORBIDDEN` lists what no text of this project may say about a result.
+"""
+
+FORBIDDEN = (
+    "data removed",
+    "data deleted",
+    "data erased",
+    "data has been removed",
+    "data has been deleted",
+    "successfully forgotten",
+    "fully forgotten",
+    "compliant",
+    "certified unlearning",
+    "certified removal",
+    "provably unlearned",
+    "guarantees privacy",
+)
+
+NOT_SHOWN = (
+    "It does not speak about white-box attacks, reconstruction, relearning or attacks that were not run, "
+    "and it is evidence, not a legal determination."
+)
+
+ASSUMPTIONS = (
+    "The retrains were trained with the original's recipe on the data without the forget set. The audit sees their "
+    "outputs, not how they were trained.",
+    "The candidate's variation from seed to seed resembles the retrains'. The intervals are t intervals over the "
+    "retrains and take their width from that variation.",
+    "Forget and unseen examples are drawn alike. This is checked on the retrains, which saw neither (E1).",
+    "The intervals are conditional on the audited examples.",
+    "Every model was evaluated without augmentation, in evaluation mode, one example at a time in effect.",
+)
+
+LIMITS = (
+    "Access: only the outputs of the checkpoint were questioned. Attacks on weights, gradients or embeddings were "
+    "not run.",
+    "Reconstruction, extraction and the speed of relearning were not tested.",
+    "Attacks other than those listed here may separate the candidate from retraining.",
+    "A gap smaller than the margin is tolerated by the policy. PASS does not mean a gap of zero.",
+    "One checkpoint was audited, not the method that made it. Another seed may come out differently.",
+    "The result is evidence. Whether it satisfies a legal duty, such as Article 17 of the GDPR, is for others to say.",
+)
+
+REASONS = {
+    "LEAK": "The candidate separates forget from unseen examples more than retraining does: a trace of them is left.",
+    "OVER_FORGET": "Forget examples look less familiar than to a retrained model. An attacker can turn the sign "
+    "round, so this fails like a leak.",
+    "SCATTER": "Single forget examples lie further from retraining than seeds explain, some in either direction.",
+    "TAIL": "More forget examples than after retraining are exposed at the low false-positive rate of the policy.",
+    "NOOP": "The candidate is byte-equal to the original: nothing was unlearned.",
+    "UTILITY": "The candidate's accuracy is below that of the retrains by more than the policy tolerates.",
+    "REFERENCE_INVALID": "The retrains cannot serve as a reference: they are copies of each other, or one of them "
+    "knows the forget set.",
+    "NO_ASSAY_SENSITIVITY": "The same attacks do not catch the original (or none was given), so not catching the "
+    "candidate says nothing.",
+    "EVIDENCE_GRADE": "The grade of the evidence is below what the policy demands for PASS.",
+    "BASELINE_DISAGREEMENT": "Close to the retrains, yet too far from unseen data: the two baselines contradict.",
+    "UNDERPOWERED": "With these sizes and retrains no candidate could PASS, because the interval is wider than the "
+    "margin.",
+    "NEAR_MARGIN": "An interval reaches over the margin: neither inside nor outside can be concluded.",
+    "UTILITY_UNCERTAIN": "Whether accuracy is within the tolerated loss cannot be concluded.",
+    "NOTHING_TO_FORGET": "The attacks find no trace even in the original; the policy accepts that as PASS.",
+    "GROUP": "The endpoint of one group of examples lies outside its margin; the group follows the colon.",
+}
+
+NOTES = {
+    "TAIL_NOT_ASSESSED": "Too few unseen examples for the low false-positive rate. A few strongly exposed examples "
+    "could go unnoticed.",
+    "DETECTABLE_WITHIN_MARGIN": "An interval excludes zero: there is a difference from retraining, inside the margin.",
+    "RETRAIN_DROPPED": "A retrain that is byte-equal to the candidate was left out of the reference.",
+    "NOT_EXCHANGEABLE": "The retrains are not shown to rank forget and unseen examples alike within the margin, so the "
+    "unseen-data baseline is off.",
+    "RETAIN_NOT_ASSESSED": "There are no retain examples; utility rests on unseen examples alone.",
+    "WIDER_EXAMPLE_INTERVAL": "The interval from the examples is wider than the one from the retrains.",
+    "MARGIN_NARROWED": "PASS needs half of the original's own gap where that is smaller than the margin; otherwise a "
+    "half-forgotten candidate could pass.",
+    "SHORT_OF_POWER": "Even a candidate that is as good as retrained would often, or always, stay INCONCLUSIVE.",
+    "POLICY_OVERRIDES": "The policy differs from the profile that it names.",
+}
+
+WORDS = {
+    "forget": "Examples that the candidate was asked to forget.",
+    "retain": "Training examples that every model kept.",
+    "unseen": "Examples that no model was trained on.",
+    "original": "The model before unlearning; it was trained on the forget examples.",
+    "retrain": "A model trained by the same recipe without the forget examples, under its own seed.",
+    "candidate": "The checkpoint under audit.",
+    "gap": "Value on the candidate minus the mean over the retrains. Positive is a leak, negative over-forgetting.",
+    "phi": "Logit of the labelled class against all others. Higher means more member-like.",
+    "z": "phi minus its mean over the retrains for the same example, in units of the retrains' variation (R-LiRA).",
+    "AUC": "Probability that a forget example scores above an unseen one; one half is chance.",
+    "TPR at FPR f": "Share of forget examples above the threshold that a fraction f of calibration unseen examples "
+    "exceeds.",
+}
+
+ENDPOINTS = {
+    "A1": "AUC of φ, class-centred",
+    "A2": "AUC of z (R-LiRA)",
+    "A3": "AUC of |z|",
+    "A4": "AUC of U-LiRA",
+    "T1": "TPR of z",
+    "T2": "TPR of |z|",
+    "T4": "TPR of U-LiRA",
+    "F1": "AUC of RMIA",
+}
+
+SCORES = {"phi": "φ", "z": "z", "abs_z": "|z|"}
+
+DECISIONS = {
+    "within": "inside the margin",
+    "outside": "outside the margin",
+    "uncertain": "undecided",
+    "not estimable": "not estimable",
+    "non-inferior": "inside the margin",
+    "inferior": "below the margin",
+}
+
+GRADES = {
+    "A": "five or more retrains, per-example attacks, the original caught, and shadow-model attacks",
+    "B": "five or more retrains, per-example attacks with tails, and the original",
+    "C": "three or more retrains, but something that grade B needs is missing",
+    "S": "screening only: fewer than three retrains, PASS is impossible",
+}

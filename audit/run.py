@@ -1,0 +1,108 @@
+"""A whole audit: data, models, candidates, verdicts, report."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attacks import Outputs
+from audit._making import MadeModel, Plan, Watch, plan_models, train_missing, unlearn_missing
+from audit._records import build_report, data_record, models_record, policy_record
+from audit.config import AuditConfig, describe
+from audit.evidence import preconditions
+from audit.judging import judge
+from audit.registration import register
+from audit.report import Report
+from audit.workspace import ModelKey, Workspace
+from learners import Indices, forward_flops, numpy_generator, predict_logits, weights_digest
+
+RETAIN_ROWS = 10_000
+"""Retain examples in the utility comparison; more would cost time and add no precision that matters."""
+
+
+def ignore(stage: str, done: int, total: int) -> None:
+    """The watcher of a caller who does not watch."""
+
+
+def run_audit(
+    config: AuditConfig,
+    workspace: Workspace,
+    *,
+    base: Path = Path("."),
+    watch: Watch = ignore,
+    reproduce: str | None = None,
+) -> Report:
+    """Do whatever of the audit the workspace lacks, and judge every candidate.
+
+    base: the folder that the configuration's relative paths start from. The same configuration and seed give the same
+    report, times aside, whether or not earlier runs were interrupted. Raises ConfigError and DataError in one sentence.
+    """
+    watch("loading data", 0, 1)
+    plan = plan_models(config, base)
+    workspace.record("audit.json", describe(config))
+    train_missing(plan, workspace, watch)
+    unlearn_missing(plan, workspace, watch)
+    rows, roles = audited_rows(plan)
+    keys = [plan.original, *plan.retrains, *(key for _, key in plan.candidates)]
+    made = []
+    for done, key in enumerate(keys):
+        watch("computing outputs", done, len(keys))
+        made.append(_outputs_of(plan, workspace, key, rows))
+    reference, candidates = made[: 1 + len(plan.retrains)], made[1 + len(plan.retrains) :]
+    shared = role_outputs(plan, rows, roles, reference, made[0])
+    # Policy and preconditions are written down before any candidate is scored (verdict.md, section 6, E3).
+    registration = workspace.root / "registration.json"
+    registered = register(registration, config.policy, preconditions(shared, config.policy)).policy_hash
+    audits = []
+    for done, ((spec, _), one) in enumerate(zip(plan.candidates, candidates, strict=True)):
+        watch("judging", done, len(candidates))
+        audits.append(
+            judge(
+                replace(shared, candidate=one.logits),
+                config.policy,
+                name=spec.name,
+                seed=config.seed,
+                made=one,
+                retained=len(plan.split.retain),
+                signals=config.attacks.signals,
+            )
+        )
+    policy, models = policy_record(config.policy, registered), models_record(plan, reference)
+    return build_report(audits, policy, data_record(plan, len(rows)), models, reproduce=reproduce)
+
+
+def audited_rows(plan: Plan) -> tuple[Indices, NDArray[np.str_]]:
+    """Indices of the audited examples and their roles: all forget, all unseen, at most RETAIN_ROWS retain."""
+    split, retain = plan.split, plan.split.retain
+    if len(retain) > RETAIN_ROWS:
+        random = numpy_generator(plan.config.seed, "retain rows")
+        retain = np.sort(random.choice(retain, RETAIN_ROWS, replace=False))
+    parts = {"forget": split.forget, "unseen": split.unseen, "retain": retain}
+    return np.concatenate(list(parts.values())), np.repeat(list(parts), [len(part) for part in parts.values()])
+
+
+def role_outputs(
+    plan: Plan, rows: Indices, roles: NDArray[np.str_], reference: Sequence[MadeModel], candidate: MadeModel
+) -> Outputs:
+    """The outputs of a candidate beside those of the reference: the original, then the retrains."""
+    examples = plan.examples
+    return Outputs(
+        labels=examples.labels[rows],
+        role=roles,
+        candidate=candidate.logits,
+        retrain=np.stack([one.logits for one in reference[1:]]),
+        original=reference[0].logits,
+        group=None if examples.groups is None else examples.groups[rows],
+        subject=None if examples.subjects is None else examples.subjects[rows],
+        id=rows.astype(np.str_),
+    )
+
+
+def _outputs_of(plan: Plan, workspace: Workspace, key: ModelKey, rows: Indices) -> MadeModel:
+    model, header = workspace.load(key, plan.device)
+    weights = weights_digest(model)
+    logits = workspace.logits(weights, rows, partial(predict_logits, model, plan.examples, rows, plan.device))
+    return MadeModel(logits, weights, header, forward_flops(model, plan.examples.shape))

@@ -1,0 +1,103 @@
+"""One candidate: from an outputs file, or from checkpoints of this project."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from attacks import Outputs
+from audit._making import MadeModel, Plan, plan_models
+from audit._records import build_report, data_record, models_record, policy_record
+from audit.config import AuditConfig
+from audit.evidence import preconditions
+from audit.judging import judge
+from audit.policy import Policy
+from audit.registration import register
+from audit.report import DataRecord, ModelsRecord, Report
+from audit.run import audited_rows, role_outputs
+from audit.workspace import digest_indices
+from learners import DataError, digest, forward_flops, load_checkpoint, predict_logits, weights_digest
+
+
+def audit_outputs(
+    path: Path,
+    policy: Policy,
+    registration: Path,
+    *,
+    probabilities: bool = False,
+    name: str | None = None,
+    reproduce: str | None = None,
+) -> Report:
+    """Judge the candidate of an outputs file (``.npz``, format in the design).
+
+    registration: where the policy is written down before the candidate is scored. name: of the candidate, else the
+    file's. Raises DataError for anything that is wrong with the file.
+    """
+    outputs = Outputs.read(path, probabilities=probabilities)
+    registered = register(registration, policy, preconditions(outputs, policy)).policy_hash
+    audit = judge(outputs, policy, name=name or path.stem, seed=policy.calibration_seed)
+    counts = {role: int(outputs.where(role).sum()) for role in ("forget", "unseen", "retain")}
+    data = DataRecord(
+        source=path.name,
+        fingerprint=digest(path.read_bytes()),
+        split=None,
+        classes=outputs.classes,
+        class_names=None,
+        label_noise=None,
+        saturated=outputs.saturated,
+        **counts,
+    )
+    models = ModelsRecord(recipe=None, seeds=None, weights=None, device=None)
+    return build_report([audit], policy_record(policy, registered), data, models, reproduce=reproduce)
+
+
+def audit_checkpoints(
+    config: AuditConfig,
+    candidate: Path,
+    original: Path,
+    retrains: Sequence[Path],
+    registration: Path,
+    *,
+    base: Path = Path("."),
+    name: str | None = None,
+    reproduce: str | None = None,
+) -> Report:
+    """Judge a candidate checkpoint on the data and split of an audit file.
+
+    Raises DataError when a checkpoint is damaged, was made from other data, or when a retrain was trained on anything
+    but this split's retain examples."""
+    plan = plan_models(config, base)
+    rows, roles = audited_rows(plan)
+    retained, trained_on = digest_indices(plan.split.retain), digest_indices(plan.trained_on)
+
+    def read(role: str, path: Path, *made_from: str) -> MadeModel:
+        return _read(plan, role, path, made_from, rows)
+
+    reference = [read("original", original, trained_on), *(read("retrain", path, retained) for path in retrains)]
+    made = read("candidate", candidate, retained, trained_on, plan.split.fingerprint)
+    outputs = role_outputs(plan, rows, roles, reference, made)
+    registered = register(registration, config.policy, preconditions(outputs, config.policy)).policy_hash
+    audit = judge(
+        outputs,
+        config.policy,
+        name=name or candidate.stem,
+        seed=config.seed,
+        made=made,
+        retained=len(plan.split.retain),
+        signals=config.attacks.signals,
+    )
+    policy, models = policy_record(config.policy, registered), models_record(plan, reference)
+    return build_report([audit], policy, data_record(plan, len(rows)), models, reproduce=reproduce)
+
+
+def _read(
+    plan: Plan, role: str, path: Path, made_from: Sequence[str], rows: np.ndarray[tuple[int], np.dtype[np.int64]]
+) -> MadeModel:
+    model, header = load_checkpoint(path, plan.device, data=plan.examples.fingerprint)
+    if header.indices not in made_from:
+        raise DataError(
+            f"{path}: not the {role} of this split: made from other examples (digest {header.indices[:12]}); "
+            "give the audit file that the checkpoint was made with"
+        )
+    logits = predict_logits(model, plan.examples, rows, plan.device)
+    return MadeModel(logits, weights_digest(model), header, forward_flops(model, header.shape))

@@ -1,0 +1,112 @@
+"""The workspace: one folder per audit, every artefact named by the content that determines it."""
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from learners import (
+    Checkpoint,
+    Classifier,
+    DataError,
+    Indices,
+    Recipe,
+    canonical_json,
+    digest,
+    load_checkpoint,
+    write_atomically,
+)
+
+TRAINING = ("_architectures", "_batches", "_recipe", "_seeds", "_stacked", "_train", "_train_many")
+"""Modules of ``learners`` that decide which weights come out of a training run."""
+
+
+@cache
+def code_version(*packages: str) -> str:
+    """Digest of the source that determines a model's weights: training, and all modules of ``packages``."""
+    sources = [Path(str(import_module(f"learners.{name}").__file__)) for name in TRAINING]
+    for package in packages:
+        sources += sorted(Path(str(import_module(package).__file__)).parent.glob("*.py"))
+    return digest(torch.__version__, *(source.read_bytes() for source in sources))
+
+
+@dataclass(frozen=True)
+class ModelKey:
+    """What determines a model's weights.
+
+    role: original, retrain or candidate. data: fingerprint of the examples. indices: digest of the examples trained on
+    (for a candidate: of the whole split). made_from: key of the model that an unlearning method started from.
+    """
+
+    role: str
+    recipe: Recipe
+    data: str
+    indices: str
+    seed: int
+    device: str
+    code: str
+    method: str | None = None
+    parameters: str | None = None
+    made_from: str | None = None
+
+    @property
+    def name(self) -> str:
+        """File name stem: the role and the first 16 digits of the digest."""
+        return f"{self.role}-{digest(canonical_json(asdict(self)))[:16]}"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder that holds an audit's models, outputs and report; whatever is in it is whole."""
+
+    root: Path
+
+    def model_path(self, key: ModelKey) -> Path:
+        """Where the model with this key is, or will be."""
+        return self.root / "models" / f"{key.name}.safetensors"
+
+    def has(self, key: ModelKey) -> bool:
+        """Whether the model exists."""
+        return self.model_path(key).is_file()
+
+    def write_model(self, key: ModelKey, content: bytes) -> None:
+        """Put a finished checkpoint in its place."""
+        write_atomically(self.model_path(key), content)
+
+    def load(self, key: ModelKey, device: torch.device) -> tuple[Classifier, Checkpoint]:
+        """The model and its header; a damaged file is refused, never silently replaced (DataError)."""
+        path = self.model_path(key)
+        try:
+            return load_checkpoint(path, device, data=key.data)
+        except DataError as error:
+            raise DataError(f"{error} (delete {path} to have it made again)") from None
+
+    def logits(self, weights: str, indices: Indices, compute: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Logits of the model with this weights digest on these examples, from the folder or computed and kept."""
+        path = self.root / "outputs" / f"{digest(weights, np.ascontiguousarray(indices).tobytes())[:24]}.npy"
+        if path.is_file():
+            try:
+                return np.asarray(np.load(io.BytesIO(path.read_bytes()), allow_pickle=False), dtype=np.float32)
+            except (ValueError, EOFError, OSError) as error:
+                raise DataError(f"{path}: not a whole array ({error}); delete it to have it made again") from None
+        values = compute()
+        buffer = io.BytesIO()
+        np.save(buffer, values, allow_pickle=False)
+        write_atomically(path, buffer.getvalue())
+        return values
+
+    def record(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a small JSON file for the reader of the folder."""
+        write_atomically(self.root / name, (canonical_json(content) + "\n").encode())
+
+
+def digest_indices(*sets: Indices) -> str:
+    """SHA-256 over index sets, in order."""
+    return digest(*(np.ascontiguousarray(indices, dtype=np.int64).tobytes() for indices in sets))

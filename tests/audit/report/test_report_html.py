@@ -1,0 +1,228 @@
+"""report.html: first line, escaping, self-containedness, wording, and that every hole in the evidence still prints."""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from importlib import resources
+
+import pytest
+
+from audit.report import ASSUMPTIONS, FORBIDDEN, LIMITS, NOTES, REASONS, Audit, Report, from_json, render_html, to_json
+
+ReportMaker = Callable[[tuple[Audit, ...]], Report]
+VOID = {"meta", "br", "img", "link", "input", "hr"}
+DRAWN = {"line", "path", "rect", "circle"}
+
+
+class Page(HTMLParser):
+    """Tags, attributes, links, ids and visible text; fails on tags that do not match."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_startendtag(tag, attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("style", "title") and data.strip():
+            self.text.append(" ".join(data.split()))
+
+    def values(self, name: str) -> list[str]:
+        return [value for _, key, value in self.attributes if key == name]
+
+
+@pytest.fixture(scope="module")
+def page(report: Report) -> str:
+    return render_html(report)
+
+
+@pytest.fixture
+def single(audit_maker: Callable[..., Audit], report_maker: ReportMaker) -> Report:
+    return report_maker((audit_maker("finetune", "INCONCLUSIVE", ("UNDERPOWERED",), 0.1, tails=False),))
+
+
+def test_first_line_of_one_candidate(single: Report) -> None:
+    words = " ".join(Page(render_html(single)).text)
+    assert words.startswith("? INCONCLUSIVE finetune margins: AUC ±0.05, TPR at FPR 0.01 +0.02, accuracy −0.02")
+    assert words.index(single.audits[0].verdict.headline) < words.index("What this does not show.") < 500
+
+
+def test_first_line_of_several_candidates(page: str) -> None:
+    words = " ".join(Page(page).text)
+    assert words.startswith("✓ 2 PASS ✕ 4 FAIL ? 2 INCONCLUSIVE of 8 candidates margins: AUC ±0.05")
+    assert words.index("What this does not show.") < 500
+
+
+def test_inconclusive_names_what_would_resolve_it(single: Report) -> None:
+    words = " ".join(Page(render_html(single)).text)
+    assert "What would change this More unseen examples: about 4,000 would do." in words
+
+
+def test_same_report_same_page(report: Report, page: str) -> None:
+    assert render_html(report) == page == render_html(from_json(to_json(report)))
+
+
+def test_names_cannot_break_out(page: str) -> None:
+    assert "<script" not in page.lower()
+    assert "<b>cat</b>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "GROUP:&lt;b&gt;cat&lt;/b&gt;" in page
+
+
+def test_hostile_text_in_every_string_stays_text(report: Report) -> None:
+    attack = "\"'><img src=x onerror=alert(1)>"
+    text = to_json(report)
+    for plain in (
+        "finetune",
+        "standard",
+        "parquet:data/cifar10",
+        "vestige run audit.toml",
+        "cpu, 2 cores",
+        "retrain 1",
+    ):
+        text = text.replace(f'"{plain}"', '"' + plain + attack.replace('"', '\\"') + '"')
+    parsed = Page(render_html(from_json(text)))
+    assert parsed.tags["img"] == 0
+    assert not [name for _, name, _ in parsed.attributes if name.startswith("on")]
+
+
+def test_page_is_self_contained(page: str) -> None:
+    parsed = Page(page)
+    assert not {"script", "link", "img", "iframe", "object", "embed", "base", "form"} & parsed.tags.keys()
+    assert not parsed.values("src") and not parsed.values("srcset")
+    assert all(value.startswith("#") for value in parsed.values("href"))
+    assert "http:" not in page and "https:" not in page and "//" not in page.replace("</", "")
+    style = page[page.index("<style>") : page.index("</style>")]
+    assert "url(" not in style and "@import" not in style and "@font-face" not in style
+    assert "default-src 'none'" in page
+
+
+def test_links_resolve_and_ids_are_unique(page: str) -> None:
+    parsed = Page(page)
+    ids = Counter(parsed.values("id"))
+    assert max(ids.values()) == 1
+    assert {value[1:] for value in parsed.values("href")} <= ids.keys()
+
+
+def test_readable_on_phone_paper_and_in_the_dark(page: str) -> None:
+    assert 'name="viewport" content="width=device-width' in page
+    assert "@media print" in page and "prefers-color-scheme: dark" in page
+    tables = len(re.findall(r"<table", page))
+    contained = len(re.findall(r'class="scroll"[^>]*>\s*<table', page))
+    assert tables - contained == 8  # the cost table of each candidate has three narrow columns
+
+
+def test_drawings_have_names(page: str) -> None:
+    parsed = Page(page)
+    drawings = re.findall(r'<svg class="(?:strip|spark|roc|histogram)"[^>]*role="img"[^>]*><title>[^<]+</title>', page)
+    assert len(drawings) > 8 * 10
+    assert not parsed.values("style")
+
+
+def test_size_with_eight_candidates(full_report: Report) -> None:
+    assert len(render_html(full_report).encode()) < 3_000_000
+
+
+def test_rp_11_forbidden_phrases_never_occur(page: str, single: Report) -> None:
+    folder = resources.files("audit.report").joinpath("templates")
+    texts = [page, render_html(single), *(file.read_text(encoding="utf-8") for file in folder.iterdir())]
+    texts += [*ASSUMPTIONS, *LIMITS, *REASONS.values(), *NOTES.values()]
+    for phrase in FORBIDDEN:
+        assert not any(phrase in " ".join(text.lower().split()) for text in texts), phrase
+    assert {"data removed", "data deleted", "compliant", "certified unlearning"} <= set(FORBIDDEN)
+
+
+def test_no_value_prints_as_python(page: str, single: Report) -> None:
+    for text in (page, render_html(single)):
+        words = " ".join(Page(text).text)
+        assert not re.search(r"\b(nan|inf|None|True|False|e-\d\d)\b", words)
+        assert "-0." not in words
+
+
+def test_every_number_of_an_endpoint_is_printed(single: Report) -> None:
+    words = " ".join(Page(render_html(single)).text)
+    endpoint = single.audits[0].endpoints[0]
+    assert endpoint.interval is not None and endpoint.gap is not None
+    assert f"+{endpoint.gap:.3f}" in words
+    assert f"+{endpoint.interval[0]:.3f} to +{endpoint.interval[1]:.3f}" in words
+    assert "each retrain: " + " · ".join(f"{value:.3f}" for value in endpoint.retrains) in words
+
+
+def test_not_estimable_says_why(single: Report) -> None:
+    words = " ".join(Page(render_html(single)).text)
+    assert "an FPR of 0.01 needs 1,000 unseen examples for evaluation, there are 638" in words
+    assert "TAIL_NOT_ASSESSED" in words
+
+
+def test_reference_is_not_a_candidate_row(page: str) -> None:
+    overview = page[page.index('<section id="overview">') : page.index('id="candidate-1"')]
+    fixed, candidates = overview.split("<tbody>")
+    assert "Retrains <small>the reference" in fixed and "Original" in fixed
+    assert candidates.count("<tr>") == 8
+
+
+def test_references_are_printed_once_unless_they_differ(report: Report, page: str) -> None:
+    dropped = replace(report.audits[0].reference, dropped=("retrain 3",), retrains=9)
+    other = replace(report, audits=(replace(report.audits[0], reference=dropped), *report.audits[1:]))
+    assert "For no_op</h3>" not in page
+    changed = render_html(other)
+    assert "For no_op</h3>" in changed
+    assert "Left out because byte-equal to the candidate: retrain 3." in changed
+
+
+def test_changed_policy_and_saturation_are_announced(report: Report, page: str) -> None:
+    assert 'class="alert"' not in page
+    other = replace(
+        report,
+        policy=replace(report.policy, changed=True, registered_hash="ee" * 32),
+        data=replace(report.data, saturated=4321),
+    )
+    words = " ".join(Page(render_html(other)).text)
+    assert "The policy was changed." in words and "ee" * 32 in words
+    assert "Saturated probabilities." in words
+
+
+def test_page_of_the_least_evidence(single: Report) -> None:
+    audit = single.audits[0]
+    bare = replace(
+        audit,
+        verdict=replace(audit.verdict, explanations=(), notes=("no code here",), would_change=()),
+        endpoints=tuple(one for one in audit.endpoints if one.gap is None),
+        utility=(),
+        attacks=(),
+        curves=(),
+        histograms=(),
+        reference=replace(audit.reference, assay_sensitive=None, valid=False, problem="The retrains are identical"),
+        baseline=replace(audit.baseline, exchangeable=False),
+        method=None,
+        weights=None,
+        cost=None,
+        self_test=None,
+    )
+    models = replace(single.models, recipe=None, seeds=None, weights=None, device=None)
+    data = replace(single.data, fingerprint=None, split=None, class_names=None, label_noise=None)
+    least = replace(single, audits=(bare,), models=models, data=data, reproduce=None)
+    words = " ".join(Page(render_html(from_json(to_json(least)))).text)
+    assert "The retrains are identical." in words
+    assert "no original was given" in words
+    assert REASONS["UNDERPOWERED"] in words
+    assert "Not known: there is no spread over retrains" in words
+    assert "No code here." in words

@@ -1,0 +1,322 @@
+"""The verdict on synthetic score tables, one candidate each (ground-truth.md, section 10)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from audit._nouns import Evidence, Verdict
+from audit._simulation import Shift, Table, World, constant, memorised, none
+from audit.policy import Policy, profile
+from audit.verdict import decide, gather, grade_of
+
+Floats = NDArray[np.float64]
+STANDARD = World(retain=500)
+SMALL = World(forget=1000, unseen=3000, retain=300, retrains=5)
+
+
+def _judge(table: Table, policy: Policy | None = None) -> tuple[Evidence, Verdict]:
+    policy = policy or Policy()
+    evidence = gather(table.outputs(), policy, drawings=False)
+    return evidence, decide(evidence, policy)
+
+
+def _edit(table: Table, change: Callable[[Floats], None]) -> Table:
+    phi = table.phi.copy()
+    change(phi)
+    return replace(table, phi=phi)
+
+
+def _codes(verdict: Verdict) -> set[str]:
+    return {note.split(":")[0] for note in verdict.notes}
+
+
+def test_vd_14_a_fresh_retrain_passes() -> None:
+    evidence, verdict = _judge(STANDARD.draw(1))
+    assert (verdict.outcome, verdict.reasons, verdict.grade) == ("PASS", (), "B")
+    assert {one.decision for one in evidence.endpoints} == {"within"}
+    assert verdict.headline.startswith("PASS: under battery 1, 10 retrains and margins AUC 0.05, TPR 0.02 at 1 % FPR,")
+    assert "no tested attack separates the candidate from retraining by more than its margin (95 %)" in verdict.headline
+
+
+def test_vd_15_a_copy_of_a_retrain_is_dropped_from_the_reference() -> None:
+    def copy(phi: Floats) -> None:
+        phi[10] = phi[0]
+
+    evidence, verdict = _judge(_edit(STANDARD.draw(3), copy))
+    assert evidence.reference.dropped == ("retrain 1",) and evidence.reference.retrains == 9
+    assert all(len(one.retrains) == 9 for one in evidence.endpoints)
+    assert verdict.outcome == "PASS" and "RETRAIN_DROPPED" in _codes(verdict)
+
+
+def test_vd_15b_nothing_but_copies_of_the_candidate_is_no_reference() -> None:
+    def copy(phi: Floats) -> None:
+        phi[:5] = phi[5]
+
+    evidence, verdict = _judge(_edit(SMALL.draw(0), copy))
+    assert (verdict.outcome, verdict.reasons) == ("INCONCLUSIVE", ("REFERENCE_INVALID",))
+    assert "byte-equal to the candidate" in evidence.reference.problem
+
+
+def test_vd_16_a_model_like_the_original_leaks() -> None:
+    _, verdict = _judge(replace(STANDARD, candidate=memorised(1.5)).draw(0))
+    assert verdict.outcome == "FAIL" and verdict.reasons[0] == "LEAK"
+    assert "A2 +0.2" in verdict.headline and verdict.would_change
+
+
+def test_vd_16b_the_original_itself_is_a_no_op() -> None:
+    def copy(phi: Floats) -> None:
+        phi[10] = phi[11]
+
+    evidence, verdict = _judge(_edit(STANDARD.draw(0), copy))
+    assert evidence.no_op and verdict.outcome == "FAIL"
+    assert verdict.reasons[:2] == ("NOOP", "LEAK")
+    assert len(verdict.explanations) == len(verdict.reasons)
+
+
+def test_vd_16c_a_no_op_fails_whatever_the_reference_and_the_evidence() -> None:
+    def copy(phi: Floats) -> None:
+        phi[1] = phi[2] = phi[0]
+        phi[5] = phi[6]
+
+    _, verdict = _judge(_edit(SMALL.draw(0), copy))
+    assert (verdict.outcome, verdict.reasons) == ("FAIL", ("NOOP",))
+    quiet = replace(SMALL, original=none).draw(0)
+    _, verdict = _judge(_edit(quiet, lambda phi: phi.__setitem__(5, phi[6])))
+    assert verdict.outcome == "FAIL" and verdict.reasons[0] == "NOOP"
+
+
+def test_vd_17_half_forgotten_fails() -> None:
+    _, verdict = _judge(replace(STANDARD, candidate=memorised(0.75)).draw(0))
+    assert verdict.outcome == "FAIL" and "LEAK" in verdict.reasons
+
+
+def test_vd_19a_inverted_forget_confidences_scatter_without_over_forgetting() -> None:
+    _, verdict = _judge(_edit(STANDARD.draw(0), lambda phi: np.negative(phi[10, :2000], out=phi[10, :2000])))
+    assert (verdict.outcome, verdict.reasons) == ("FAIL", ("SCATTER", "TAIL"))
+
+
+def test_vd_19b_a_negative_shift_over_forgets() -> None:
+    _, verdict = _judge(replace(STANDARD, candidate=constant(-1.5)).draw(0))
+    assert (verdict.outcome, verdict.reasons) == ("FAIL", ("OVER_FORGET", "SCATTER", "TAIL"))
+    assert "Over-forgetting" in verdict.explanations[0] and "A2 -0." in verdict.explanations[0]
+
+
+def test_vd_20_a_model_inverted_on_everything_fails_on_utility() -> None:
+    evidence, verdict = _judge(_edit(STANDARD.draw(1), lambda phi: np.negative(phi[10], out=phi[10])))
+    assert {one.decision for one in evidence.endpoints} == {"within"}
+    assert (verdict.outcome, verdict.reasons) == ("FAIL", ("UTILITY",))
+    assert {one.role: one.decision for one in evidence.utility}["retain"] == "inferior"
+    assert "less accurate than retraining" in verdict.headline
+
+
+def test_vd_20b_a_failed_utility_keeps_the_open_question_beside_it() -> None:
+    world = replace(SMALL, forget=100)
+    _, verdict = _judge(_edit(world.draw(0), lambda phi: np.negative(phi[5], out=phi[5])))
+    assert verdict.outcome == "FAIL" and verdict.reasons[0] == "UTILITY" and len(verdict.reasons) == 2
+
+
+def test_vd_21_two_directions_at_once_scatter() -> None:
+    def halves(random: np.random.Generator, n: int) -> Floats:
+        return np.where(np.arange(n) % 2, 1.5, -1.5)
+
+    evidence, verdict = _judge(replace(STANDARD, candidate=halves).draw(0))
+    assert abs(evidence.endpoints[0].gap or 1.0) < 0.03
+    assert verdict.outcome == "FAIL" and verdict.reasons[0] == "SCATTER"
+
+
+def test_vd_22_a_few_exposed_examples_are_caught() -> None:
+    def few(random: np.random.Generator, n: int) -> Floats:
+        return np.where(np.arange(n) < n // 20, 4.0, 0.0)
+
+    _, verdict = _judge(replace(STANDARD, candidate=few).draw(0))
+    assert verdict.outcome == "FAIL" and {"TAIL", "SCATTER"} & set(verdict.reasons)
+
+
+@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("shift", [none, memorised(1.5), constant(-0.1)])
+@pytest.mark.parametrize("required", ["B", "S"])
+def test_vd_24_one_or_two_retrains_never_pass(k: int, shift: Shift, required: str) -> None:
+    world = replace(SMALL, retrains=k, candidate=shift)
+    _, verdict = _judge(world.draw(0), Policy.of({"min_evidence": required, "accept_vacuous": True}))
+    assert verdict.grade == "S"
+    if shift is none:
+        assert verdict.outcome == "INCONCLUSIVE" and verdict.reasons[0] == "EVIDENCE_GRADE"
+    assert verdict.outcome != "PASS"
+
+
+def test_vd_24b_one_retrain_can_fail_with_an_allowance_for_the_seed() -> None:
+    outcomes = []
+    for size in (0.25, 0.45, 1.5):
+        evidence, verdict = _judge(replace(SMALL, forget=3000, retrains=1, candidate=constant(size)).draw(0))
+        a1 = evidence.endpoints[0]
+        assert a1.simultaneous is not None
+        assert (a1.decision == "outside") == (a1.simultaneous[0] > 0.05 + 0.03)
+        outcomes.append(verdict.reasons[0])
+    assert outcomes == ["EVIDENCE_GRADE", "EVIDENCE_GRADE", "LEAK"]
+
+
+def test_vd_25_contaminated_retrains_give_no_pass() -> None:
+    world = replace(STANDARD, retrain=memorised(1.5), candidate=memorised(1.5))
+    evidence, verdict = _judge(world.draw(1))
+    assert (verdict.outcome, verdict.reasons) == ("INCONCLUSIVE", ("NO_ASSAY_SENSITIVITY",))
+    assert evidence.reference.assay_sensitive is False and "canaries" in verdict.would_change[0]
+
+
+def test_vd_26_a_forget_set_harder_than_unseen_data() -> None:
+    world = replace(STANDARD, forget_difficulty=-0.6459, candidate=constant(0.6459))
+    evidence, verdict = _judge(world.draw(0))
+    assert evidence.baseline.retrain_auc == pytest.approx(0.40, abs=0.02)
+    assert evidence.baseline.auc == pytest.approx(0.50, abs=0.03)
+    assert not evidence.baseline.exchangeable and not evidence.baseline.disagrees
+    assert verdict.outcome == "FAIL" and verdict.reasons[0] == "LEAK" and "NOT_EXCHANGEABLE" in _codes(verdict)
+
+
+def test_vd_27_an_original_without_memory_gives_no_pass() -> None:
+    _, verdict = _judge(replace(STANDARD, original=none).draw(1))
+    assert (verdict.outcome, verdict.reasons) == ("INCONCLUSIVE", ("NO_ASSAY_SENSITIVITY",))
+
+
+def test_vd_27b_no_original_gives_no_pass_even_if_vacuous_is_accepted() -> None:
+    world = replace(SMALL, original=None)
+    for policy in (Policy(), Policy(accept_vacuous=True, min_evidence="C")):
+        evidence, verdict = _judge(world.draw(0), policy)
+        assert (verdict.outcome, verdict.reasons[0]) == ("INCONCLUSIVE", "NO_ASSAY_SENSITIVITY")
+        assert evidence.reference.assay_sensitive is None and "No original was given" in verdict.explanations[0]
+        assert verdict.grade == "C"
+
+
+@pytest.mark.parametrize("identical", [5, 2])
+def test_vd_28_and_st_16_identical_retrains_are_no_reference(identical: int) -> None:
+    def copy(phi: Floats) -> None:
+        phi[:identical] = phi[0]
+
+    for policy in (Policy(), Policy(accept_vacuous=True, min_evidence="S")):
+        evidence, verdict = _judge(_edit(SMALL.draw(0), copy), policy)
+        assert (verdict.outcome, verdict.reasons) == ("INCONCLUSIVE", ("REFERENCE_INVALID",))
+        assert all(one.interval is None and one.decision == "not estimable" for one in evidence.endpoints)
+        assert "retrain 1 and retrain 2 are byte-equal" in verdict.explanations[0]
+
+
+def test_vd_37_without_tail_endpoints_grade_b_is_out_of_reach() -> None:
+    world = replace(STANDARD, forget=4000, unseen=1200)
+    policy = replace(profile("screening"))
+    evidence, verdict = _judge(world.draw(0), policy)
+    assert [one.decision for one in evidence.endpoints if one.sides == "upper"] == ["not estimable"] * 2
+    assert (verdict.outcome, verdict.reasons, verdict.grade) == ("INCONCLUSIVE", ("EVIDENCE_GRADE",), "C")
+    _, verdict = _judge(world.draw(0), replace(policy, min_evidence="C"))
+    assert verdict.outcome == "PASS" and "TAIL_NOT_ASSESSED" in _codes(verdict)
+    assert "POLICY_OVERRIDES" in _codes(verdict)
+
+
+def test_vd_38_a_vacuous_audit_passes_where_the_policy_accepts_it() -> None:
+    world = replace(STANDARD, original=none)
+    _, verdict = _judge(world.draw(1), Policy(accept_vacuous=True))
+    assert (verdict.outcome, verdict.reasons) == ("PASS", ("NOTHING_TO_FORGET",))
+    assert "nothing detectable to forget" in verdict.headline
+
+
+def test_vd_38b_a_vacuous_audit_without_power_does_not_pass() -> None:
+    for size in (3, 60):
+        _, verdict = _judge(
+            replace(SMALL, forget=size, original=none).draw(0), Policy(accept_vacuous=True, min_evidence="S")
+        )
+        assert verdict.outcome == "INCONCLUSIVE" and verdict.reasons[0] in ("UNDERPOWERED", "REFERENCE_INVALID")
+
+
+def test_vd_39_three_retrains_do_not_reach_grade_b() -> None:
+    world = replace(STANDARD, retrains=3)
+    _, verdict = _judge(world.draw(0))
+    assert (verdict.outcome, verdict.reasons, verdict.grade) == ("INCONCLUSIVE", ("EVIDENCE_GRADE",), "C")
+    assert "5 retrains (there are 3)" in verdict.explanations[0]
+    _, verdict = _judge(replace(world, candidate=memorised(1.5)).draw(0))
+    assert verdict.outcome == "FAIL"
+
+
+def test_grade_a_is_out_of_reach_for_now() -> None:
+    _, verdict = _judge(STANDARD.draw(1), Policy(min_evidence="A"))
+    assert (verdict.outcome, verdict.reasons, verdict.grade) == ("INCONCLUSIVE", ("EVIDENCE_GRADE",), "B")
+    assert "shadow models" in verdict.explanations[0]
+
+
+@pytest.mark.parametrize("forget", [1, 2, 3])
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_a_tiny_forget_set_is_inconclusive(forget: int, k: int) -> None:
+    evidence, verdict = _judge(World(forget=forget, unseen=1500, retrains=k).draw(0))
+    assert verdict.outcome == "INCONCLUSIVE" and evidence.reference.forget == forget
+
+
+def test_underpowered_and_near_margin_are_told_apart() -> None:
+    _, weak = _judge(replace(SMALL, forget=150).draw(0))
+    assert weak.reasons[0] == "UNDERPOWERED" and weak.would_change[0]
+    _, near = _judge(replace(STANDARD, forget=4000, candidate=constant(0.17)).draw(0))
+    assert (near.outcome, near.reasons) == ("INCONCLUSIVE", ("NEAR_MARGIN",))
+
+
+def test_a_detectable_gap_within_the_margin_is_said() -> None:
+    world = World(forget=6000, unseen=20_000, retain=300, candidate=constant(0.08))
+    _, verdict = _judge(world.draw(1), profile("screening"))
+    assert verdict.outcome == "PASS" and "DETECTABLE_WITHIN_MARGIN" in _codes(verdict)
+    assert verdict.headline.endswith("detectable but within margin.")
+
+
+def test_baseline_disagreement_blocks_a_pass() -> None:
+    evidence, verdict = _judge(STANDARD.draw(1))
+    assert verdict.outcome == "PASS"
+    spoiled = replace(evidence, baseline=replace(evidence.baseline, disagrees=True))
+    verdict = decide(spoiled, Policy())
+    assert (verdict.outcome, verdict.reasons) == ("INCONCLUSIVE", ("BASELINE_DISAGREEMENT",))
+
+
+def test_the_baseline_disagrees_beyond_margin_and_the_retrains_own_interval() -> None:
+    seen = []
+    for size in (0.1, 0.36, 0.38, 0.40, 0.42, 1.5):
+        baseline = _judge(replace(STANDARD, candidate=constant(size)).draw(0))[0].baseline
+        low, high = baseline.retrain_interval
+        beyond = [baseline.interval[0] - 0.5 - 0.05 - extra for extra in (0.0, (high - low) / 2)]
+        assert baseline.exchangeable and baseline.disagrees is (beyond[1] > 0)
+        seen.append([value > 0 for value in beyond])
+    assert [False, False] in seen and [True, True] in seen and [True, False] in seen
+
+
+def test_utility_that_is_not_settled_makes_a_pass_inconclusive() -> None:
+    evidence, verdict = _judge(STANDARD.draw(1))
+    assert verdict.outcome == "PASS" and "RETAIN_NOT_ASSESSED" not in _codes(verdict)
+    open_ = tuple(replace(one, decision="uncertain") for one in evidence.utility)
+    verdict = decide(replace(evidence, utility=open_), Policy())
+    assert (verdict.outcome, verdict.reasons) == ("INCONCLUSIVE", ("UTILITY_UNCERTAIN",))
+
+
+def test_without_retain_rows_utility_is_judged_on_unseen_data() -> None:
+    evidence, verdict = _judge(replace(STANDARD, retain=0).draw(1))
+    assert [one.role for one in evidence.utility] == ["unseen"]
+    assert verdict.outcome == "PASS" and "RETAIN_NOT_ASSESSED" in _codes(verdict)
+
+
+def test_no_sentence_claims_more_than_attacks_that_were_tried() -> None:
+    tables = [
+        STANDARD.draw(1),
+        replace(STANDARD, candidate=memorised(1.5)).draw(0),
+        replace(SMALL, forget=3).draw(0),
+        replace(SMALL, retrains=1).draw(0),
+        replace(STANDARD, original=none).draw(1),
+    ]
+    for table in tables:
+        _, verdict = _judge(table)
+        text = " ".join((verdict.headline, *verdict.explanations, *verdict.notes, *verdict.would_change)).lower()
+        for claim in ("data removed", "data deleted", "complian", "certif", "gdpr", "guarantee"):
+            assert claim not in text
+        assert "margins auc 0.05, tpr 0.02 at 1 % fpr" in verdict.headline.lower() and "\n" not in text
+
+
+def test_grades_need_what_they_say() -> None:
+    for world, grade in (
+        (SMALL, "B"),
+        (replace(SMALL, retrains=4), "C"),
+        (replace(SMALL, unseen=900), "C"),
+        (replace(SMALL, original=None), "C"),
+        (replace(SMALL, retrains=2), "S"),
+    ):
+        assert grade_of(gather(world.draw(0).outputs(), Policy(), drawings=False)) == grade

@@ -1,0 +1,196 @@
+"""How often the rule gives which verdict, against the tables of verdict.md, sections 5 and 10, with stated bounds."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from audit import statistics
+from audit._judgement import fail_test
+from audit._scores import score_phi
+from audit._simulation import World, constant, memorised, none
+from audit.endpoints import Measured, measure
+from audit.policy import Policy
+from audit.verdict import decide, gather
+
+pytestmark = pytest.mark.slow
+
+Floats = NDArray[np.float64]
+Change = Callable[[Floats], None]
+STANDARD = World()
+TABLE_RUNS = 100
+"""Runs behind each published rate; its Monte Carlo error adds to the test's own."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Counts over ``runs`` tables: of outcomes, and of outcomes with each reason."""
+
+    runs: int
+    outcomes: Counter[str]
+    reasons: Counter[str]
+
+    def near(self, outcome: str, rate: float) -> None:
+        """Fail unless the share of ``outcome`` is within 3.3 standard errors of a published rate."""
+        spread = max(rate * (1 - rate), 0.01) * (1 / self.runs + 1 / TABLE_RUNS)
+        assert abs(self.outcomes[outcome] / self.runs - rate) <= 3.3 * np.sqrt(spread), self
+
+    def always(self, outcome: str, *reasons: str) -> None:
+        """Fail unless every table had this outcome and all of these reasons."""
+        assert self.outcomes == {outcome: self.runs}, self
+        assert all(self.reasons[reason] == self.runs for reason in reasons), self
+
+
+def _rates(world: World, runs: int, change: Change | None = None, policy: Policy | None = None) -> Rates:
+    policy = policy or Policy()
+    outcomes: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for run in range(runs):
+        table = world.draw(1000 + run)
+        if change is not None:
+            change(table.phi)
+        verdict = decide(gather(table.outputs(), policy, drawings=False), policy)
+        outcomes[verdict.outcome] += 1
+        reasons.update(verdict.reasons)
+    return Rates(runs, outcomes, reasons)
+
+
+def test_vd_14_rate_of_a_fresh_retrain() -> None:
+    rates = _rates(STANDARD, 60)
+    rates.near("PASS", 0.96)
+    assert rates.outcomes["FAIL"] == 0
+
+
+def test_vd_14_rate_of_a_fresh_retrain_with_five_retrains() -> None:
+    rates = _rates(replace(STANDARD, forget=1000, retrains=5), 80)
+    rates.near("PASS", 0.70)
+    assert rates.outcomes["FAIL"] == 0
+
+
+def test_vd_15_rate_of_a_copy() -> None:
+    def copy(phi: Floats) -> None:
+        phi[10] = phi[0]
+
+    _rates(STANDARD, 40, copy).near("PASS", 0.99)
+
+
+def test_vd_16_17_rates_of_leaks() -> None:
+    _rates(replace(STANDARD, candidate=memorised(1.5)), 15).always("FAIL", "LEAK")
+    _rates(replace(STANDARD, candidate=memorised(0.75)), 15).always("FAIL", "LEAK")
+
+
+def test_vd_18_rate_of_a_small_shift() -> None:
+    rates = _rates(replace(STANDARD, candidate=constant(0.13)), 60)
+    rates.near("PASS", 0.28)
+    # At most alpha: with 60 runs, 7 or more would have probability .003 at 5 %.
+    assert rates.outcomes["FAIL"] <= 6
+
+
+def test_vd_19_rates_of_overshooting() -> None:
+    _rates(replace(STANDARD, candidate=constant(-1.5)), 15).always("FAIL", "OVER_FORGET", "SCATTER", "TAIL")
+    inverted = _rates(STANDARD, 20, lambda phi: np.negative(phi[10, :2000], out=phi[10, :2000]))
+    inverted.always("FAIL", "SCATTER", "TAIL")
+    assert inverted.reasons["OVER_FORGET"] == 0
+
+
+def test_vd_20_rate_of_everything_inverted() -> None:
+    world = replace(STANDARD, retain=500)
+    rates = _rates(world, 20, lambda phi: np.negative(phi[10], out=phi[10]))
+    rates.always("FAIL", "UTILITY")
+    # What the attacks alone say is PASS, at the retrain's rate: no other reason.
+    assert sum(rates.reasons.values()) - rates.runs <= 4, rates
+
+
+def test_vd_21_rate_of_two_directions() -> None:
+    def halves(random: np.random.Generator, n: int) -> Floats:
+        return np.where(np.arange(n) % 2, 1.5, -1.5)
+
+    _rates(replace(STANDARD, candidate=halves), 15).always("FAIL", "SCATTER")
+
+
+def test_vd_22_rate_of_a_few_exposed() -> None:
+    def few(random: np.random.Generator, n: int) -> Floats:
+        return np.where(np.arange(n) < n // 20, 4.0, 0.0)
+
+    rates = _rates(replace(STANDARD, candidate=few), 50)
+    # At a rate of .98, 5 or more misses in 50 have probability .003.
+    assert rates.outcomes["FAIL"] >= 46 and rates.outcomes["PASS"] == 0
+    assert rates.reasons["TAIL"] + rates.reasons["SCATTER"] >= 46
+
+
+def test_vd_23_rates_with_a_hundred_examples() -> None:
+    world = replace(STANDARD, forget=100, unseen=100, retrains=5)
+    for policy in (Policy(), Policy(min_evidence="C")):
+        rates = _rates(world, 100, policy=policy)
+        assert rates.outcomes["PASS"] == 0, rates
+        # A hundred unseen examples say little about accuracy either; no attack may fail a retrain here.
+        assert rates.outcomes["FAIL"] == rates.reasons["UTILITY"] <= 8, rates
+    leaks = _rates(replace(world, candidate=memorised(1.5)), 100)
+    # Published .88 (300 runs) with U used whole; here a fifth of U only calibrates and RMIA joins the family.
+    assert leaks.outcomes["FAIL"] >= 75 and leaks.outcomes["PASS"] == 0, leaks
+
+
+def test_vd_25_27_rates_without_assay_sensitivity() -> None:
+    contaminated = replace(STANDARD, retrain=memorised(1.5), candidate=memorised(1.5))
+    for world in (contaminated, replace(STANDARD, original=none)):
+        _rates(world, 15).always("INCONCLUSIVE", "NO_ASSAY_SENSITIVITY")
+
+
+def test_vd_26_rate_of_a_harder_forget_set() -> None:
+    world = replace(STANDARD, forget_difficulty=-0.6459, candidate=constant(0.6459))
+    _rates(world, 15).always("FAIL", "LEAK")
+
+
+def test_vd_36_rate_of_a_residue() -> None:
+    rates = _rates(replace(STANDARD, candidate=memorised(0.15)), 50)
+    rates.near("PASS", 0.12)
+    rates.near("INCONCLUSIVE", 0.88)
+    assert rates.outcomes["FAIL"] <= 2
+
+
+CELL = World(forget=500, unseen=2500, retrains=5, original=None)
+RUNS = 300
+
+
+@pytest.fixture(scope="module", params=[0.0, 0.05, 0.15])
+def null_runs(request: pytest.FixtureRequest) -> list[tuple[Measured, ...]]:
+    """The endpoints of fresh retrains judged against five others, for one strength of the seed effect."""
+    world = replace(CELL, seed_effect=request.param)
+    measured = []
+    for run in range(RUNS):
+        table = world.draw(run)
+        scores = score_phi(table.phi, 5, table.labels, table.role == "forget", 0.2, run)
+        measured.append(measure(scores, 0.01, paired=False))
+    return measured
+
+
+def test_st_19_coverage(null_runs: list[tuple[Measured, ...]]) -> None:
+    covered: Counter[str] = Counter()
+    for run in null_runs:
+        for one in run:
+            covered[one.definition.name] += abs(one.gap(0)) <= statistics.half_width(one.spread or 0.0, 5, 0.05)
+    # 300 runs: 3.3 standard errors of .90 are .057. A2 is known to over-cover.
+    for name in ("A1", "A3", "T1", "T2"):
+        assert covered[name] / RUNS == pytest.approx(0.90, abs=0.057), (name, covered)
+    assert covered["A2"] / RUNS >= 0.90 - 0.02, covered
+
+
+def test_st_21_twins_rarely_fail(null_runs: list[tuple[Measured, ...]]) -> None:
+    for policy, bound in ((Policy(), 0.0695), (Policy(margin_auc=1e-9, margin_tpr=1e-9), 0.05 + 3.3 * 0.0126)):
+        failed = sum(min(p.holm for p in fail_test(run, 0, policy).values()) <= 0.05 for run in null_runs)
+        assert failed / RUNS <= bound, (policy.margin_auc, failed)
+
+
+def test_st_20_the_interval_from_examples_alone_misses() -> None:
+    world, low, high = replace(CELL, unseen=500, seed_effect=0.15), 0, 0
+    for run in range(RUNS):
+        table = world.draw(run)
+        scores = score_phi(table.phi, 5, table.labels, table.role == "forget", 0.2, run)
+        a1 = measure(scores, 0.01)[0]
+        width = 1.6448536 * (a1.example_error(0) or 0.0)
+        low, high = low + (a1.gap(0) < -width), high + (a1.gap(0) > width)
+    # Nominal .05 a side; measured .27 and .25 with all of U evaluated.
+    assert min(low, high) / RUNS >= 0.20, (low, high)
