@@ -66,7 +66,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 "one cut on a signal for all examples",
                 "Yeom et al. 2018, arXiv 1709.01604",
                 "the model itself",
-                "report only; entropy and modified entropy can cause FAIL",
+                "report only",
                 "any",
                 _threshold,
             ),

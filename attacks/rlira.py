@@ -40,7 +40,8 @@ def rlira(phi_retrains: ArrayLike, phi_other: ArrayLike, calibration: ArrayLike)
         raise NotEstimable(
             f"R-LiRA: expected at least {LEAST_RETRAINS} retrains, got {len(retrains)}; train more retrains"
         )
-    sigma = float(np.sqrt(retrains.var(axis=0).mean()))
+    # From the first retrain, so that identical retrains give exactly 0 and not the rounding of their mean.
+    sigma = float(np.sqrt((retrains - retrains[0]).var(axis=0).mean()))
     unit = sigma if sigma > 0 else 1.0
     # A mean of what is left, not a sum minus one's own: the scored model then cannot enter even by rounding.
     elsewhere = np.stack([np.delete(retrains, k, axis=0).mean(0) for k in range(len(retrains))])

@@ -24,7 +24,7 @@ def console() -> Console:
 
 @contextmanager
 def watching() -> Iterator[Watch]:
-    """A progress bar on a terminal, otherwise a plain line when a stage starts and at each quarter of it."""
+    """A progress bar on a terminal, otherwise a plain line for each tenth of a stage."""
     if not sys.stderr.isatty():
         yield _plain_watch()
         return
@@ -48,13 +48,13 @@ def watching() -> Iterator[Watch]:
 
 
 def _plain_watch() -> Watch:
-    quarters: dict[str, int] = {}
+    tenths: dict[str, int] = {}
 
     def watch(stage: str, done: int, total: int) -> None:
-        quarter = 4 * done // max(1, total)
-        if quarters.get(stage, -1) < quarter:
-            quarters[stage] = quarter
-            print(f"{stage}: {25 * quarter} %" if quarter else stage, file=sys.stderr, flush=True)
+        tenth = 10 * done // max(1, total)
+        if tenths.get(stage, -1) < tenth:
+            tenths[stage] = tenth
+            print(f"{stage}: {10 * tenth} %", file=sys.stderr, flush=True)
 
     return watch
 

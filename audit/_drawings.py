@@ -91,9 +91,10 @@ def histograms(scores: Scores) -> tuple[Histogram, ...]:
 
 def _edges(values: Floats) -> Floats:
     low, high = np.quantile(values, [0.001, 0.999])
-    if not high > low:
-        low, high = low - 0.5, high + 0.5
-    return np.linspace(low, high, BINS + 1)
+    edges = np.linspace(low, high, BINS + 1)
+    if not np.all(np.diff(edges) > 0):  # all values alike, up to rounding
+        edges = np.linspace(low - 0.5, low + 0.5, BINS + 1)
+    return edges
 
 
 def _counts(values: Floats, edges: Floats) -> tuple[int, ...]:

@@ -42,7 +42,7 @@ def _run(command: click.Command, arguments: Sequence[str] | None) -> int:
         return _say("interrupted; what is finished is kept, the same command goes on from there", BROKEN)
     except click.ClickException as error:
         return _say(error.format_message(), BROKEN)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click itself leaves with 1 when the reader of a pipe is gone
         _silence_standard_output()
         return BROKEN
     except OSError as error:

@@ -126,7 +126,7 @@ def _endpoint(
     original = len(values) > k + 1
     return Endpoint(
         name=definition.name,
-        statistic=definition.words.format(fpr=f"{100 * policy.fpr:g} %"),
+        statistic=definition.words.format(fpr=f"{policy.fpr:g}"),
         sides=definition.sides,
         primary=definition.primary,
         per_example=definition.per_example,

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, fields, replace
+from dataclasses import asdict, fields, replace
 from importlib import resources
-from typing import Any, get_args
+from inspect import cleandoc
+from typing import Any
 
 import click
+from pydantic import TypeAdapter
 from rich.table import Table
 
 import unlearners
@@ -38,33 +40,38 @@ def method_record(name: str) -> dict[str, Any]:
         "settings": list(entry.settings),
         "reads": list(entry.reads),
         "control": entry.control,
-        "parameters": [_parameter(entry, field) for field in fields(entry.method)],
+        "explanation": cleandoc(entry.method.__doc__ or ""),
+        "parameters": _parameters(entry.method),
     }
 
 
-def _parameter(entry: Any, field: Any) -> dict[str, Any]:
-    by_size = entry.method.by_size.get(field.name)
-    default = None if field.default is MISSING else field.default
-    return {
-        "name": field.name,
-        "default": default,
-        "default_by_size": None if by_size is None else {key: v for key, v in asdict(by_size).items() if v is not None},
-        "accepts": _accepts(field.type),
-    }
+def _parameters(method: Any) -> list[dict[str, Any]]:
+    accepted = TypeAdapter(method).json_schema()["properties"] if fields(method) else {}
+    return [
+        {
+            "name": field.name,
+            "default": field.default,
+            "default_by_size": _by_size(method.by_size.get(field.name)),
+            "accepts": accepts(accepted[field.name]),
+        }
+        for field in fields(method)
+    ]
 
 
-def _accepts(annotation: Any) -> str:
-    """A type with its range in words, e.g. ``float, ge=0, le=1``."""
-    arguments = get_args(annotation)
-    metadata = getattr(annotation, "__metadata__", None)
-    if metadata is not None:
-        limits = [repr(limit) for field in metadata for limit in getattr(field, "metadata", ())]
-        return ", ".join([_accepts(arguments[0]), *limits])
-    if arguments and type(annotation).__name__ in ("UnionType", "Union"):
-        return " or ".join(_accepts(argument) for argument in arguments)
-    if arguments:
-        return " | ".join(repr(argument) for argument in arguments)
-    return "none" if annotation is type(None) else getattr(annotation, "__name__", str(annotation))
+def _by_size(table: Any) -> dict[str, Any] | None:
+    """Defaults by class of size (xs to l); ``few_images`` replaces them on fewer than 10,000 training images."""
+    return None if table is None else {size: value for size, value in asdict(table).items() if value is not None}
+
+
+def accepts(schema: Mapping[str, Any]) -> str:
+    """A JSON schema's type and range in words, e.g. ``number > 0`` or ``'train' or 'frozen'``."""
+    if "anyOf" in schema:
+        return " or ".join(accepts(one) for one in schema["anyOf"] if one.get("type") != "null")
+    if "enum" in schema or "const" in schema:
+        return " or ".join(repr(value) for value in schema.get("enum", [schema.get("const")]))
+    signs = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
+    limits = [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema]
+    return " ".join([str(schema["type"]), ", ".join(limits)]).strip()
 
 
 def print_methods(name: str | None, as_json: bool) -> None:
@@ -93,7 +100,7 @@ def print_methods(name: str | None, as_json: bool) -> None:
 
 def _print_method(one: Mapping[str, Any]) -> None:
     click.echo(f"{one['name']}: {one['description']}\nForgets: {', '.join(one['settings'])}")
-    click.echo(f"Reads: {', '.join(one['reads']) or 'nothing'}\nCitation: {one['citation']}")
+    click.echo(f"Reads: {', '.join(one['reads']) or 'nothing'}\nCitation: {one['citation']}\n\n{one['explanation']}\n")
     if one["parameters"]:
         rows = [(p["name"], _default(p), p["accepts"]) for p in one["parameters"]]
         _print_table(("parameter", "default", "accepts"), rows)

@@ -1,5 +1,6 @@
 """Making the models of an audit: what exists in the workspace is not made again."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -146,9 +147,10 @@ def unlearn_missing(plan: Plan, workspace: Workspace, watch: Watch) -> None:
     progress = partial(watch, f"making {len(missing)} candidates")
     for done, (state, parameters, cost) in run_jobs(work, jobs, workers=workers, progress=progress):
         spec, key = missing[done]
-        original.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+        candidate = copy.deepcopy(original)  # the jobs that follow start from the original as it is
+        candidate.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
         header = _header(plan, key, method=spec.method, parameters=parameters, cost=cost)
-        workspace.write_model(key, checkpoint_bytes(original, header))
+        workspace.write_model(key, checkpoint_bytes(candidate, header))
 
 
 def _unlearn(

@@ -229,7 +229,9 @@ def _finish(report: Report, folder: Path) -> tuple[Path, Path]:
 
 def _exit_code(report: Report, inconclusive: str | None = None) -> int:
     """Of the worst verdict; with the controls of a run left out."""
-    judged = [audit for audit in report.audits if audit.candidate not in ("no_op", "fresh_retrain")] or report.audits
+    from audit.config import CONTROLS
+
+    judged = [audit for audit in report.audits if audit.candidate not in CONTROLS] or report.audits
     outcomes = {audit.verdict.outcome for audit in judged}
     if "FAIL" in outcomes:
         return FAIL

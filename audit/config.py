@@ -11,7 +11,6 @@ from pydantic.dataclasses import dataclass
 
 import unlearners
 from attacks import SIGNALS
-from audit._refusals import refusal
 from audit.policy import Policy
 from learners import (
     ConfigError,
@@ -20,6 +19,7 @@ from learners import (
     Recipe,
     Split,
     load_examples,
+    refusal,
     split_classes,
     split_indices,
     split_random,
@@ -146,6 +146,9 @@ class AuditConfig:
         return examples, split
 
 
+CONTROLS = ("no_op", "fresh_retrain")
+"""Candidates whose verdict is known beforehand: the first must FAIL, the second must not."""
+
 TABLES = ("data", "forget", "model", "recipe", "retrains", "unlearners", "attacks", "policy")
 TOP = ("seed", "device", "workers")
 
@@ -171,7 +174,8 @@ def parse_config(content: Mapping[str, Any]) -> AuditConfig:
     """The audit that a table describes; see ``read_config``."""
     for key, value in content.items():
         if key not in (*TABLES, *TOP):
-            raise ConfigError(f"{key}: unknown key; expected one of {', '.join((*TOP, *TABLES))}; correct or remove it")
+            known = ", ".join((*TOP, *TABLES))
+            raise ConfigError(f"{key}: expected one of the keys {known}, got an unknown key; correct or remove it")
         if key in TABLES and not isinstance(value, Mapping):
             raise ConfigError(f"{key}: expected a table [{key}], got {value!r}; correct the file")
     for key in ("data", "forget"):
@@ -212,7 +216,8 @@ def _recipe(model: Mapping[str, Any], recipe: Mapping[str, Any]) -> Recipe:
     for name, table in (("model", model), ("recipe", recipe)):
         for key in table:
             if key not in own[name]:
-                raise ConfigError(f"{name}.{key}: unknown key; expected one of {', '.join(own[name])}")
+                known = ", ".join(own[name])
+                raise ConfigError(f"{name}.{key}: expected one of the keys {known}, got an unknown key; remove it")
     try:
         return TypeAdapter(Recipe).validate_python({**model, **recipe})
     except ValidationError as error:
@@ -229,7 +234,7 @@ def _candidates(table: Mapping[str, Any], setting: str) -> tuple[CandidateSpec, 
     if not given:
         given = {name: {} for name in unlearners.names(control=False) if setting in unlearners.entry(name).settings}
     if controls:
-        given = {name: {} for name in unlearners.names(control=True)} | given
+        given = {name: {} for name in CONTROLS} | given
     specs = []
     for name, value in given.items():
         if not isinstance(value, Mapping):

@@ -41,8 +41,8 @@ DEFINITIONS = (
     Definition("A1", "phi", False, True, False, "AUC of class-centred phi, forget against unseen"),
     Definition("A2", "z", False, True, True, "AUC of the R-LiRA score z, forget against unseen"),
     Definition("A3", "abs_z", False, True, True, "AUC of |z|, forget against unseen"),
-    Definition("T1", "z", True, True, True, "TPR at {fpr} FPR of z"),
-    Definition("T2", "abs_z", True, True, True, "TPR at {fpr} FPR of |z|"),
+    Definition("T1", "z", True, True, True, "TPR at FPR {fpr} of z"),
+    Definition("T2", "abs_z", True, True, True, "TPR at FPR {fpr} of |z|"),
     Definition("F1", "rmia", False, False, True, "AUC of RMIA, forget against unseen"),
 )
 

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
 from audit._nouns import Grade
-from learners import ConfigError, DataError, canonical_json, digest
+from learners import ConfigError, DataError, canonical_json, digest, refusal
 
 ProfileName = Literal["strict", "standard", "screening"]
 PROFILES: Mapping[ProfileName, float] = {"strict": 0.03, "standard": 0.05, "screening": 0.10}
@@ -62,7 +62,7 @@ class Policy:
         try:
             return TypeAdapter(cls).validate_python(dict(settings))
         except ValidationError as error:
-            raise ConfigError(_sentence(error, where)) from None
+            raise ConfigError(refusal(error, where, cls.__dataclass_fields__)) from None
 
     @classmethod
     def read(cls, path: Path) -> "Policy":
@@ -95,7 +95,7 @@ class Policy:
     @property
     def margins(self) -> str:
         """The margins in words, for the first line of a report."""
-        return f"margins AUC {self.margin_auc:g}, TPR {self.margin_tpr:g} at {100 * self.fpr:g} % FPR"
+        return f"margins AUC {self.margin_auc:g}, TPR {self.margin_tpr:g} at FPR {self.fpr:g}"
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -107,14 +107,3 @@ class Policy:
 def profile(name: str) -> Policy:
     """The policy of a profile: ``strict``, ``standard`` or ``screening``; another name is a ConfigError."""
     return Policy.of({"profile": name})
-
-
-def _sentence(error: ValidationError, where: str) -> str:
-    """One sentence about the first thing wrong: the key's path, what was expected, what was given."""
-    first = error.errors(include_url=False)[0]
-    path = ".".join([where, *(str(part) for part in first["loc"])])
-    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        known = ", ".join(Policy.__dataclass_fields__)
-        return f"{path}: expected one of the keys {known}, got an unknown key; correct or remove it"
-    expected = first["msg"].removeprefix("Input should be ")
-    return f"{path}: expected {expected}, got {first['input']!r}; correct the value"

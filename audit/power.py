@@ -145,7 +145,7 @@ def _simulate(world: World, seed: int, policy: Policy) -> dict[str, Measured]:
 def _endpoints(simulated: Simulated, policy: Policy, retrains: int, evaluation: int) -> tuple[EndpointPlan, ...]:
     plans = []
     for definition in DEFINITIONS:
-        words = definition.words.format(fpr=f"{100 * policy.fpr:g} %")
+        words = definition.words.format(fpr=f"{policy.fpr:g}")
         runs = [run[definition.name] for run in simulated if definition.name in run]
         if runs:
             numbers = _numbers(definition, runs, policy.alpha, len(simulated[0]))

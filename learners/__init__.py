@@ -18,6 +18,7 @@ from learners._flops import forward_flops
 from learners._inference import accuracy, predict_logits
 from learners._jobs import available_workers, run_jobs
 from learners._recipe import Recipe
+from learners._refusals import refusal
 from learners._seeds import derive_seed, numpy_generator, seeded_torch, torch_generator
 from learners._split import Split, split_classes, split_indices, split_random, split_subjects
 from learners._stacked import train_stacked
@@ -64,6 +65,7 @@ __all__ = [
     "plan_groups",
     "predict_logits",
     "read_header",
+    "refusal",
     "run_jobs",
     "save_checkpoint",
     "schedule_factor",

@@ -73,8 +73,8 @@ def load_checkpoint(path: Path, device: torch.device, *, data: str | None = None
     if expected != found:
         wrong = sorted(name for name in expected | found if expected.get(name) != found.get(name))
         raise DataError(
-            f"{path}: weights do not fit the header's recipe ({header.recipe.architecture}); {len(wrong)} tensors differ, "
-            f"first {wrong[0]}: expected {expected.get(wrong[0])}, got {found.get(wrong[0])}"
+            f"{path}: weights do not fit the header's recipe ({header.recipe.architecture}); "
+            f"{len(wrong)} tensors differ, {wrong[0]}: expected {expected.get(wrong[0])}, got {found.get(wrong[0])}"
         )
     model.load_state_dict(state)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -17,8 +17,8 @@ class Recipe:
     (mlp) or channels of the first block (cnn, resnets), None for the architecture's own. epochs: passes over the
     training examples. learning_rate: peak of the schedule, for SGD with momentum. weight_decay: L2, per step.
     schedule: ``cosine`` to zero, or ``constant``. warmup: share of the steps with a linear rise. augmentation:
-    ``none``, ``flip`` (mirror) or ``crop_flip`` (random crop after reflection padding of ``crop_padding`` pixels, and mirror).
-    precision: of the forward pass; weights stay float32.
+    ``none``, ``flip`` (mirror) or ``crop_flip`` (random crop after reflection padding of ``crop_padding`` pixels, and
+    mirror). precision: of the forward pass; weights stay float32.
     """
 
     architecture: Annotated[str, Field(min_length=1)] = "cnn"

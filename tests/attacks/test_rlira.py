@@ -187,3 +187,11 @@ def test_fewer_than_three_retrains_are_not_enough(k):
 def test_bad_arguments_are_refused(retrains, others, calibration, part):
     with pytest.raises(DataError, match=part):
         rlira(retrains, others, calibration)
+
+
+def test_retrains_identical_to_the_last_bit_leave_z_undivided_whatever_the_rounding() -> None:
+    random = np.random.default_rng(0)
+    one, other = random.normal(0, 3, (2, 500))
+    calibration = np.arange(500) < 100
+    scores = rlira(np.repeat(one[None], 5, axis=0), other[None], calibration)
+    assert scores.sigma == 0 and np.abs(scores.others).max() < 30

@@ -37,7 +37,7 @@ def test_vd_14_a_fresh_retrain_passes() -> None:
     evidence, verdict = _judge(STANDARD.draw(1))
     assert (verdict.outcome, verdict.reasons, verdict.grade) == ("PASS", (), "B")
     assert {one.decision for one in evidence.endpoints} == {"within"}
-    assert verdict.headline.startswith("PASS: under battery 1, 10 retrains and margins AUC 0.05, TPR 0.02 at 1 % FPR,")
+    assert verdict.headline.startswith("PASS: under battery 1, 10 retrains and margins AUC 0.05, TPR 0.02 at FPR 0.01,")
     assert "no tested attack separates the candidate from retraining by more than its margin (95 %)" in verdict.headline
 
 
@@ -308,7 +308,7 @@ def test_no_sentence_claims_more_than_attacks_that_were_tried() -> None:
         text = " ".join((verdict.headline, *verdict.explanations, *verdict.notes, *verdict.would_change)).lower()
         for claim in ("data removed", "data deleted", "complian", "certif", "gdpr", "guarantee"):
             assert claim not in text
-        assert "margins auc 0.05, tpr 0.02 at 1 % fpr" in verdict.headline.lower() and "\n" not in text
+        assert "margins auc 0.05, tpr 0.02 at fpr 0.01" in verdict.headline.lower() and "\n" not in text
 
 
 def test_grades_need_what_they_say() -> None:

@@ -12,7 +12,8 @@ def refusal(error: ValidationError, where: str, known: Iterable[str]) -> str:
     first = error.errors(include_url=False)[0]
     path = ".".join(part for part in [where, *(str(step) for step in first["loc"])] if part)
     if first["type"] in UNKNOWN_KEY:
-        return f"{path}: unknown key; expected one of {', '.join(known)}; correct or remove it"
+        keys = ", ".join(known) or "(none)"
+        return f"{path}: expected one of the keys {keys}, got an unknown key; correct or remove it"
     if first["type"] in ("missing", "missing_argument"):
         return f"{path}: expected a value, got none; add the key"
     expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")

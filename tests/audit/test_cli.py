@@ -1,0 +1,242 @@
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+
+from audit import cli as command_line
+from audit._entry import run_command
+from audit.cli import main
+from audit.report import Report, read_report
+from learners import DataError
+
+CLASSES = 4
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def outputs(path: Path, *, leak: float = 0.0, retrains: int = 8, forget: int = 1000, unseen: int = 5000) -> Path:
+    """Outputs of models that know each example equally well, except that original (by 3) and candidate (by ``leak``)
+    remember the forget set."""
+    random = np.random.default_rng(0)
+    role = np.repeat(["forget", "unseen", "retain"], [forget, unseen, 200])
+    labels = random.integers(0, CLASSES, len(role))
+    truth = np.eye(CLASSES)[labels]
+
+    def model(shift: float) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+        strength = 4 + shift * (role == "forget") + 4 * (role == "retain")
+        noise = random.normal(0, 1, (len(role), CLASSES))
+        return np.asarray(truth * strength[:, None] + noise + difficulty, np.float32)
+
+    difficulty = random.normal(0, 0.5, (len(role), CLASSES))
+    arrays: dict[str, Any] = {"labels": labels, "role": role, "candidate": model(leak), "original": model(3.0)}
+    np.savez(path, retrain=np.stack([model(0.0) for _ in range(retrains)]), **arrays)
+    return path
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    return tmp_path / "report"
+
+
+def test_rp_04_exit_codes_of_the_verdicts(tmp_path: Path, report: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clean = outputs(tmp_path / "clean.npz")
+    assert run("audit", "--outputs", str(clean), "--report", str(report), "--profile", "screening") == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("PASS") and "margins AUC 0.1" in first
+    leaking = outputs(tmp_path / "leaking.npz", leak=3.0)
+    assert run("audit", "--outputs", str(leaking), "--report", str(report / "2")) == 1
+    assert capsys.readouterr().out.startswith("FAIL (LEAK")
+    few = outputs(tmp_path / "few.npz", retrains=1)
+    assert run("audit", "--outputs", str(few), "--report", str(report / "3")) == 3
+    assert capsys.readouterr().out.startswith("INCONCLUSIVE (EVIDENCE_GRADE")
+    warn = ("audit", "--outputs", str(few), "--report", str(report / "3"), "--inconclusive", "warn")
+    assert run(*warn) == 0
+    assert capsys.readouterr().out.startswith("INCONCLUSIVE")
+
+
+def test_the_report_of_an_outputs_file(tmp_path: Path, report: Path) -> None:
+    run("audit", "--outputs", str(outputs(tmp_path / "model.npz")), "--report", str(report))
+    written = read_report(report)
+    assert isinstance(written, Report) and written.audits[0].candidate == "model"
+    assert sorted(path.name for path in report.iterdir()) == ["registration.json", "report.html", "report.json"]
+    page = report / "again.html"
+    assert run("report", str(report), "--html", str(page), "--figures", str(tmp_path / "figures")) == 0
+    assert page.read_bytes() == (report / "report.html").read_bytes()
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
+        "gaps.pdf",
+        "gaps.png",
+        "roc.pdf",
+        "roc.png",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda a: a.pop("labels"), "labels"),
+        (lambda a: a.pop("retrain"), "retrain"),
+        (lambda a: a.update(candidate=a["candidate"][:-1]), "expected shape [8, 349, 4], got [8, 350, 4]"),
+        (lambda a: a.update(candidate=a["candidate"][:, :-1]), "expected shape [8, 350, 3], got [8, 350, 4]"),
+        (lambda a: a["candidate"].__setitem__((0, 0), np.nan), "candidate"),
+        (lambda a: a["retrain"].__setitem__((0, 0, 0), np.inf), "retrain"),
+        (lambda a: a.update(labels=a["labels"] + 9), "labels"),
+        (lambda a: a.update(role=np.where(a["role"] == "unseen", "retain", a["role"])), "unseen"),
+        (lambda a: a.update(role=np.where(a["role"] == "unseen", "test", a["role"])), "role"),
+        (lambda a: a.update(retrain=a["retrain"][:0]), "retrain"),
+    ],
+)
+def test_bad_outputs_get_one_sentence_and_exit_code_4(
+    tmp_path: Path, report: Path, capsys: pytest.CaptureFixture[str], damage: Any, words: str
+) -> None:
+    good = np.load(outputs(tmp_path / "o.npz", forget=50, unseen=100))
+    arrays = {name: good[name].copy() for name in good.files}
+    good.close()
+    damage(arrays)
+    np.savez(tmp_path / "bad.npz", **arrays)
+    assert run("audit", "--outputs", str(tmp_path / "bad.npz"), "--report", str(report)) == 4
+    said = capsys.readouterr()
+    assert said.err.startswith("Error: ") and said.err.count("\n") == 1 and words in said.err
+    assert "Traceback" not in said.err and said.out == "" and not report.exists()
+
+
+def test_hostile_outputs_files(tmp_path: Path, report: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = outputs(tmp_path / "good.npz", forget=50, unseen=100).read_bytes()
+    (tmp_path / "cut.npz").write_bytes(good[: len(good) // 2])
+    (tmp_path / "text.npz").write_text("not a zip")
+    np.savez(tmp_path / "objects.npz", labels=np.array([print], object))
+    for name in ("cut", "text", "objects", "missing"):
+        assert run("audit", "--outputs", str(tmp_path / f"{name}.npz"), "--report", str(report)) == 4
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_forget_set_of_three_and_identical_retrains_are_inconclusive(
+    tmp_path: Path, report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    three = outputs(tmp_path / "three.npz", forget=3)
+    assert run("audit", "--outputs", str(three), "--report", str(report / "a")) == 3
+    capsys.readouterr()
+    arrays = dict(np.load(outputs(tmp_path / "o.npz")))
+    arrays["retrain"] = np.repeat(arrays["retrain"][:1], 5, axis=0)
+    np.savez(tmp_path / "same.npz", **arrays)
+    assert run("audit", "--outputs", str(tmp_path / "same.npz"), "--report", str(report / "b")) == 3
+    assert "INCONCLUSIVE (REFERENCE_INVALID" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("conjure",),
+        ("audit", "--report", "r"),
+        ("audit", "--outputs", "a", "--candidate", "b", "--report", "r"),
+        ("audit", "--outputs", "a", "--report", "r", "--profile", "lax"),
+        ("audit", "--outputs", "a", "--report", "r", "--profile", "strict", "--policy", "p"),
+        ("plan", "--forget", "ten", "--unseen", "1", "--retrains", "1"),
+        ("plan", "--forget", "100", "--unseen", "1", "--retrains", "5"),
+        ("methods", "magic"),
+        ("attacks", "magic"),
+        ("demo", "--seed", "-1"),
+    ],
+)
+def test_usage_errors_exit_with_2(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*arguments) == 2
+    assert "Error" in capsys.readouterr().err
+
+
+def test_a_bad_key_in_the_audit_file_exits_with_2_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("audit.toml").write_text("[data]\nsource = 'digits'\nshade = 1\n[forget]\nrandom = 3\n")
+    assert run("run", "audit.toml") == 2
+    assert capsys.readouterr().err.startswith("Error: data.shade: expected one of the keys")
+    assert [path.name for path in tmp_path.iterdir()] == ["audit.toml"]
+    assert run("run", "missing.toml") == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (DataError("a sentence"), 4, "Error: a sentence"),
+        (click.ClickException("odd"), 4, "Error: odd"),
+        (click.Abort(), 4, "interrupted"),
+        (KeyboardInterrupt(), 4, "interrupted"),
+        (FileNotFoundError(2, "No such file", "x.npz"), 4, "x.npz: No such file"),
+        (OSError(28, "No space left on device"), 4, "No space left"),
+        (MemoryError(), 4, "not enough memory"),
+        (ZeroDivisionError("boom"), 4, "internal error (ZeroDivisionError: boom)"),
+        (click.UsageError("wrong"), 2, "wrong"),
+    ],
+)
+def test_rp_05_no_crash_can_look_like_a_verdict(
+    error: BaseException, code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.command()
+    def broken() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as ended:
+        run_command(broken, [])
+    said = capsys.readouterr().err
+    assert ended.value.code == code and words in said and "Traceback" not in said
+
+
+def test_a_broken_pipe_exits_with_4() -> None:
+    code = "from audit.cli import main; main(['attacks', '--json'])"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert done.returncode == 4 and b"Traceback" not in done.stderr
+
+
+def test_listings_are_the_registries(capsys: pytest.CaptureFixture[str]) -> None:
+    from attacks import ATTACKS, SIGNALS
+    from unlearners import names
+
+    assert run("methods", "--json") == 0
+    methods = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in methods] == list(names())
+    assert all(one["citation"] and one["description"] for one in methods)
+    beta = next(p for one in methods if one["name"] == "neggrad_plus" for p in one["parameters"] if p["name"] == "beta")
+    assert beta["accepts"] == "number >= 0, <= 1"
+    assert run("attacks", "--json") == 0
+    assert {one["name"] for one in json.loads(capsys.readouterr().out)} == {*ATTACKS, *SIGNALS}
+    assert run("methods", "finetune") == 0 and "CE(f, D_r)" in capsys.readouterr().out
+
+
+def test_init_writes_a_file_that_run_understands_and_never_overwrites(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "audit.toml"
+    assert run("init", str(path)) == 0
+    assert "data" in tomllib.loads(path.read_text())
+    path.write_text("mine")
+    assert run("init", str(path)) == 4 and path.read_text() == "mine"
+    assert run("init", str(path), "--force") == 0 and path.read_text() != "mine"
+
+
+def test_plan_prints_and_answers_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ("--forget", "200", "--unseen", "400", "--retrains", "3", "--runs", "20")
+    assert run("plan", *sizes) == 0
+    assert "certify" in capsys.readouterr().out
+    assert run("plan", *sizes, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["forget"] == 200
+
+
+def test_every_command_of_the_design_that_exists_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("demo", "init", "run", "audit", "plan", "methods", "attacks", "report"):
+        assert name in command_line.cli.commands
+        assert run(name, "--help") == 0
+        assert "Usage" in capsys.readouterr().out

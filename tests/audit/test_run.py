@@ -1,0 +1,217 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from audit.config import AuditConfig, parse_config
+from audit.policy import Policy
+from audit.report import comparable, to_json
+from audit.run import run_audit
+from audit.single import audit_checkpoints
+from audit.workspace import Workspace, code_version
+from learners import DataError, load_checkpoint, weights_digest
+
+TOML = """
+workers = 1
+data = {source = "digits", label_noise = 0.1}
+forget = {random = 100, unseen = 300, validation = 50}
+model = {architecture = "mlp", width = 16}
+recipe = {epochs = 4, batch_size = 64, learning_rate = 0.1}
+retrains = {count = 3}
+unlearners = {finetune = {}, gradient_ascent = {passes = 2}}
+policy = {profile = "screening", min_evidence = "C"}
+"""
+
+
+@pytest.fixture
+def config() -> AuditConfig:
+    import tomllib
+
+    return parse_config(tomllib.loads(TOML))
+
+
+def report_of(config: AuditConfig, folder: Path) -> str:
+    return comparable(to_json(run_audit(config, Workspace(folder))))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_same_seed_same_report_and_nothing_is_made_twice(config: AuditConfig, tmp_path: Path) -> None:
+    first = report_of(config, tmp_path / "a")
+    assert report_of(config, tmp_path / "b") == first
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "a" / "models").iterdir()}
+    stages: list[str] = []
+    again = run_audit(config, Workspace(tmp_path / "a"), watch=lambda stage, done, total: stages.append(stage))
+    assert comparable(to_json(again)) == first
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "a" / "models").iterdir()}
+    assert not any(stage.startswith(("training", "making")) for stage in stages)
+    assert report_of(replace(config, seed=1), tmp_path / "a") != first
+
+
+def test_an_interruption_anywhere_leaves_whole_files_and_the_same_report(config: AuditConfig, tmp_path: Path) -> None:
+    calls = 0
+
+    def count(stage: str, done: int, total: int) -> None:
+        nonlocal calls
+        calls += 1
+
+    undisturbed = comparable(to_json(run_audit(config, Workspace(tmp_path / "whole"), watch=count)))
+    for stop in range(1, calls + 1, 3):
+        folder = tmp_path / f"stopped-{stop}"
+        left = stop
+
+        def interrupt(stage: str, done: int, total: int) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run_audit(config, Workspace(folder), watch=interrupt)
+        assert not list(folder.rglob("*.part"))
+        for path in (folder / "models").glob("*"):
+            load_checkpoint(path, torch.device("cpu"))
+        assert report_of(config, folder) == undisturbed, f"stopped at call {stop} of {calls}"
+
+
+def test_a_stack_of_which_one_model_is_missing_is_made_as_it_was(config: AuditConfig, tmp_path: Path) -> None:
+    undisturbed = report_of(config, tmp_path)
+    models = files(tmp_path / "models")
+    retrain = next((tmp_path / "models").glob("retrain-*"))
+    retrain.unlink()
+    assert report_of(config, tmp_path) == undisturbed
+    assert files(tmp_path / "models") == models
+
+
+def test_every_candidate_starts_from_the_original(config: AuditConfig, tmp_path: Path) -> None:
+    together = json.loads(report_of(config, tmp_path / "together"))
+    weights = {audit["candidate"]: audit["weights"] for audit in together["audits"]}
+    assert weights["no_op"] == together["models"]["weights"]["original"]
+    assert len(set(weights.values())) == len(weights)
+    for spec in config.candidates:
+        alone = json.loads(report_of(replace(config, candidates=(spec,)), tmp_path / spec.name))
+        assert alone["audits"][0]["weights"] == weights[spec.name]
+
+
+@pytest.mark.slow
+def test_killing_the_process_and_starting_again_ends_with_the_same_report(tmp_path: Path) -> None:
+    audit_file = tmp_path / "audit.toml"
+    audit_file.write_text(TOML.replace("epochs = 4", "epochs = 30"))
+
+    def start(folder: str) -> subprocess.Popen[bytes]:
+        code = "from audit.cli import main; main()"
+        command = [sys.executable, "-c", code, "run", str(audit_file), "--workspace", str(tmp_path / folder)]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    assert start("whole").wait() in (0, 1, 3)
+    models = tmp_path / "killed" / "models"
+    for awaited in (1, 4, 6):  # after the original, after the retrains, among the candidates
+        process = start("killed")
+        deadline = time.monotonic() + 60
+        while process.poll() is None and len(list(models.glob("*.safetensors"))) < awaited:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert start("killed").wait() in (0, 1, 3)
+    texts = [(tmp_path / folder / "report" / "report.json").read_text() for folder in ("whole", "killed")]
+    assert comparable(texts[0]) == comparable(texts[1])
+
+
+def test_a_damaged_artefact_is_refused_not_replaced(config: AuditConfig, tmp_path: Path) -> None:
+    report_of(config, tmp_path)
+    victim = next((tmp_path / "models").glob("retrain-*"))
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[:1000])
+    before = files(tmp_path)
+    with pytest.raises(DataError, match="not a whole safetensors file.*delete .* to have it made again"):
+        report_of(config, tmp_path)
+    assert files(tmp_path) == before
+    victim.write_bytes(whole)
+    logits = next((tmp_path / "outputs").iterdir())
+    logits.write_bytes(logits.read_bytes()[:-7])
+    with pytest.raises(DataError, match="not a whole array"):
+        report_of(config, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"recipe": {"epochs": 5}},
+        {"recipe": {"weight_decay": 0.1}},
+        {"data": {"label_noise": 0.2}},
+        {"forget": {"random": 101}},
+    ],
+)
+def test_other_settings_never_reuse_a_model(config: AuditConfig, tmp_path: Path, change: dict[str, object]) -> None:
+    from audit._making import plan_models
+
+    changed = {
+        key: replace(getattr(config, key), **value) if isinstance(value, dict) else value
+        for key, value in change.items()
+    }
+    one, other = (plan_models(each, tmp_path) for each in (config, replace(config, **changed)))
+    keys = [{key.name for key in (plan.original, *plan.retrains, plan.candidates[0][1])} for plan in (one, other)]
+    assert keys[0] & keys[1] == set()
+
+
+def test_more_retrains_keep_those_that_exist(config: AuditConfig, tmp_path: Path) -> None:
+    from audit._making import plan_models
+
+    few = plan_models(config, tmp_path)
+    more = plan_models(replace(config, retrains=replace(config.retrains, count=5)), tmp_path)
+    assert more.retrains[:3] == few.retrains and more.candidates == few.candidates
+
+
+def test_code_version_covers_what_makes_weights() -> None:
+    assert code_version() != code_version("unlearners") and len(code_version()) == 64
+
+
+def test_a_policy_changed_after_the_first_verdict_is_recorded(config: AuditConfig, tmp_path: Path) -> None:
+    first = run_audit(config, Workspace(tmp_path))
+    assert not first.policy.changed and first.policy.hash == first.policy.registered_hash
+    laxer = replace(config, policy=Policy(profile="screening", min_evidence="C", margin_auc=0.2))
+    second = run_audit(laxer, Workspace(tmp_path))
+    assert second.policy.changed and second.policy.registered_hash == first.policy.hash
+
+
+def test_checkpoints_of_a_run_can_be_judged_one_by_one(config: AuditConfig, tmp_path: Path) -> None:
+    whole = run_audit(config, Workspace(tmp_path))
+    models = tmp_path / "models"
+    by_weights = {weights_digest(load_checkpoint(p, torch.device("cpu"))[0]): p for p in models.iterdir()}
+    recorded = whole.models.weights
+    assert recorded is not None and recorded.original is not None
+    retrains = [by_weights[digest] for digest in recorded.retrains]
+    original = next(models.glob("original-*"))
+    for audit in whole.audits[1:]:
+        candidate = by_weights[audit.weights or ""]
+        report = audit_checkpoints(config, candidate, original, retrains, tmp_path / "r.json", name=audit.candidate)
+        assert report.audits[0].endpoints == audit.endpoints and report.audits[0].verdict == audit.verdict
+    with pytest.raises(DataError, match="not the retrain of this split"):
+        audit_checkpoints(config, original, original, [original], tmp_path / "r.json")
+    with pytest.raises(DataError, match="trained on other data"):
+        noisier = replace(config, data=replace(config.data, label_noise=0.3))
+        audit_checkpoints(noisier, original, original, retrains, tmp_path / "r.json")
+
+
+def test_large_retain_sets_are_sampled_for_the_comparison(config: AuditConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    from audit import run
+    from audit._making import plan_models
+
+    monkeypatch.setattr(run, "RETAIN_ROWS", 40)
+    plan = plan_models(config, Path("."))
+    rows, roles = run.audited_rows(plan)
+    retain = rows[roles == "retain"]
+    assert len(retain) == 40 and set(retain) <= set(plan.split.retain)
+    assert np.array_equal(rows[roles == "forget"], plan.split.forget)
