@@ -1,0 +1,118 @@
+"""A small task on a perceptron and on a network with batch normalisation, and a view that proves what was read."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from learners import Classifier, Examples, Indices, Recipe, build_classifier, one_thread, train
+from unlearners import Task
+
+FORGET, RETAIN, VALIDATION, UNSEEN = (np.arange(a, b) for a, b in ((0, 10), (10, 43), (43, 55), (55, 70)))
+"""With batches of 16: a forget set smaller than one batch, and a last retain batch of one example."""
+
+
+class Watched(Examples):
+    """Examples that record every index read and refuse the forbidden ones."""
+
+    def __init__(self, examples: Examples, forbidden: Iterable[int] = ()) -> None:
+        super().__init__(**{field.name: getattr(examples, field.name) for field in fields(Examples)})
+        object.__setattr__(self, "forbidden", set(forbidden))
+        object.__setattr__(self, "seen", set())
+
+    def read(self, indices: Indices) -> tuple[np.ndarray, np.ndarray]:
+        asked = {int(i) for i in indices}
+        assert not asked & self.forbidden, f"read forbidden examples {sorted(asked & self.forbidden)}"
+        self.seen.update(asked)
+        return super().read(indices)
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """One original and the task to forget from it."""
+
+    model: Classifier
+    task: Task
+
+    def with_task(self, **changes: Any) -> "World":
+        return replace(self, task=replace(self.task, meter=type(self.task.meter)(), **changes))
+
+    def with_recipe(self, **changes: Any) -> "World":
+        return self.with_task(recipe=replace(self.task.recipe, **changes))
+
+    def state(self) -> dict[str, torch.Tensor]:
+        return {key: tensor.clone() for key, tensor in self.model.state_dict().items()}
+
+
+def _pictures(channels: int) -> Examples:
+    random = np.random.default_rng(5)
+    labels = random.integers(0, 3, 70)
+    pixels = 40 + 80 * labels[:, None, None, None] + random.normal(0, 60, (70, 8, 8, channels))
+    labels[FORGET[::3]] = (labels[FORGET[::3]] + 1) % 3  # something to memorise
+    images = pixels.clip(0, 255).astype(np.uint8)
+    return Examples(images, labels.astype(np.int64), ("a", "b", "c"), "made", np.zeros(70, dtype=np.bool_))
+
+
+def _world(recipe: Recipe, channels: int) -> World:
+    examples, device = _pictures(channels), torch.device("cpu")
+    model = train(recipe, examples, np.concatenate([FORGET, RETAIN]), 1, device)
+    task = Task(
+        examples=examples,
+        forget=FORGET,
+        retain=RETAIN,
+        validation=VALIDATION,
+        recipe=recipe,
+        seed=7,
+        device=device,
+        setting="sample",
+    )
+    return World(model, task)
+
+
+@pytest.fixture(scope="session")
+def perceptron_world() -> World:
+    return _world(Recipe(architecture="mlp", width=16, epochs=10, batch_size=16, learning_rate=0.05), 1)
+
+
+@pytest.fixture(scope="session")
+def convolutional_world() -> World:
+    recipe = Recipe(
+        architecture="cnn",
+        width=4,
+        epochs=10,
+        batch_size=16,
+        learning_rate=0.05,
+        augmentation="crop_flip",
+        crop_padding=1,
+    )
+    return _world(recipe, 3)
+
+
+@pytest.fixture(params=["mlp", "cnn"])
+def world(request: pytest.FixtureRequest, perceptron_world: World, convolutional_world: World) -> Iterator[World]:
+    """Both worlds in turn; the original must come out of every test as it went in."""
+    chosen = perceptron_world if request.param == "mlp" else convolutional_world
+    before = chosen.state()
+    with one_thread():
+        yield chosen.with_task()
+    same_bits(before, chosen.model.state_dict())
+
+
+@pytest.fixture
+def watch() -> Callable[..., Watched]:
+    return Watched
+
+
+@pytest.fixture
+def fresh_model() -> Callable[[World], Classifier]:
+    """An untrained copy of a world's network, to be changed by a test."""
+    return lambda world: build_classifier(world.task.recipe, world.task.examples.shape, 3, 99)
+
+
+def same_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for key in one:
+        assert torch.equal(one[key], other[key]), key

@@ -1,0 +1,289 @@
+"""What every method must do (reference P1 to P10, UN-01, UN-03, UN-04), over the whole registry.
+
+A new method joins by a line in METHODS: parameters that make it quick, a zero budget, its closed form, and a bad value.
+"""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from learners import ConfigError, DataError, batch_bounds, forward_flops
+from unlearners import Cost, create, entry, names
+
+Passes = dict[str, int]
+
+
+@dataclass(frozen=True)
+class Case:
+    """quick: parameters; zero: those of an empty budget, or None where there is none; passes: expected image passes
+    forward and backward by role, from (n_forget, n_retain, n_validation, recipe); bad: a parameter out of range."""
+
+    quick: dict[str, Any]
+    zero: dict[str, Any] | None
+    passes: Callable[..., tuple[Passes, Passes]]
+    bad: tuple[str, Any] | None
+    stochastic: bool = True
+
+
+def nothing(f: int, r: int, v: int, recipe: Any) -> tuple[Passes, Passes]:
+    return {}, {}
+
+
+def full_training(f: int, r: int, v: int, recipe: Any) -> tuple[Passes, Passes]:
+    return {"retain": recipe.epochs * r}, {"retain": recipe.epochs * r}
+
+
+def finetuning(f: int, r: int, v: int, recipe: Any) -> tuple[Passes, Passes]:
+    return {"retain": 2 * r}, {"retain": 2 * r}
+
+
+def ascent(f: int, r: int, v: int, recipe: Any) -> tuple[Passes, Passes]:
+    return {"forget": 2 * f + 2 * f * (v > 0), "validation": 3 * v}, {"forget": 2 * f}
+
+
+def paired(f: int, r: int, v: int, recipe: Any) -> tuple[Passes, Passes]:
+    recycled = 2 * len(batch_bounds(r, recipe.batch_size)) * min(recipe.batch_size, f)
+    return {"retain": 2 * r, "forget": recycled}, {"retain": 2 * r, "forget": recycled}
+
+
+def contrasted(f: int, r: int, v: int, recipe: Any) -> tuple[Passes, Passes]:
+    forget, retain = 2 * 3 * f, 2 * 3 * len(batch_bounds(f, 4)) * 4
+    rule = {"forget": forget + 2 * f * (v > 0), "retain": retain, "validation": 3 * v}
+    return rule, {"forget": forget, "retain": retain}
+
+
+# max_utility_loss 1 switches the floor off, so that the number of passes is known.
+METHODS: dict[str, Case] = {
+    "retrain": Case({}, None, full_training, None),
+    "finetune": Case({"share": 0.2}, {"share": 0.0}, finetuning, ("rate", -1.0)),
+    "gradient_ascent": Case(
+        {"passes": 2, "rate": 1e-4, "cap": 100.0, "max_utility_loss": 1.0},
+        {"passes": 0},
+        ascent,
+        ("max_utility_loss", 1.5),
+    ),
+    "neggrad_plus": Case(
+        {"share": 0.2, "rate": 0.1, "beta": 0.95, "cap": 100.0}, {"share": 0.0}, paired, ("beta", 1.01)
+    ),
+    "contrastive": Case(
+        {"passes": 2, "omega": 3, "batch_size": 4, "rate": 1e-3, "max_utility_loss": 1.0},
+        {"passes": 0},
+        contrasted,
+        ("temperature", 0.0),
+    ),
+    "no_op": Case({}, {}, nothing, None, stochastic=False),
+    "fresh_retrain": Case({}, None, full_training, None),
+}
+
+every_method = pytest.mark.parametrize("name", names())
+
+
+def run(name: str, world: Any, parameters: dict[str, Any] | None = None) -> tuple[dict[str, torch.Tensor], Cost]:
+    method = create(name, METHODS[name].quick if parameters is None else parameters)
+    result = method(world.model, world.task)
+    return result.state_dict(), world.task.meter.cost()
+
+
+def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def never_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget accuracy stays above validation accuracy, whatever the network does; the images pass all the same."""
+    from unlearners import _stopping
+
+    measure = _stopping.accuracy
+
+    def accuracy(name: str, model: Any, batches: Any, task: Any, role: str) -> float:
+        measure(name, model, batches, task, role)
+        return 0.9 if role == "forget" else 0.8
+
+    monkeypatch.setattr(_stopping, "accuracy", accuracy)
+
+
+def test_every_method_has_a_case() -> None:
+    assert set(METHODS) == set(names())
+
+
+@every_method
+def test_p1_un_03_the_model_given_is_untouched(name: str, world: Any) -> None:
+    model = copy.deepcopy(world.model).train()
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    before = copy.deepcopy(model.state_dict())
+    create(name, METHODS[name].quick)(model, world.task)
+    assert equal(before, model.state_dict())
+    assert model.training
+    assert all(torch.equal(parameter.grad, torch.ones_like(parameter)) for parameter in model.parameters())
+
+
+@every_method
+def test_p2_the_candidate_has_the_shape_of_the_original(name: str, world: Any) -> None:
+    model = copy.deepcopy(world.model)
+    model.head.bias.requires_grad_(False)
+    candidate = create(name, METHODS[name].quick)(model, world.task)
+    expected, got = model.state_dict(), candidate.state_dict()
+    assert {k: (v.shape, v.dtype) for k, v in got.items()} == {k: (v.shape, v.dtype) for k, v in expected.items()}
+    assert candidate is not model
+    assert not set(map(id, candidate.parameters())) & set(map(id, model.parameters()))
+    assert not any(module.training for module in candidate.modules())
+    flags = {key: parameter.requires_grad for key, parameter in candidate.named_parameters()}
+    assert flags == {key: key != "head.bias" for key in flags}
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in candidate.modules())
+    norms = [module for module in candidate.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert all(norm.track_running_stats for norm in norms)
+    with torch.no_grad():
+        assert candidate(torch.zeros(2, *reversed(world.task.examples.shape))).shape == (2, 3)
+
+
+@every_method
+def test_p3_un_04_the_seed_decides_everything(name: str, world: Any) -> None:
+    torch.manual_seed(1)
+    one, _ = run(name, world)
+    torch.manual_seed(2)
+    stream = torch.get_rng_state()
+    again, _ = run(name, world.with_task())
+    assert torch.equal(torch.get_rng_state(), stream), "the caller's random stream was used"
+    assert equal(one, again)
+    other, _ = run(name, world.with_task(seed=8))
+    # One batch holds the whole forget set, so a perceptron sees the same gradients in any order.
+    blind_to_order = name == "gradient_ascent" and world.task.recipe.augmentation == "none"
+    if METHODS[name].stochastic and not blind_to_order:
+        assert not equal(one, other)
+
+
+@every_method
+@pytest.mark.parametrize("validation", [True, False], ids=["validation", "no validation"])
+def test_p4_reads_exactly_what_the_registry_declares(name: str, validation: bool, world: Any, watch: Any) -> None:
+    task = world.task
+    roles = {"forget": task.forget, "retain": task.retain, "validation": task.validation if validation else []}
+    declared = {int(i) for role in entry(name).reads for i in roles[role]}
+    examples = watch(task.examples, set(range(len(task.examples))) - declared)
+    run(name, world.with_task(examples=examples, validation=task.validation if validation else None))
+    assert examples.seen == declared
+
+
+@every_method
+def test_p4_what_is_not_declared_has_no_influence(name: str, world: Any) -> None:
+    """Also where pixels were looked at past ``read``: other pixels and labels there give the same bits."""
+    task = world.task
+    roles = {"forget": task.forget, "retain": task.retain, "validation": task.validation}
+    declared = [i for role in entry(name).reads for i in roles[role]]
+    other = np.setdiff1d(np.arange(len(task.examples)), declared)
+    spoiled = copy.deepcopy(task.examples)
+    spoiled.images[other] = 255 - spoiled.images[other]
+    spoiled.labels[other] = (spoiled.labels[other] + 1) % 3
+    one, _ = run(name, world)
+    again, _ = run(name, world.with_task(examples=spoiled))
+    assert equal(one, again)
+
+
+@pytest.mark.parametrize("name", [name for name, case in METHODS.items() if case.zero is not None])
+def test_p5_un_01_without_a_budget_the_original_comes_back(name: str, world: Any) -> None:
+    state, cost = run(name, world, METHODS[name].zero)
+    assert equal(state, world.model.state_dict())
+    assert cost.image_passes == 0
+
+
+@pytest.mark.parametrize("name", [name for name, case in METHODS.items() if "rate" in case.quick or case.zero])
+def test_p6_an_absurd_rate_is_refused_and_never_returns_nan(name: str, world: Any) -> None:
+    with pytest.raises(DataError, match=f"{name}.*rate"):
+        run(name, world, {**METHODS[name].quick, "rate": 1e30})
+
+
+@every_method
+@pytest.mark.parametrize("validation", [True, False], ids=["validation", "no validation"])
+def test_p7_the_meter_equals_the_closed_form(
+    name: str, validation: bool, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never_stopping(monkeypatch)
+    task = world.task if validation else world.with_task(validation=None).task
+    create(name, METHODS[name].quick)(world.model, task)
+    cost = task.meter.cost()
+    sizes = len(task.forget), len(task.retain), len(task.held_out)
+    forward, backward = METHODS[name].passes(*sizes, task.recipe)
+    assert cost.forward_examples_forget == forward.get("forget", 0)
+    assert cost.forward_examples_retain == forward.get("retain", 0)
+    assert cost.forward_examples_validation == forward.get("validation", 0)
+    assert cost.backward_examples_forget == backward.get("forget", 0)
+    assert cost.backward_examples_retain == backward.get("retain", 0)
+    expected = sum(forward.values()) + 2 * sum(backward.values())
+    assert cost.image_passes == expected
+    assert cost.flops == expected * forward_flops(world.model, task.examples.shape)
+    assert cost.seconds > 0
+    assert cost.stop
+
+
+@every_method
+@pytest.mark.parametrize("forget, retain", [(1, 17), (2, 33), (17, 16), (33, 2)])
+def test_p8_odd_sizes(name: str, forget: int, retain: int, world: Any) -> None:
+    small = world.with_task(forget=np.arange(forget), retain=np.arange(forget, forget + retain), validation=None)
+    state, _ = run(name, small)
+    assert all(torch.isfinite(tensor).all() for tensor in state.values() if tensor.is_floating_point())
+
+
+@every_method
+def test_p9_a_value_out_of_range_is_refused_by_name(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{name}\.nonsense: expected .*, got .*; "):
+        create(name, {"nonsense": 1})
+    if METHODS[name].bad is not None:
+        key, value = METHODS[name].bad
+        with pytest.raises(ConfigError, match=rf"^{name}\.{key}: expected .*, got {value}"):
+            create(name, {key: value})
+        with pytest.raises(ConfigError, match=rf"^{name}\.{key}: expected .*, got nan"):
+            create(name, {key: math.nan})
+        with pytest.raises(ConfigError, match=rf"^{name}\.{key}: expected .*, got '1'"):
+            create(name, {key: "1"})
+
+
+@every_method
+def test_p10_the_registry_describes_it(name: str) -> None:
+    about = entry(name)
+    assert about.name == name and about.method is type(create(name, {}))
+    assert about.description[0].isupper() and about.description.endswith(".")
+    assert about.citation
+    assert about.settings
+    assert about.control == (name in ("no_op", "fresh_retrain"))
+
+
+@every_method
+def test_p10_an_unsupported_setting_is_refused(name: str, world: Any) -> None:
+    for setting in ("sample", "class", "subject"):
+        if setting in entry(name).settings:
+            run(name, world.with_task(setting=setting))
+        else:
+            with pytest.raises(ConfigError, match=f"{name}: expected .*{entry(name).settings[0]}.*got {setting}"):
+                run(name, world.with_task(setting=setting))
+
+
+@every_method
+def test_a_set_that_is_needed_and_empty_is_refused(name: str, world: Any) -> None:
+    for role in {"forget", "retain"} & set(entry(name).reads):
+        with pytest.raises(DataError, match=f"{name}: expected at least one {role} example"):
+            run(name, world.with_task(**{role: np.zeros(0, dtype=np.int64)}))
+
+
+@every_method
+def test_a_resolved_method_is_the_same_method(name: str, world: Any) -> None:
+    method = create(name, METHODS[name].quick)
+    resolved = method.resolve(world.model, world.task)
+    assert all(value is not None for key, value in resolved.settings().items() if key != "batch_size")
+    assert {k: v for k, v in resolved.settings().items() if k in METHODS[name].quick} == METHODS[name].quick
+    one = method(world.model, world.task).state_dict()
+    assert equal(one, resolved(world.model, world.with_task().task).state_dict())
+
+
+@every_method
+def test_progress_is_reported_to_the_end(name: str, world: Any) -> None:
+    calls: list[tuple[int, int]] = []
+    run(name, world.with_task(progress=lambda done, total: calls.append((done, total)), validation=None))
+    if name != "no_op":
+        total = calls[-1][1]
+        assert calls == [(done, total) for done in range(1, total + 1)]

@@ -1,0 +1,30 @@
+"""Control: a retrain that no reference contains."""
+
+from dataclasses import replace
+
+from pydantic.dataclasses import dataclass
+
+from learners import Classifier, derive_seed
+from unlearners._base import STRICT
+from unlearners._registry import register
+from unlearners._task import Task
+from unlearners.retrain import Retrain
+
+
+@register(
+    "fresh_retrain",
+    description="Control: a retrain under a seed that nobody else used; an audit must not fail it.",
+    citation="control",
+    settings=("sample", "class", "subject"),
+    reads=("retain",),
+    control=True,
+)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class FreshRetrain(Retrain):
+    """``retrain`` in the role of a candidate whose verdict is known beforehand.
+
+    Its seed is derived from the task's for this purpose alone, so it never equals a reference retrain bit for bit."""
+
+    def unlearn(self, model: Classifier, task: Task) -> Classifier:
+        """A model that never saw the forget set; ``model`` is not used."""
+        return super().unlearn(model, replace(task, seed=derive_seed(task.seed, "fresh retrain")))

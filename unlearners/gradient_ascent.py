@@ -1,0 +1,88 @@
+"""Gradient ascent on the forget set."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch.nn.functional as F
+from pydantic.dataclasses import dataclass
+
+from learners import Batches, Classifier
+from unlearners._base import STRICT, Unlearner
+from unlearners._defaults import BySize, filled
+from unlearners._ranges import BatchSize, Fraction, Momentum, Passes, Positive, Rate
+from unlearners._registry import register
+from unlearners._steps import Normalisation, Optimisation, Steps, above_cap, autocast, streams, train_mode
+from unlearners._stopping import StoppingRule
+from unlearners._task import Task
+
+
+@register(
+    "gradient_ascent",
+    description="Climb the loss of the forget set, until it is no better known than held-out data.",
+    citation="Golatkar et al. 2020, arXiv 1911.04933 (NegGrad); Graves et al. 2021, arXiv 2010.10981; "
+    "Thudi et al. 2022, arXiv 2109.13398",
+    settings=("sample", "class", "subject"),
+    reads=("forget", "validation"),
+)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class GradientAscent(Unlearner):
+    """``theta <- theta + rate * grad CE(batch of D_f)``.
+
+    rate: learning rate as a multiple of the recipe's, constant. passes: most passes over the forget set. batch_size:
+    None for the recipe's. clip: largest gradient norm. cap: a batch whose loss exceeds ``cap * ln(classes)`` is left
+    alone, because the loss has no upper bound. bn: running statistics by default, since forget-only batches would move
+    them. max_utility_loss: fall of validation accuracy, a fraction, at which the last good state is restored.
+    Weight decay is 0: during ascent it would shrink all weights.
+
+    Defaults: rates of 5e-4 and, on large networks, 1e-4 at usual peaks; 20 passes on small networks and few images,
+    else 5. The Unlearn-Sparse code has 5 epochs at 1e-4; the larger values are a sweep of this project, in which 1e-2
+    destroyed the model.
+
+    Cost: passes x forget images x 3 image passes, plus what the stopping rule reads (``StoppingRule``).
+    """
+
+    by_size: ClassVar[Mapping[str, BySize[Any]]] = {
+        "rate": BySize(xs=0.005, s=0.01, m=0.001, l=0.001),
+        "passes": BySize(xs=20, s=20, m=5, l=5, few_images=20),
+    }
+
+    rate: Rate | None = None
+    passes: Passes | None = None
+    batch_size: BatchSize | None = None
+    momentum: Momentum = 0.9
+    clip: Positive | None = 1.0
+    cap: Positive = 2.0
+    bn: Normalisation = "frozen_on_forget"
+    max_utility_loss: Fraction = 0.1
+
+    def unlearn(self, model: Classifier, task: Task) -> Classifier:
+        """Ascend in place."""
+        budget = filled(self.passes)
+        optimisation = Optimisation(
+            learning_rate=filled(self.rate) * task.recipe.learning_rate,
+            momentum=self.momentum,
+            weight_decay=0.0,
+            schedule="constant",
+            clip=self.clip,
+            total=1,
+        )
+        steps = Steps("gradient_ascent", model, optimisation)
+        batches = Batches(task.examples, task.forget, task.recipe, task.device)
+        order, augmentation = streams(task, "forget")
+        batch_size = self.batch_size or task.recipe.batch_size
+        task.meter.stopped(f"budget ({budget} passes)")
+        rule = StoppingRule(self.entry.name, model, task, max_utility_loss=self.max_utility_loss) if budget else None
+        for number in range(1, budget + 1):
+            for x, y in batches.epoch(order, augmentation, batch_size):
+                with train_mode(model, frozen=self.bn != "train"), autocast(task):
+                    loss = F.cross_entropy(model(x), y)
+                task.meter.forward("forget", len(y))
+                if above_cap(loss, self.cap, model.classes):
+                    steps.require_finite(loss)
+                    continue
+                task.meter.backward("forget", len(y))
+                steps.take(-loss)
+            task.report(number, budget)
+            if rule is not None and rule.after_pass(number, budget):
+                break
+        return model

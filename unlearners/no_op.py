@@ -1,0 +1,26 @@
+"""Control: nothing is unlearned."""
+
+from pydantic.dataclasses import dataclass
+
+from learners import Classifier
+from unlearners._base import STRICT, Unlearner
+from unlearners._registry import register
+from unlearners._task import Task
+
+
+@register(
+    "no_op",
+    description="Control: the original itself; an audit must fail it when the forget set was memorised.",
+    citation="control",
+    settings=("sample", "class", "subject"),
+    reads=(),
+    control=True,
+)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class NoOp(Unlearner):
+    """Returns the original, bit for bit. Cost: nothing."""
+
+    def unlearn(self, model: Classifier, task: Task) -> Classifier:
+        """``model`` as it is."""
+        task.meter.stopped("nothing to do")
+        return model

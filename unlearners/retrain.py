@@ -1,0 +1,32 @@
+"""Retraining from scratch: exact unlearning by definition."""
+
+from pydantic.dataclasses import dataclass
+
+from learners import Classifier, train
+from unlearners._base import STRICT, Unlearner
+from unlearners._registry import register
+from unlearners._task import Task
+
+
+@register(
+    "retrain",
+    description="Train from scratch on the retain set with the original's recipe: the reference of every audit.",
+    citation="exact unlearning by definition",
+    settings=("sample", "class", "subject"),
+    reads=("retain",),
+)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Retrain(Unlearner):
+    """``min CE(f, D_r)`` from a fresh initialisation; epochs, not steps, equal the original's.
+
+    It has no hyper-parameters of its own. Cost: epochs x retain images x 3 image passes.
+    """
+
+    def unlearn(self, model: Classifier, task: Task) -> Classifier:
+        """A model that never saw the forget set; ``model`` is not used."""
+        candidate = train(task.recipe, task.examples, task.retain, task.seed, task.device, progress=task.progress)
+        images = task.recipe.epochs * len(task.retain)
+        task.meter.forward("retain", images)
+        task.meter.backward("retain", images)
+        task.meter.stopped(f"budget ({task.recipe.epochs} epochs)")
+        return candidate
