@@ -1,0 +1,6 @@
+"""``python -m benchmarks``: every benchmark that takes minutes, one after the other."""
+
+import runpy
+
+for name in ("training", "augmentation", "scoring"):
+    runpy.run_module(f"benchmarks.{name}", run_name="__main__")
