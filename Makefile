@@ -27,6 +27,7 @@ bench: $(VENV)/installed
 # The tested versions (constraints.txt) are installed; pyproject.toml keeps the ranges for everyone else.
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vestige needs Python 3.11 or newer; set PYTHON=")'
+	@echo 'Installing into $(VENV); this takes a minute or two.'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@

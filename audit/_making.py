@@ -190,5 +190,6 @@ def _header(plan: Plan, key: ModelKey, **more: Any) -> Checkpoint:
         seed=key.seed,
         data=key.data,
         indices=key.indices,
+        label_noise=plan.examples.label_noise,
         **more,
     )

@@ -13,6 +13,7 @@ from torch import nn
 
 from learners._architectures import Classifier, build_classifier
 from learners._errors import DataError
+from learners._examples import LabelNoise
 from learners._files import canonical_json, digest, write_atomically
 from learners._recipe import Recipe
 
@@ -24,8 +25,9 @@ class Checkpoint:
     """What is known about the weights in a file.
 
     role: original, retrain, candidate or shadow. shape: height, width, channels of the images. seed: of the training or
-    unlearning. data: fingerprint of the examples. indices: digest of the training (or forget) indices. method,
-    parameters, cost: of the unlearning run, None for a trained model.
+    unlearning. data: fingerprint of the examples, made with label_noise if there is any. indices: digest of the
+    training indices (of a candidate: of the whole split). method, parameters, cost: of the unlearning run, None for a
+    trained model.
     """
 
     role: str
@@ -35,6 +37,7 @@ class Checkpoint:
     seed: int
     data: str
     indices: str
+    label_noise: LabelNoise | None = None
     method: str | None = None
     parameters: dict[str, Any] | None = None
     cost: dict[str, Any] | None = None

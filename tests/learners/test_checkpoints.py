@@ -19,7 +19,19 @@ from learners import (
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(architecture="cnn", width=4)
-HEADER = Checkpoint("original", RECIPE, (8, 8, 1), 3, 11, "d" * 64, "i" * 64, "finetune", {"share": 0.3}, {"flops": 5})
+HEADER = Checkpoint(
+    "original",
+    RECIPE,
+    (8, 8, 1),
+    3,
+    11,
+    "d" * 64,
+    "i" * 64,
+    LabelNoise(0.1, 2, 30),
+    "finetune",
+    {"share": 0.3},
+    {"flops": 5},
+)
 
 
 @pytest.fixture
