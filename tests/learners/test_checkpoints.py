@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 from learners import (
     Checkpoint,
     DataError,
+    LabelNoise,
     Recipe,
     build_classifier,
     checkpoint_bytes,
