@@ -163,8 +163,11 @@ def thin(fpr: ArrayLike, tpr: ArrayLike, points: int = 200) -> tuple[Floats, Flo
 
 def _twice_below(scores: Floats, reference: Floats) -> Labels:
     """2 * #(reference < score) + #(reference == score) for each score."""
-    ranked = np.sort(reference)
-    return np.searchsorted(ranked, scores, "left") + np.searchsorted(ranked, scores, "right")
+    ranked, order = np.sort(reference), np.argsort(scores)
+    ordered = scores[order]  # lookups in rising order stay in cache: a third of the time
+    counts = np.empty(len(scores), np.int64)
+    counts[order] = np.searchsorted(ranked, ordered, "left") + np.searchsorted(ranked, ordered, "right")
+    return counts
 
 
 def _scores(name: str, values: ArrayLike) -> Floats:
