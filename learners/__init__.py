@@ -11,6 +11,7 @@ from learners._checkpoints import (
     weights_digest,
 )
 from learners._device import one_thread, pick_device
+from learners._duplicates import Duplicates, count_duplicates
 from learners._errors import ConfigError, DataError, VestigeError
 from learners._examples import Examples, Indices, LabelNoise
 from learners._files import canonical_json, digest, write_atomically
@@ -24,7 +25,7 @@ from learners._split import Split, split_classes, split_indices, split_random, s
 from learners._stacked import train_stacked
 from learners._torchvision import load_torchvision
 from learners._train import Progress, check_finite, fit, schedule_factor, sgd, steps_per_epoch, train
-from learners._train_many import Strategy, TrainJob, plan_groups, train_many
+from learners._train_many import Strategy, TrainJob, choose_workers, plan_groups, train_many
 from learners.sources import SOURCES, load_examples
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Classifier",
     "ConfigError",
     "DataError",
+    "Duplicates",
     "Examples",
     "Indices",
     "LabelNoise",
@@ -51,6 +53,8 @@ __all__ = [
     "canonical_json",
     "check_finite",
     "checkpoint_bytes",
+    "choose_workers",
+    "count_duplicates",
     "crop_windows",
     "derive_seed",
     "digest",

@@ -1,21 +1,22 @@
 """Checkpoints: safetensors with the recipe and the fingerprints of the data in the header."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
 from learners._architectures import Classifier, build_classifier
-from learners._errors import DataError
+from learners._errors import ConfigError, DataError
 from learners._examples import LabelNoise
 from learners._files import canonical_json, digest, write_atomically
 from learners._recipe import Recipe
+
+Pixels = Annotated[int, Field(ge=1, le=16_384)]
 
 _KEY = "vestige"  # one key: the order of several would not be reproducible
 
@@ -32,8 +33,8 @@ class Checkpoint:
 
     role: str
     recipe: Recipe
-    shape: tuple[int, int, int]
-    classes: int
+    shape: tuple[Pixels, Pixels, Annotated[int, Field(ge=1, le=64)]]
+    classes: Annotated[int, Field(ge=1, le=65_536)]
     seed: int
     data: str
     indices: str
@@ -70,7 +71,10 @@ def load_checkpoint(path: Path, device: torch.device, *, data: str | None = None
             f"{path}: trained on other data (fingerprint {header.data[:12]}, expected {data[:12]}); "
             "give the data section that the checkpoint was made with"
         )
-    model = build_classifier(header.recipe, header.shape, header.classes, seed=0)
+    try:
+        model = build_classifier(header.recipe, header.shape, header.classes, seed=0)
+    except (ConfigError, RuntimeError, MemoryError) as error:
+        raise DataError(f"{path}: its header names a network that cannot be built ({error}); make it again") from error
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
     if expected != found:
@@ -105,8 +109,8 @@ def _read(path: Path) -> tuple[Checkpoint, dict[str, torch.Tensor]]:
     if _KEY not in metadata:
         raise DataError(f"{path}: expected a checkpoint written by vestige, its header has no {_KEY!r} entry")
     try:
-        header = TypeAdapter(Checkpoint).validate_python(json.loads(metadata[_KEY]))
-    except (ValidationError, json.JSONDecodeError) as error:
-        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        header = TypeAdapter(Checkpoint).validate_json(metadata[_KEY])
+    except ValidationError as error:
+        first = error.errors()[0]["msg"]
         raise DataError(f"{path}: its header cannot be read ({first}); make the checkpoint again") from error
     return header, state

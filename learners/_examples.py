@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learners._errors import ConfigError, DataError
-from learners._files import digest
+from learners._files import canonical_json, digest
 from learners._seeds import numpy_generator
 
 Indices = NDArray[np.int64]
@@ -82,14 +82,14 @@ class Examples:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over pixels, labels, parts and data subjects: another content never has the same."""
-        people = b"" if self.subjects is None else "\n".join(self.subjects.tolist()).encode()
+        """SHA-256 over pixels, labels, class names, parts, data subjects and groups."""
+        texts = [self.class_names, *(() if v is None else v.tolist() for v in (self.subjects, self.groups))]
         return digest(
             str(self.images.shape),
             np.ascontiguousarray(self.images).tobytes(),
             np.ascontiguousarray(self.labels).tobytes(),
             np.ascontiguousarray(self.test_part).tobytes(),
-            people,
+            canonical_json(texts),
         )
 
     def read(self, indices: Indices) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -110,10 +110,10 @@ class Examples:
         exchangeable) is replaced by a different class drawn uniformly."""
         if not 0 <= fraction < 1:
             raise ConfigError(f"data.label_noise: expected a fraction in [0, 1), got {fraction}")
-        if self.classes < 2:
-            raise ConfigError(f"data.label_noise: expected at least 2 classes, {self.name} has {self.classes}")
         if fraction == 0:
             return self
+        if self.classes < 2:
+            raise ConfigError(f"data.label_noise: expected at least 2 classes, {self.name} has {self.classes}")
         random = numpy_generator(seed, "label noise")
         changed = random.choice(len(self), round(fraction * len(self)), replace=False)
         labels = self.labels.copy()

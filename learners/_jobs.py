@@ -2,7 +2,10 @@
 
 import multiprocessing
 import os
+import signal
+import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -112,13 +115,15 @@ def _on_processes(
 
 
 def _worker(work: Work[Job, Result], job: Job, connection: Connection) -> None:
-    import traceback
-
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
     try:
         result: object = work(job, lambda done, total: connection.send(("progress", done / total)))
+    except BrokenPipeError:
+        return  # the parent is gone, and nobody wants the result
     except VestigeError as error:
         result = _Failure(error, "")
     except Exception:
         result = _Failure(None, traceback.format_exc())
-    connection.send(("result", result))
+    with suppress(BrokenPipeError):
+        connection.send(("result", result))
     connection.close()

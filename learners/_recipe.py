@@ -1,15 +1,15 @@
 """Everything that determines training, apart from the data and the seed."""
 
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from learners._files import canonical_json, digest
 
 
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 class Recipe:
     """How a model is trained: the same for original, retrains and shadows.
 
@@ -35,6 +35,12 @@ class Recipe:
     augmentation: Literal["none", "flip", "crop_flip"] = "none"
     crop_padding: Annotated[int, Field(ge=1, le=64)] = 4
     precision: Literal["float32", "bfloat16"] = "float32"
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> Self:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("a momentum above 0 beside nesterov = true")
+        return self
 
     @property
     def key(self) -> str:

@@ -143,9 +143,9 @@ def split_subjects(
 ) -> Split:
     """Forget people: every training row of these data subjects. None of their rows is retained, unseen or validation.
 
-    unseen: other people's rows, class mix matched to forget (largest remainder); None for as many as the test part can
-    give so mixed, or a number or fraction of its rows of forget's classes. Where there is no test part, whole people
-    are held out at random from the training part; rows of theirs beyond the match have no role at all.
+    unseen: rows of people without any training row, class mix matched to forget (largest remainder); None for as many
+    as the test part can give so mixed, or a number or fraction of its rows of forget's classes. Where there is no test
+    part, whole people are held out at random from the training part; rows of theirs beyond the match have no role.
     Raises ConfigError for unknown people or sizes, and for examples without subjects.
     """
     if examples.subjects is None:
@@ -160,7 +160,13 @@ def split_subjects(
     chosen, others = train[theirs[train]], train[~theirs[train]]
     barred = np.flatnonzero(theirs)
     if len(test):
-        aside, mix = matched(examples, chosen, test[~theirs[test]], unseen, seed)
+        strangers = test[~np.isin(examples.subjects[test], examples.subjects[train])]
+        if not len(strangers):
+            raise ConfigError(
+                f"forget: expected people in the test part of {examples.name} that no model is trained on, got none; "
+                "unseen data must come from other people, so give a source without a test part and a number for unseen"
+            )
+        aside, mix = matched(examples, chosen, strangers, unseen, seed)
     else:
         size = size_of(given_size(unseen, examples), len(of_same_classes(examples, chosen, others)), "unseen")
         pool = people_apart(examples, examples.subjects, chosen, others, size, seed)

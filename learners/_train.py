@@ -58,7 +58,7 @@ def train(
 ) -> Classifier:
     """A model trained from scratch on the examples at ``indices``, in eval mode.
 
-    Only these examples are read. The same arguments give the same bits on the same device; initialisation, order,
+    Only these examples are read. The same arguments give the same bits on a CPU; initialisation, order,
     augmentation and dropout are separate streams of ``seed``. ``progress`` is called with (epochs done, epochs).
     Raises DataError when training diverges.
     """

@@ -48,6 +48,16 @@ def plan_groups(jobs: Sequence[TrainJob], strategy: Strategy = "auto") -> list[l
     return plan
 
 
+def choose_workers(recipe: Recipe, device: torch.device, workers: int | None) -> int:
+    """Processes side by side for jobs of this recipe: what was asked for, otherwise one per core on a CPU and one on a
+    GPU; and one for dense networks, which train in less time than a process takes to start."""
+    if workers is not None:
+        if workers < 1:
+            raise ConfigError(f"workers: expected 1 or more, got {workers}")
+        return workers
+    return 1 if device.type != "cpu" or recipe.architecture == "mlp" else available_workers()
+
+
 def train_many(
     examples: Examples,
     jobs: Sequence[TrainJob],
@@ -59,19 +69,14 @@ def train_many(
 ) -> Iterator[tuple[int, Classifier]]:
     """Yield ``(position, model)`` for every job as it is done; models are in eval mode on ``device``.
 
-    workers: processes for groups that run side by side (None: one per core on a CPU, one on a GPU). A job's data order,
-    initialisation and augmentation are the same whichever way it is trained.
+    workers: processes for groups that run side by side, see ``choose_workers``. A job's data order, initialisation and
+    augmentation are the same whichever way it is trained.
     """
-    if workers is not None and workers < 1:
-        raise ConfigError(f"workers: expected 1 or more, got {workers}")
-    if workers is None:
-        workers = available_workers() if device.type == "cpu" else 1
     plan = plan_groups(jobs, strategy)
     work = partial(_train_group, examples, str(device))
     groups = [[jobs[position] for position in group] for group in plan]
-    # A process costs seconds to start; dense networks train in less.
-    small = all(job.recipe.architecture == "mlp" for job in jobs)
-    for done, states in run_jobs(work, groups, workers=1 if small else workers, progress=progress):
+    side_by_side = max((choose_workers(job.recipe, device, workers) for job in jobs), default=1)
+    for done, states in run_jobs(work, groups, workers=side_by_side, progress=progress):
         for position, state in zip(plan[done], states, strict=True):
             model = build_classifier(jobs[position].recipe, examples.shape, examples.classes, seed=0)
             model.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})

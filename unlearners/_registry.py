@@ -65,10 +65,11 @@ def get(name: str) -> type[Unlearner]:
     return entry(name).method
 
 
-def create(name: str, parameters: Mapping[str, Any]) -> Unlearner:
-    """The method with these hyper-parameters; raises ConfigError that names the first one it cannot use."""
+def create(name: str, parameters: Mapping[str, Any], where: str | None = None) -> Unlearner:
+    """The method with these hyper-parameters; raises ConfigError that names the first one it cannot use, under the path
+    ``where`` (by default the method's name)."""
     method = get(name)
     try:
         return method(**parameters)
     except ValidationError as error:
-        raise ConfigError(refusal(error, name, [field.name for field in fields(method)])) from None
+        raise ConfigError(refusal(error, where or name, [field.name for field in fields(method)])) from None

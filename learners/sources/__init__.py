@@ -79,4 +79,7 @@ def load_examples(
 def _path(base: Path, text: str, source: str) -> Path:
     if not text:
         raise ConfigError(f"data.source: expected a path after the colon, got {source!r}")
-    return base / Path(text).expanduser()
+    try:
+        return base / Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"data.source: expected a path whose home folder exists, got {source!r}") from error

@@ -24,7 +24,7 @@ def load(module: str, function: str, name: str, base: Path) -> Examples:
             result = call()
         except VestigeError:
             raise
-        except Exception as error:  # the user's own code may raise anything
+        except (Exception, SystemExit) as error:  # the user's own code may raise anything
             raise DataError(
                 f"{name}: expected it to return examples, it raised {type(error).__name__}: {error}"
             ) from error
@@ -43,7 +43,7 @@ def _find(module: str, function: str, name: str) -> Any:
         raise ConfigError(
             f"data.source: expected a function {name}, but {error}; check its name and its folder"
         ) from error
-    except Exception as error:  # importing runs the user's own code
+    except (Exception, SystemExit) as error:  # importing runs the user's own code
         raise DataError(
             f"{name}: expected a module that can be imported, got {type(error).__name__}: {error}"
         ) from error
@@ -56,6 +56,9 @@ def _find(module: str, function: str, name: str) -> Any:
 def _also_from(folder: Path) -> Iterator[None]:
     """Put last, so that a file there never takes the place of an installed module; removed again afterwards."""
     entry = str(folder.resolve())
+    if entry in sys.path:
+        yield
+        return
     sys.path.append(entry)
     try:
         yield

@@ -289,8 +289,14 @@ def test_all_classes_or_none_or_an_absent_one() -> None:
 
 def test_all_rows_of_the_people_leave_and_none_of_them_is_unseen() -> None:
     examples = make()
+    assert examples.subjects is not None
+    new = np.where(examples.test_part & (np.arange(len(examples)) % 2 == 0), "new", "")
+    examples = replace(examples, subjects=np.strings.add(new, examples.subjects))
     split = split_subjects(examples, subjects=["p3", "p7", "p3"], unseen=None, validation=5, seed=0)
     check(split, examples)
+    assert examples.subjects is not None
+    trained = set(examples.subjects[~examples.test_part].tolist())
+    assert trained.isdisjoint(examples.subjects[split.unseen].tolist())
     theirs = np.isin(examples.subjects, ["p3", "p7"])
     assert split.setting == "subject"
     assert np.array_equal(split.forget, np.flatnonzero(theirs & ~examples.test_part))
@@ -315,6 +321,8 @@ def test_people_held_out_are_held_out_whole(who: set[int], unseen: int, seed: in
 
 def test_subjects_that_cannot_be_forgotten() -> None:
     examples = make()
+    with pytest.raises(ConfigError, match="expected people in the test part of made that no model is trained on"):
+        split_subjects(examples, subjects=["p3"], unseen=None, seed=0)
     with pytest.raises(ConfigError, match="got 'nobody'"):
         split_subjects(examples, subjects=["p3", "nobody"], unseen=None, seed=0)
     with pytest.raises(ConfigError, match="got no one"):
