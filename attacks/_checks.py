@@ -19,6 +19,7 @@ KNOWN = (*REQUIRED, "original", "group", "subject", "id", "saturated")
 _SUM_TOLERANCE = {2: 1e-2, 4: 1e-3, 8: 1e-3}
 # So many rows that all sum to 1 by chance do not occur in logits.
 _ROWS_TO_SUSPECT = 20
+MOST = 1e6
 
 Shape = tuple[tuple[int, ...], np.dtype[Any]]
 
@@ -96,6 +97,16 @@ def check_finite(name: str, values: NDArray[np.floating[Any]]) -> None:
         )
 
 
+def check_moderate(name: str, values: NDArray[np.floating[Any]]) -> None:
+    """Refuse finite numbers that no classifier gives and that arithmetic with them would not survive."""
+    large = int((np.abs(values) > MOST).sum())
+    if large:
+        raise DataError(
+            f"{name}: expected logits between -{MOST:.0e} and {MOST:.0e}, got {large} of {values.size} values outside; "
+            "look at the model that made them"
+        )
+
+
 def check_unique(ids: NDArray[np.str_]) -> None:
     """Refuse an example that is listed twice: roles must be disjoint."""
     names, counts = np.unique(ids, return_counts=True)
@@ -124,6 +135,10 @@ def check_probabilities(name: str, values: NDArray[np.floating[Any]]) -> None:
 
 def check_not_probabilities(name: str, values: NDArray[np.floating[Any]]) -> None:
     """Refuse softmax outputs where logits are expected: phi computed from them would be wrong without a sign of it."""
+    if values.ndim > 2:
+        for index, model in enumerate(values):
+            check_not_probabilities(f"{name}[{index}]", model)
+        return
     if len(values) < _ROWS_TO_SUSPECT or not ((values >= 0) & (values <= 1)).all():
         return
     if (np.abs(values.sum(-1, dtype=np.float64) - 1) <= _tolerance(values)).all():

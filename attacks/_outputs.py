@@ -51,6 +51,7 @@ class Outputs:
         for name in _checks.LOGITS:
             if name in arrays:
                 _checks.check_finite(name, arrays[name])
+                _checks.check_moderate(name, arrays[name])
         if self.id is not None:
             _checks.check_unique(self.id)
 
@@ -104,7 +105,9 @@ class Outputs:
                 _checks.check_shapes({name: (header.shape, header.dtype) for name, header in headers.items()})
                 arrays = _npz.read_arrays(archive, headers)
             if not probabilities:
-                _checks.check_not_probabilities("candidate", arrays["candidate"])
+                for name in _checks.LOGITS:
+                    if name in arrays:
+                        _checks.check_not_probabilities(name, arrays[name])
             return cls.from_arrays(arrays, probabilities=probabilities)
         except DataError as error:
             raise DataError(f"{file}: {error}") from error

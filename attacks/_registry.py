@@ -75,7 +75,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 "one cut on a signal for each class, as the signal minus its class median on unseen examples",
                 "Song and Mittal 2021, arXiv 2003.10595",
                 "the model itself, calibration examples of each class",
-                "primary endpoint A1 (signal logit); report only otherwise",
+                "primary endpoint A1 (signal logit); can cause FAIL (entropy, modified_entropy); report only otherwise",
                 "any",
                 _threshold_classwise,
             ),

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from attacks import delong_variance, placements
+from attacks import auc_rows, delong_variance, placements
 from audit import statistics
 from audit._nouns import Baseline
 from audit._scores import MIN_RETRAINS, Scores
@@ -21,10 +21,10 @@ def baseline(scores: Scores, policy: Policy) -> Baseline:
     v10, v01 = np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
     sizes, alpha, k = (v10.shape[1], v01.shape[1]), policy.alpha, scores.retrains
     enough = min(sizes) > 1
-    auc = float(v10[k].mean())
+    values = auc_rows(forget, unseen)
+    auc, values = float(values[k]), values[:k]
     own_variance = delong_variance(v10[k], v01[k]) if enough else 0.0
     interval = statistics.auc_interval(auc, own_variance, *sizes, alpha)
-    values = v10[:k].mean(axis=1)
     mean = float(values.mean())
     mean_variance = delong_variance(v10[:k].mean(axis=0), v01[:k].mean(axis=0)) if enough else 0.0
     low, high = statistics.auc_interval(mean, mean_variance, *sizes, alpha)

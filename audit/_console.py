@@ -82,10 +82,12 @@ def print_verdict(audit: Audit) -> None:
 
 def audits_table(audits: Sequence[Audit]) -> Table:
     """One row a candidate: verdict, reasons, gap and interval per endpoint, utility, cost."""
-    names = [endpoint.name for endpoint in audits[0].endpoints if any(_has_gap(audit, endpoint) for audit in audits)]
+    known = [one for one in audits[0].endpoints if any(_has_gap(audit, one) for audit in audits)]
+    names, others = [one.name for one in known if one.primary], [one.name for one in known if not one.primary]
     table = Table(show_lines=True)
     for title in ("candidate", "verdict", "reasons", *(f"{name} gap" for name in names)):
         table.add_column(title, overflow="fold")
+    table.add_column("can only FAIL", no_wrap=True)
     table.add_column("utility gap", no_wrap=True)
     table.add_column("cost (retrain = 1)", justify="right")
     for audit in audits:
@@ -93,10 +95,11 @@ def audits_table(audits: Sequence[Audit]) -> Table:
         utility = "\n".join(f"{one.role} {100 * one.gap:+.1f} %" for one in audit.utility)
         share = None if audit.cost is None else audit.cost.share_of_retrain
         table.add_row(
-            audit.candidate,
+            Text(audit.candidate),
             Text(audit.verdict.outcome, STYLES[audit.verdict.outcome]),
             "\n".join(audit.verdict.reasons),
             *(gap_text(endpoints[name]) for name in names),
+            "\n".join(f"{name} {endpoints[name].gap or 0:+.3f}" for name in others),
             utility,
             "-" if share is None else f"{share:.2f}",
         )

@@ -1,25 +1,36 @@
-"""Exit codes: every way a command can end is mapped here, so that no crash can look like a verdict."""
+"""The entry point and its exit codes: every way a command can end is mapped here, so that no crash can look like a
+verdict. Everything heavy is imported inside, where a failing import is mapped as well."""
 
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
-
-from learners import VestigeError
 
 PASS, FAIL, USAGE, INCONCLUSIVE, BROKEN = 0, 1, 2, 3, 4
 TRACEBACK = "VESTIGE_TRACEBACK"
 """Set to anything, this variable shows where an internal error came from."""
 
 
-def run_command(command: click.Command, arguments: Sequence[str] | None) -> None:
-    """Run ``command`` and leave the process with 0 PASS, 1 FAIL, 2 usage error, 3 INCONCLUSIVE, 4 anything else.
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command ``vestige``: runs it and leaves the process with one of the exit codes 0 to 4."""
+
+    def load() -> click.Command:
+        from audit.cli import cli
+
+        return cli
+
+    run_command(load, arguments)
+
+
+def run_command(load: Callable[[], click.Command], arguments: Sequence[str] | None) -> None:
+    """Run the command that ``load`` imports and leave the process with 0 PASS, 1 FAIL, 2 usage error, 3 INCONCLUSIVE, 4
+    anything else.
 
     click itself ends with 1 on an interrupt, a missing file or an exception; 1 is reserved for FAIL here.
     """
-    code = _run(command, arguments)
+    code = _run(load, arguments)
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -28,16 +39,14 @@ def run_command(command: click.Command, arguments: Sequence[str] | None) -> None
     sys.exit(code)
 
 
-def _run(command: click.Command, arguments: Sequence[str] | None) -> int:
+def _run(load: Callable[[], click.Command], arguments: Sequence[str] | None) -> int:
     try:
-        result = command.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+        result = load().main(args=None if arguments is None else list(arguments), standalone_mode=False)
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.UsageError as error:
         error.show()
         return USAGE
-    except VestigeError as error:
-        return _say(str(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return _say("interrupted; what is finished is kept, the same command goes on from there", BROKEN)
     except click.ClickException as error:
@@ -51,6 +60,9 @@ def _run(command: click.Command, arguments: Sequence[str] | None) -> int:
     except MemoryError:
         return _say("not enough memory; audit fewer examples, or use fewer workers", BROKEN)
     except Exception as error:
+        refused = getattr(error, "exit_code", None)  # a VestigeError, which cannot be imported before it is raised
+        if refused in (USAGE, BROKEN):
+            return _say(str(error), refused)
         if os.environ.get(TRACEBACK):
             traceback.print_exc()
         first = (str(error).splitlines() or [""])[0]

@@ -147,4 +147,7 @@ def _endpoint(
         p_holm=None if p is None else p.holm,
         decision=decision,
         reason=reason,
+        randomisation_p=None
+        if reason or not len(values)
+        else statistics.randomisation_p(float(values[k]), values[:k].tolist(), definition.null(policy.fpr)),
     )

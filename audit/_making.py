@@ -1,6 +1,5 @@
 """Making the models of an audit: what exists in the workspace is not made again."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -16,14 +15,18 @@ from audit.config import AuditConfig, CandidateSpec
 from audit.workspace import ModelKey, Workspace, code_version, digest_indices
 from learners import (
     Checkpoint,
-    Classifier,
+    DataError,
+    Duplicates,
     Examples,
     Indices,
+    Recipe,
     Split,
     TrainJob,
-    available_workers,
+    build_classifier,
     canonical_json,
     checkpoint_bytes,
+    choose_workers,
+    count_duplicates,
     digest,
     pick_device,
     plan_groups,
@@ -45,6 +48,7 @@ class Plan:
     config: AuditConfig
     examples: Examples
     split: Split
+    duplicates: Duplicates
     device: torch.device
     original: ModelKey
     retrains: tuple[ModelKey, ...]
@@ -72,6 +76,9 @@ class MadeModel:
 def plan_models(config: AuditConfig, base: Path) -> Plan:
     """Load the data and name every model of the audit; nothing is trained."""
     examples, split = config.load_data(base)
+    if len(split.unseen) < 2:
+        raise DataError(f"forget.unseen: expected at least 2 unseen examples, got {len(split.unseen)}; ask for more")
+    duplicates = count_duplicates(examples, split)
     device = pick_device(config.device)
     trained_on = digest_indices(np.sort(np.concatenate([split.forget, split.retain])))
 
@@ -104,7 +111,7 @@ def plan_models(config: AuditConfig, base: Path) -> Plan:
         for spec in config.candidates
     ]
     retrains = tuple(key("retrain", retained, 1 + k) for k in range(config.retrains.count))
-    return Plan(config, examples, split, device, original, retrains, tuple(candidates))
+    return Plan(config, examples, split, duplicates, device, original, retrains, tuple(candidates))
 
 
 def candidate_seed(name: str) -> int:
@@ -139,31 +146,33 @@ def unlearn_missing(plan: Plan, workspace: Workspace, watch: Watch) -> None:
     if not missing:
         return
     original, _ = workspace.load(plan.original, torch.device("cpu"))
-    workers = plan.config.workers or (available_workers() if plan.device.type == "cpu" else 1)
-    if plan.config.recipe.architecture == "mlp":
-        workers = 1  # a process costs seconds to start; dense networks unlearn in less
-    work = partial(_unlearn, plan.examples, plan.split, plan.config.recipe, str(plan.device), original)
+    workers = choose_workers(plan.config.recipe, plan.device, plan.config.workers)
+    # As arrays: tensors would reach the workers as memory that they share with this process.
+    weights = {name: tensor.numpy().copy() for name, tensor in original.state_dict().items()}
+    work = partial(_unlearn, plan.examples, plan.split, plan.config.recipe, str(plan.device), weights)
     jobs = [(spec, key.seed) for spec, key in missing]
     progress = partial(watch, f"making {len(missing)} candidates")
     for done, (state, parameters, cost) in run_jobs(work, jobs, workers=workers, progress=progress):
         spec, key = missing[done]
-        candidate = copy.deepcopy(original)  # the jobs that follow start from the original as it is
-        candidate.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+        original.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
         header = _header(plan, key, method=spec.method, parameters=parameters, cost=cost)
-        workspace.write_model(key, checkpoint_bytes(candidate, header))
+        workspace.write_model(key, checkpoint_bytes(original, header))
 
 
 def _unlearn(
     examples: Examples,
     split: Split,
-    recipe: Any,
+    recipe: Recipe,
     device: str,
-    original: Classifier,
+    weights: dict[str, NDArray[Any]],
     job: tuple[CandidateSpec, int],
     report: Callable[[int, int], None],
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Runs in a worker: weights as plain arrays, the hyper-parameters that were used, the bill."""
     spec, seed = job
+    original = build_classifier(recipe, examples.shape, examples.classes, seed=0)
+    original.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    original.to(device=torch.device(device), memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     task = unlearners.Task(
         examples=examples,
         forget=split.forget,

@@ -3,21 +3,39 @@
 from collections.abc import Sequence
 
 from audit._nouns import Evidence, Grade, Outcome, Reference
-from audit._wording import detectable, missing_for_grade_b
+from audit._wording import detectable, explanation, fail_only_open, missing_for_grade_b
 from audit.policy import Policy
+from audit.preconditions import NO_DIFFERENCE, REVERSED
 
 
-def notes(evidence: Evidence, policy: Policy, outcome: Outcome) -> tuple[str, ...]:
-    """What a reader must know besides, as ``CODE: sentence``."""
+def notes(evidence: Evidence, policy: Policy, outcome: Outcome, still_open: Sequence[str] = ()) -> tuple[str, ...]:
+    """What a reader must know besides, as ``CODE: sentence``.
+
+    still_open: codes of questions that a FAIL leaves open and that are no reason for it.
+    """
+    found = {**_of_verdict(evidence, policy, outcome, still_open), **_of_data(evidence.reference)}
+    return tuple(f"{code}: {sentence}" for code, (applies, sentence) in found.items() if applies)
+
+
+Notes = dict[str, tuple[object, str]]
+"""By code: whether the note applies, and its sentence."""
+
+
+def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome, still_open: Sequence[str]) -> Notes:
     reference, endpoints = evidence.reference, evidence.endpoints
     tail = next(one for one in endpoints if one.name == "T1")
     wider = [one.name for one in endpoints if one.half_width and (one.example_half_width or 0) > one.half_width]
     narrowed = [f"{one.name} {one.margin_effective:.3f}" for one in endpoints if one.margin_effective < one.margin]
     uncertain = [one.role for one in evidence.utility if one.decision == "uncertain"]
-    found = {
+    undecided = fail_only_open(evidence)
+    return {
         "DETECTABLE_WITHIN_MARGIN": (
             outcome == "PASS" and detectable(evidence),
             f"the difference from retraining is detectable but within margin on {', '.join(detectable(evidence))}.",
+        ),
+        "FAIL_ONLY_OPEN": (
+            outcome == "PASS" and undecided,
+            f"{', '.join(undecided)} can only cause FAIL and did not, but is not shown to be within its margin.",
         ),
         "TAIL_NOT_ASSESSED": (
             tail.candidate is None,
@@ -32,7 +50,6 @@ def notes(evidence: Evidence, policy: Policy, outcome: Outcome) -> tuple[str, ..
             "the retrains are not shown to rank forget and unseen data alike within the margin, so the comparison with "
             "unseen data is switched off; the comparison with retraining stands.",
         ),
-        "RETAIN_NOT_ASSESSED": (reference.retain == 0, "no retain rows were given: accuracy on them was not compared."),
         "WIDER_EXAMPLE_INTERVAL": (
             wider and not policy.conservative,
             f"the interval from the examples alone is wider than the one from the retrains on {', '.join(wider)}; "
@@ -46,6 +63,7 @@ def notes(evidence: Evidence, policy: Policy, outcome: Outcome) -> tuple[str, ..
             outcome == "INCONCLUSIVE" and (reference.short_of_power or reference.underpowered),
             _short_of_power(reference),
         ),
+        **{code: (True, f"beside the FAIL: {explanation(code, evidence, policy)}") for code in still_open},
         "UTILITY_UNCERTAIN": (
             uncertain and outcome == "FAIL",
             f"besides, it is not settled whether accuracy on {', '.join(uncertain)} is as good as the retrains'.",
@@ -55,7 +73,30 @@ def notes(evidence: Evidence, policy: Policy, outcome: Outcome) -> tuple[str, ..
             f"settings that differ from profile {policy.profile}: {', '.join(policy.overrides)}.",
         ),
     }
-    return tuple(f"{code}: {sentence}" for code, (applies, sentence) in found.items() if applies)
+
+
+def _of_data(reference: Reference) -> Notes:
+    return {
+        "RETAIN_NOT_ASSESSED": (reference.retain == 0, "no retain rows were given: accuracy on them was not compared."),
+        "GROUPS_NOT_ASSESSED": (
+            reference.groups,
+            "groups were given, but nothing was judged group by group: a leak of one group can hide in the whole.",
+        ),
+        "SUBJECTS_AS_ROWS": (
+            reference.subjects_repeated,
+            "rows of one person are treated as independent: the intervals from the examples are too narrow.",
+        ),
+        "CLASS_MIX": (
+            reference.classes_without_unseen,
+            f"{reference.classes_without_unseen} of the forget examples' classes have no unseen examples: these forget "
+            "examples are compared with unseen examples of other classes.",
+        ),
+        "SATURATED": (
+            reference.saturated,
+            f"{reference.saturated} label probabilities are exactly 1, where confidence can no longer be ranked; "
+            "give logits if you can.",
+        ),
+    }
 
 
 def _short_of_power(reference: Reference) -> str:
@@ -79,10 +120,10 @@ def would_change(evidence: Evidence, policy: Policy, reasons: Sequence[str], gra
         "SCATTER": "Unlearn example by example to the level of retraining; the mean alone is not enough.",
         "TAIL": "Find the exposed examples in the scores and unlearn those further.",
         "UTILITY": "Repair accuracy on retain data after unlearning.",
-        "REFERENCE_INVALID": "Train the retrains again without the forget set, each with its own seed.",
+        "REFERENCE_INVALID": _sound_reference(reference),
         "NO_ASSAY_SENSITIVITY": (
             "Give the original."
-            if reference.assay_sensitive is None
+            if not reference.original
             else f"Check that no retrain saw the forget set, use a larger forget or unseen set, or {canaries}."
         ),
         "EVIDENCE_GRADE": _more_evidence(evidence, policy, grade),
@@ -94,6 +135,14 @@ def would_change(evidence: Evidence, policy: Policy, reasons: Sequence[str], gra
         "UTILITY_UNCERTAIN": "More retrains would narrow the interval of accuracy.",
     }
     return tuple(remedies[reason] for reason in reasons if reason in remedies)
+
+
+def _sound_reference(reference: Reference) -> str:
+    if NO_DIFFERENCE in reference.problem:
+        return "Give more forget or unseen examples: with so few of them an attack cannot tell one model from another."
+    if REVERSED in reference.problem:
+        return "Check which file is the original and which are the retrains, and that no retrain saw the forget set."
+    return "Train the retrains again without the forget set, each with its own seed."
 
 
 def _more_evidence(evidence: Evidence, policy: Policy, grade: Grade) -> str:

@@ -19,7 +19,7 @@ Interval = tuple[float, float]
 class Endpoint:
     """One statistic that the verdict is decided on, with its value on every model."""
 
-    name: Annotated[str, Field(description="Identifier: A1, A2, A3, T1, T2 (primary) or F1 (can only cause FAIL).")]
+    name: Annotated[str, Field(description="Identifier: A1, A2, A3, T1, T2 (primary) or F1, F2, F3 (FAIL only).")]
     statistic: Annotated[str, Field(description="What is computed, in words.")]
     sides: Annotated[Literal["two", "upper"], Field(description="Which gaps count: both signs, or only a leak.")]
     primary: Annotated[bool, Field(description="True when PASS requires this endpoint.")]
@@ -29,7 +29,13 @@ class Endpoint:
     original: Annotated[float | None, Field(description="Value on the original; null when there is none.")]
     gap: Annotated[float | None, Field(description="Candidate minus the mean of the retrains.")]
     original_gap: Annotated[float | None, Field(description="Original minus the mean of the retrains.")]
-    spread: Annotated[float | None, Field(description="Standard deviation (divisor K - 1) over the retrains.")]
+    spread: Annotated[
+        float | None,
+        Field(
+            description="Standard deviation (divisor K - 1) over the retrains; on T1 and T2 at least 1 / number of "
+            "forget examples."
+        ),
+    ]
     interval: Annotated[Interval | None, Field(description="Interval of the gap for PASS, level 1 - 2 alpha.")]
     simultaneous: Annotated[
         Interval | None, Field(description="Bonferroni interval of the gap over the whole family, for display.")
@@ -51,6 +57,13 @@ class Endpoint:
         Decision, Field(description="within: interval inside the margin; outside: FAIL test rejects; else uncertain.")
     ]
     reason: Annotated[str, Field(description="Empty, or why the endpoint is not estimable.")] = ""
+    randomisation_p: Annotated[
+        float | None,
+        Field(
+            description="Share of candidate and retrains that lie at least as far from the null value (0.5, or the "
+            "FPR) as the candidate; reported only, as it cannot go below 1 / (K + 1)."
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +113,7 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class AttackResult:
-    """A report-only attack: AUC of forget against unseen on every model."""
+    """An attack on one signal: AUC of forget against unseen on every model; report only, unless it is an endpoint."""
 
     name: Annotated[str, Field(description="Registry name of the attack.")]
     signal: Annotated[str, Field(description="Registry name of the signal it thresholds.")]
@@ -138,10 +151,18 @@ class Reference:
     dropped: Annotated[tuple[str, ...], Field(description="Retrains left out because byte-equal to the candidate.")]
     valid: Annotated[bool, Field(description="E1: the retrains can serve as a reference.")]
     problem: Annotated[str, Field(description="Empty, or why the reference is invalid.")]
+    original: Annotated[bool, Field(description="True when an original was given.")]
     assay_sensitive: Annotated[
-        bool | None, Field(description="E2: the battery catches the original; null when there is no original.")
+        bool | None,
+        Field(
+            description="E2: the battery catches the original; null when that was not tested (no original, fewer than "
+            "three retrains, or an invalid reference)."
+        ),
     ]
     detecting: Annotated[tuple[str, ...], Field(description="Per-example endpoints that catch the original.")]
+    firing: Annotated[
+        tuple[str, ...], Field(description="All endpoints whose FAIL test rejects on the original, FAIL-only ones too.")
+    ]
     underpowered: Annotated[
         tuple[str, ...], Field(description="E3: primary endpoints whose half-width exceeds the margin.")
     ]
@@ -153,6 +174,12 @@ class Reference:
     unseen_calibration: Annotated[int, Field(description="Unseen examples used for thresholds and centring.")]
     unseen_evaluation: Annotated[int, Field(description="Unseen examples used for evaluation.")]
     retain: Annotated[int, Field(description="Retain examples in the utility comparison.")]
+    groups: Annotated[bool, Field(description="True when groups were given; they are not assessed.")] = False
+    subjects_repeated: Annotated[
+        bool, Field(description="True when some person has several rows; rows are treated as independent.")
+    ] = False
+    saturated: Annotated[int, Field(description="(Model, example) pairs whose label has probability exactly 1.")] = 0
+    classes_without_unseen: Annotated[int, Field(description="Classes of forget examples without unseen ones.")] = 0
 
 
 @dataclass(frozen=True)
@@ -166,7 +193,7 @@ class Evidence:
     utility: Annotated[tuple[Utility, ...], Field(description="Utility endpoints (E5).")]
     baseline: Annotated[Baseline, Field(description="The unseen-data baseline.")]
     operating_points: Annotated[tuple[OperatingPoint, ...], Field(description="TPR at the estimable FPRs.")]
-    attacks: Annotated[tuple[AttackResult, ...], Field(description="Report-only attacks.")]
+    attacks: Annotated[tuple[AttackResult, ...], Field(description="Attacks on single signals.")]
     curves: Annotated[tuple[Curve, ...], Field(description="ROC curves.")]
     histograms: Annotated[tuple[Histogram, ...], Field(description="Score histograms.")]
 

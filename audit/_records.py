@@ -19,6 +19,7 @@ from audit.report import (
     Audit,
     Cost,
     DataRecord,
+    DuplicatesRecord,
     LabelNoise,
     ModelsRecord,
     PolicyRecord,
@@ -99,16 +100,17 @@ def data_record(plan: Plan, rows: int) -> DataRecord:
         retain=rows - len(split.forget) - len(split.unseen),
         label_noise=None if noise is None else LabelNoise(noise.fraction, noise.seed, noise.changed),
         saturated=0,
+        duplicates=DuplicatesRecord(plan.duplicates.in_retain, plan.duplicates.in_unseen),
     )
 
 
-def models_record(plan: Plan, reference: Sequence[MadeModel]) -> ModelsRecord:
-    """How original (first) and retrains were made."""
+def models_record(plan: Plan, reference: Sequence[MadeModel], device: str | None) -> ModelsRecord:
+    """How original (first) and retrains were made; device: what trained them, None when that is not known."""
     seeds = [one.header.seed for one in reference]
     weights = [one.weights for one in reference]
     return ModelsRecord(
-        recipe=asdict(plan.config.recipe),
+        recipe=asdict(reference[0].header.recipe),
         seeds=Seeds(seeds[0], tuple(seeds[1:]), plan.split.seed),
         weights=Weights(weights[0], tuple(weights[1:])),
-        device=plan.device.type,
+        device=device,
     )

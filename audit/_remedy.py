@@ -36,8 +36,8 @@ def remedy(weak: Weak, unseen: int, alpha: float) -> str:
     names = ", ".join(one.definition.name for one, _ in weak)
     if not ways:
         return (
-            f"On {names} no number of retrains or unseen examples reaches 80 % power at this margin: "
-            "only more forget examples or a wider margin would."
+            f"On {names} up to {MOST_RETRAINS} retrains or {MOST_UNSEEN_FACTOR} times the unseen examples do not reach "
+            "80 % power at this margin: only more forget examples or a wider margin would."
         )
     return f"For 80 % power on {names}: {' or '.join(ways)}."
 

@@ -1,6 +1,6 @@
 """From logits to the scores of the endpoints: which rows calibrate, which are evaluated, which model is which."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ class Scores:
     Models in order: the ``retrains`` K, the candidate, the original if there is one. labels, forget, calibration,
     evaluation: ``[n]``; the last two part the unseen rows. phi: logit-scaled confidence; centred: phi minus its median
     over the calibration rows of the class, on the same model; z: R-LiRA's score, a retrain's own always leave-one-out,
-    None below three retrains; rmia: likewise.
+    None below three retrains; rmia: likewise. entropy, modified_entropy: class-centred, None where phi is all there is.
     """
 
     retrains: int
@@ -35,6 +35,8 @@ class Scores:
     centred: Floats
     z: Floats | None
     rmia: Floats | None
+    entropy: Floats | None = None
+    modified_entropy: Floats | None = None
 
     @property
     def has_original(self) -> bool:
@@ -46,6 +48,12 @@ class Scores:
         """The scores with operating points: phi (class-centred), z and abs_z (where there are enough retrains)."""
         scores = {"phi": self.centred}
         return scores if self.z is None else {**scores, "z": self.z, "abs_z": np.abs(self.z)}
+
+    @property
+    def fail_only(self) -> dict[str, Floats]:
+        """The scores, as far as there are any, of the endpoints that can only cause FAIL."""
+        scores = {"rmia": self.rmia, "entropy": self.entropy, "modified_entropy": self.modified_entropy}
+        return {name: table for name, table in scores.items() if table is not None}
 
     def rows(self, scores: Floats) -> tuple[Floats, Floats, Floats]:
         """``scores [models, n]`` parted into forget, calibration and evaluation columns."""
@@ -75,12 +83,17 @@ def score(retrains: Logits, others: Logits, labels: NDArray[np.int64], forget: M
     retrains ``[K, n, classes]``, others ``[1 or 2, n, classes]`` (candidate, original): logits on forget and unseen
     rows. share, seed: of the calibration part of the unseen rows.
     """
-    phi = SIGNALS["logit"].function(np.concatenate([retrains, others]), labels)
-    return score_phi(phi, len(retrains), labels, forget, share, seed)
+    logits = np.concatenate([retrains, others])
+    scores = score_phi(SIGNALS["logit"].function(logits, labels), len(retrains), labels, forget, share, seed)
+
+    def centred(signal: str) -> Floats:
+        return class_centred(SIGNALS[signal].function(logits, labels), labels, scores.calibration)
+
+    return replace(scores, entropy=centred("entropy"), modified_entropy=centred("modified_entropy"))
 
 
 def score_phi(phi: Floats, retrains: int, labels: NDArray[np.int64], forget: Mask, share: float, seed: int) -> Scores:
-    """The same from phi ``[K + 1 or K + 2, n]``: the first ``retrains`` rows are the retrains."""
+    """What phi ``[K + 1 or K + 2, n]`` alone gives: the first ``retrains`` rows are the retrains."""
     calibration = calibration_rows(labels, ~forget, share, seed)
     z = confidence_ratio = None
     if retrains >= MIN_RETRAINS:

@@ -17,7 +17,8 @@ def headline(evidence: Evidence, policy: Policy, outcome: Outcome, reasons: Sequ
     terms = f"under battery {BATTERY}, {k} retrain{'' if k == 1 else 's'} and {policy.margins}"
     level = f"{100 * (1 - policy.alpha):g} %"
     if outcome == "PASS":
-        found = f"no tested attack separates the candidate from retraining by more than its margin ({level})"
+        battery = "primary endpoint" if fail_only_open(evidence) else "tested attack"
+        found = f"no {battery} separates the candidate from retraining by more than its margin ({level})"
         if "NOTHING_TO_FORGET" in reasons:
             found += "; nothing detectable to forget, because no attack found the forget set on the original either"
         elif detectable(evidence):
@@ -25,8 +26,22 @@ def headline(evidence: Evidence, policy: Policy, outcome: Outcome, reasons: Sequ
     elif outcome == "FAIL":
         found = _failure(evidence, reasons, level)
     else:
-        found = "it is not settled whether the candidate differs from retraining by more than its margin"
+        found = _open(evidence, reasons)
     return f"{label}: {terms}, {found}."
+
+
+def _open(evidence: Evidence, reasons: Sequence[str]) -> str:
+    if not set(reasons) <= {"UTILITY_UNCERTAIN", "BASELINE_DISAGREEMENT"}:
+        return "it is not settled whether the candidate differs from retraining by more than its margin"
+    if "BASELINE_DISAGREEMENT" in reasons:
+        found = "the comparisons with retraining and with unseen data contradict each other"
+        also = ", and whether the candidate is as accurate as retraining is not settled"
+        return found + (also if "UTILITY_UNCERTAIN" in reasons else "")
+    battery = "primary endpoint" if fail_only_open(evidence) else "tested attack"
+    return (
+        f"no {battery} separates the candidate from retraining by more than its margin, but whether it is as accurate "
+        "as retraining is not settled"
+    )
 
 
 def _failure(evidence: Evidence, reasons: Sequence[str], level: str) -> str:
@@ -50,6 +65,11 @@ def detectable(evidence: Evidence) -> list[str]:
         for one in evidence.endpoints
         if one.primary and one.decision == "within" and one.interval and not one.interval[0] <= 0 <= one.interval[1]
     ]
+
+
+def fail_only_open(evidence: Evidence) -> list[str]:
+    """FAIL-only endpoints that are not shown to lie within their margin."""
+    return [one.name for one in evidence.endpoints if not one.primary and one.decision != "within"]
 
 
 def underpowered(evidence: Evidence, policy: Policy) -> list[str]:
@@ -79,7 +99,7 @@ def explanation(reason: str, evidence: Evidence, policy: Policy) -> str:
     if reason in texts:
         return texts[reason]
     if reason in ("LEAK", "OVER_FORGET"):
-        gaps = _names(evidence, "A1", "A2", "F1", sign=1 if reason == "LEAK" else -1)
+        gaps = _names(evidence, "A1", "A2", "F1", "F2", "F3", sign=1 if reason == "LEAK" else -1)
         if reason == "LEAK":
             return f"Leak: forget examples look more like training data than under retraining ({gaps})."
         return (
@@ -125,11 +145,13 @@ def _simple() -> Mapping[str, str]:
 
 
 def _insensitive(evidence: Evidence) -> str:
-    if evidence.reference.assay_sensitive is None:
+    if not evidence.reference.original:
         return "No original was given, so nothing shows that these attacks could have found the forget set at all."
+    firing = evidence.reference.firing
+    besides = f", only {', '.join(firing)}" if firing else ""
     return (
-        "No per-example attack catches the original: the forget set is not memorised, or the attacks are too weak, "
-        "or the retrains were trained on it."
+        f"No per-example attack catches the original{besides}: the forget set is not memorised, or the attacks are "
+        "too weak, or the retrains were trained on it."
     )
 
 
@@ -148,9 +170,9 @@ def missing_for_grade_b(evidence: Evidence) -> list[str]:
     missing = []
     if evidence.reference.retrains < 5:
         missing.append(f"5 retrains (there are {evidence.reference.retrains})")
-    if evidence.reference.assay_sensitive is None:
+    if not evidence.reference.original:
         missing.append("the original")
     for one in evidence.endpoints:
         if one.name in ("T1", "F1") and one.candidate is None:
-            missing.append(f"{one.name}, which {one.reason}")
+            missing.append(f"{one.name} ({one.reason})")
     return missing

@@ -1,12 +1,14 @@
 """The command ``vestige``: parse, call one library function, print."""
 
-from collections.abc import Sequence
+import shlex
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from audit import _console, _listing
-from audit._entry import FAIL, INCONCLUSIVE, PASS, run_command
+from audit._entry import BROKEN, FAIL, INCONCLUSIVE, PASS
+from audit.config import CONTROLS
 from audit.policy import PROFILES, Policy, profile
 from audit.report import Report, write_report
 from audit.workspace import Workspace
@@ -16,11 +18,6 @@ PATH = click.Path(path_type=Path)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 profile_option = click.option("--profile", "profile_name", type=click.Choice(list(PROFILES)), help="Ready policy.")
 policy_option = click.option("--policy", "policy_path", type=PATH, help="Policy file (TOML).")
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The entry point: runs the command and leaves the process with one of the exit codes 0 to 4."""
-    run_command(cli, arguments)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -43,13 +40,11 @@ def demo(seed: int, workspace: Path) -> int:
     with _console.watching() as watch:
         report = run_demo(place, seed=seed, watch=watch)
     _, page = _finish(report, place.root / "report")
-    problems = control_problems(report.audits)
-    for problem in problems:
-        click.secho(f"THE CONTROLS ARE WRONG: {problem}.", fg="red", bold=True, err=True)
+    problems = _complain(control_problems(report.audits))
     if not problems:
         click.echo("The controls are right: no_op fails as NOOP and LEAK, fresh_retrain does not fail.")
     click.echo(f"Report: {page}")
-    return FAIL if problems else PASS
+    return BROKEN if problems else PASS
 
 
 @cli.command()
@@ -75,6 +70,7 @@ def run(audit_file: Path, workspace: Path | None, report_folder: Path | None, se
     The exit code is that of the worst verdict, the controls no_op and fresh_retrain aside.
     """
     from audit.config import read_config
+    from audit.demo import control_problems
     from audit.run import run_audit
 
     config = read_config(audit_file, seed=seed)
@@ -83,8 +79,9 @@ def run(audit_file: Path, workspace: Path | None, report_folder: Path | None, se
     with _console.watching() as watch:
         report = run_audit(config, place, base=audit_file.parent, watch=watch, reproduce=command)
     _, page = _finish(report, report_folder or place.root / "report")
+    _complain(control_problems(report.audits, only_present=True))
     click.echo(f"Report: {page}")
-    return _exit_code(report)
+    return exit_code(report)
 
 
 @cli.command("audit")
@@ -117,36 +114,36 @@ def audit_command(
     from audit.single import audit_checkpoints, audit_outputs
 
     policy = _policy(profile_name, policy_path)
-    registration = report_folder / "registration.json"
     if outputs is not None:
         if config_path or candidate or original or retrains:
             raise click.UsageError("give either --outputs, or --config with checkpoints, not both")
-        command = f"vestige audit --outputs {outputs.name} --report DIR"
         report = audit_outputs(
             outputs,
             policy or profile("standard"),
-            registration,
+            report_folder,
             probabilities=probabilities,
             name=name,
-            reproduce=command,
+            reproduce=_command_line(),
         )
     elif config_path and candidate and original and retrains:
+        if probabilities:
+            raise click.UsageError("--probabilities goes with --outputs: checkpoints give logits")
         config = read_config(config_path)
         report = audit_checkpoints(
             config if policy is None else _listing.with_policy(config, policy),
             candidate,
             original,
             retrains,
-            registration,
+            report_folder,
             base=config_path.parent,
             name=name,
+            reproduce=_command_line(),
         )
     else:
         raise click.UsageError("give --outputs FILE, or all of --config, --candidate, --original and --retrain")
-    _console.print_verdict(report.audits[0])
-    _, page = write_report(report, report_folder)
+    _, page = _finish(report, report_folder)
     click.echo(f"Report: {page}")
-    return _exit_code(report, inconclusive)
+    return exit_code(report, inconclusive)
 
 
 @cli.command()
@@ -227,12 +224,31 @@ def _finish(report: Report, folder: Path) -> tuple[Path, Path]:
     return paths
 
 
-def _exit_code(report: Report, inconclusive: str | None = None) -> int:
-    """Of the worst verdict; with the controls of a run left out."""
-    from audit.config import CONTROLS
+def _complain(problems: list[str]) -> list[str]:
+    for problem in problems:
+        click.secho(f"THE CONTROLS ARE WRONG: {problem}.", fg="red", bold=True, err=True)
+    return problems
 
-    judged = [audit for audit in report.audits if audit.candidate not in CONTROLS] or report.audits
-    outcomes = {audit.verdict.outcome for audit in judged}
+
+def _command_line() -> str:
+    """The command as it was given, with files by their names alone."""
+    context = click.get_current_context()
+    words = ["vestige", str(context.info_name)]
+    for parameter in context.command.params:
+        if context.get_parameter_source(str(parameter.name)) is not ParameterSource.COMMANDLINE:
+            continue
+        value = context.params[str(parameter.name)]
+        for one in value if isinstance(value, tuple) else (value,):
+            words.append(parameter.opts[0])
+            if one is not True:
+                words.append(one.name if isinstance(one, Path) else str(one))
+    return shlex.join(words)
+
+
+def exit_code(report: Report, inconclusive: str | None = None) -> int:
+    """Of the worst verdict, the controls no_op and fresh_retrain left out where there are other candidates."""
+    judged = [audit for audit in report.audits if audit.method is None or audit.method.name not in CONTROLS]
+    outcomes = {audit.verdict.outcome for audit in judged or report.audits}
     if "FAIL" in outcomes:
         return FAIL
     warn = (inconclusive or report.policy.inconclusive) == "warn"

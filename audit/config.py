@@ -6,7 +6,7 @@ from dataclasses import asdict, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import ConfigDict, Field, PlainValidator, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 import unlearners
@@ -26,10 +26,24 @@ from learners import (
     split_subjects,
 )
 
-STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 Count = Annotated[int, Field(ge=1)]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=10_000)]
+
+
+def _amount(least: int, *, optional: bool) -> PlainValidator:
+    """A number of examples or a share of them: 1 is one example, 0.1 a tenth, and 1.0 neither."""
+
+    def check(value: Any) -> Any:
+        whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
+        if whole or (isinstance(value, float) and 0 < value < 1) or (value is None and optional):
+            return value
+        raise ValueError(f"a whole number from {least}, or a fraction between 0 and 1")
+
+    return PlainValidator(check)
+
+
+Amount = Annotated[int | float | None, _amount(1, optional=True)]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -51,19 +65,21 @@ class ForgetTable:
     """``[forget]``: exactly one of random (number or fraction), classes, subjects, file; unseen and validation: numbers
     or fractions, see ``learners.split_random``; seed: of the draw, None for the audit's."""
 
-    random: Count | Fraction | None = None
+    random: Amount = None
     classes: Annotated[list[int | str], Field(min_length=1)] | None = None
     subjects: Annotated[list[str], Field(min_length=1)] | None = None
     file: str | None = None
-    unseen: Count | Fraction | None = None
-    validation: Annotated[int, Field(ge=0)] | Fraction = 0
+    unseen: Amount = None
+    validation: Annotated[int | float, _amount(0, optional=False)] = 0
     seed: Seed | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         given = [name for name in ("random", "classes", "subjects", "file") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"exactly one of the keys random, classes, subjects, file (found: {', '.join(given)})")
+            raise ValueError(
+                f"exactly one of the keys random, classes, subjects, file (found: {', '.join(given) or 'none'})"
+            )
         return self
 
 
@@ -84,7 +100,7 @@ class AttacksTable:
     def _known(self) -> Self:
         unknown = sorted(set(self.signals) - set(SIGNALS))
         if unknown:
-            raise ValueError(f"signals among {', '.join(SIGNALS)} (unknown: {unknown[0]})")
+            raise ValueError(f"signals among {', '.join(SIGNALS)} ({unknown[0]} is none of them)")
         return self
 
 
@@ -141,7 +157,7 @@ class AuditConfig:
                 examples, subjects=forget.subjects, unseen=forget.unseen, validation=forget.validation, seed=drawn
             )
         else:
-            path = base / (forget.file or "")
+            path = base / Path(forget.file or "").expanduser()
             split = split_indices(examples, path=path, unseen=forget.unseen, validation=forget.validation, seed=drawn)
         return examples, split
 
@@ -205,7 +221,7 @@ def parse_config(content: Mapping[str, Any]) -> AuditConfig:
 
 def _table(kind: Any, content: Mapping[str, Any], name: str) -> Any:
     try:
-        return TypeAdapter(kind).validate_python(dict(content.get(name, {})))
+        return kind(**content.get(name, {}))
     except ValidationError as error:
         raise ConfigError(refusal(error, name, [entry.name for entry in fields(kind)])) from None
 
@@ -219,9 +235,10 @@ def _recipe(model: Mapping[str, Any], recipe: Mapping[str, Any]) -> Recipe:
                 known = ", ".join(own[name])
                 raise ConfigError(f"{name}.{key}: expected one of the keys {known}, got an unknown key; remove it")
     try:
-        return TypeAdapter(Recipe).validate_python({**model, **recipe})
+        return Recipe(**model, **recipe)
     except ValidationError as error:
-        where = "model" if error.errors()[0]["loc"][0] in own["model"] else "recipe"
+        first = error.errors()[0]["loc"]
+        where = "model" if first and first[0] in own["model"] else "recipe"
         raise ConfigError(refusal(error, where, own[where])) from None
 
 
@@ -244,7 +261,12 @@ def _candidates(table: Mapping[str, Any], setting: str) -> tuple[CandidateSpec, 
             known = ", ".join(unlearners.names())
             raise ConfigError(f"unlearners.{name}: expected a method among {known}, got {method!r}; correct the name")
         parameters = {key: setting_ for key, setting_ in value.items() if key != "method"}
-        unlearners.create(method, parameters)  # refuses now what would fail after hours of training
+        if name in CONTROLS and method != name:
+            raise ConfigError(
+                f"unlearners.{name}: expected the control itself, got method {method!r}; rename the table"
+            )
+        # Refuse now what would fail after hours of training.
+        unlearners.create(method, parameters, where=f"unlearners.{name}")
         if setting not in unlearners.entry(method).settings:
             raise ConfigError(f"unlearners.{name}: {method} cannot forget by {setting}; choose another method")
         specs.append(CandidateSpec(name=name, method=method, parameters=parameters))

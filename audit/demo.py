@@ -22,16 +22,21 @@ def run_demo(workspace: Workspace, *, seed: int = 0, watch: Watch = ignore) -> R
     return run_audit(demo_config(seed), workspace, watch=watch, reproduce=f"vestige demo --seed {seed}")
 
 
-def control_problems(audits: Sequence[Audit]) -> list[str]:
+def control_problems(audits: Sequence[Audit], *, only_present: bool = False) -> list[str]:
     """What is wrong with the controls, a sentence each: no_op must FAIL as NOOP with LEAK beside it, and fresh_retrain
-    must not FAIL. Empty when the audit can be trusted that far."""
+    must not FAIL. Empty when the audit can be trusted that far. only_present: a control that is missing is no problem.
+    """
     problems = []
     verdicts = {audit.candidate: audit.verdict for audit in audits}
     no_op, fresh = verdicts.get("no_op"), verdicts.get("fresh_retrain")
-    if no_op is None or no_op.outcome != "FAIL" or not {"NOOP", "LEAK"} <= set(no_op.reasons):
+    if only_present and no_op is None:
+        pass
+    elif no_op is None or no_op.outcome != "FAIL" or not {"NOOP", "LEAK"} <= set(no_op.reasons):
         got = "none" if no_op is None else f"{no_op.outcome} ({', '.join(no_op.reasons)})"
         problems.append(f"the control no_op must FAIL with NOOP and LEAK, got {got}")
-    if fresh is None or fresh.outcome == "FAIL":
+    if only_present and fresh is None:
+        pass
+    elif fresh is None or fresh.outcome == "FAIL":
         got = "none" if fresh is None else f"FAIL ({', '.join(fresh.reasons)})"
         problems.append(f"the control fresh_retrain must not FAIL, got {got}")
     return problems

@@ -18,7 +18,7 @@ Sides = Literal["two", "upper"]
 
 @dataclass(frozen=True)
 class Definition:
-    """An endpoint fixed in advance: ``score`` is phi, z, abs_z or rmia; ``tail`` a TPR at low FPR, else an AUC."""
+    """An endpoint fixed in advance: ``score`` names what it reads; ``tail``: a TPR at low FPR, else an AUC."""
 
     name: str
     score: str
@@ -32,6 +32,16 @@ class Definition:
         """A TPR endpoint only counts upwards."""
         return "upper" if self.tail else "two"
 
+    @property
+    def directed(self) -> bool:
+        """Whether the sign of a gap says leak or over-forgetting: not that of |z|, nor of a score that does not know
+        the label, for which a confidently wrong answer looks like a member."""
+        return not self.tail and self.score not in ("abs_z", "entropy")
+
+    def null(self, fpr: float) -> float:
+        """Value on a model that ranks forget and unseen examples alike."""
+        return fpr if self.tail else 0.5
+
     def margin(self, policy: Policy) -> float:
         """The policy's margin on this endpoint."""
         return policy.margin_tpr if self.tail else policy.margin_auc
@@ -44,6 +54,10 @@ DEFINITIONS = (
     Definition("T1", "z", True, True, True, "TPR at FPR {fpr} of z"),
     Definition("T2", "abs_z", True, True, True, "TPR at FPR {fpr} of |z|"),
     Definition("F1", "rmia", False, False, True, "AUC of RMIA, forget against unseen"),
+    Definition("F2", "entropy", False, False, False, "AUC of class-centred entropy, forget against unseen"),
+    Definition(
+        "F3", "modified_entropy", False, False, False, "AUC of class-centred modified entropy, forget against unseen"
+    ),
 )
 
 
@@ -91,11 +105,13 @@ class Measured:
 def measure(scores: Scores, fpr: float, *, paired: bool = True) -> tuple[Measured, ...]:
     """Every endpoint of the battery on every model; ``paired=False`` leaves out, for speed, what an AUC's examples
     alone say about its gap."""
-    table = scores.named if scores.rmia is None else {**scores.named, "rmia": scores.rmia}
+    table = {**scores.named, **scores.fail_only}
     evaluation = int(scores.evaluation.sum())
 
     def one(definition: Definition) -> Measured:
         missing = _missing(definition, scores.retrains, evaluation, fpr)
+        if not missing and definition.score not in table:
+            missing = "needs the logits of all classes"
         if missing:
             return Measured(definition, scores.retrains, None, missing)
         forget, calibration, unseen = scores.rows(table[definition.score])
@@ -107,7 +123,8 @@ def measure(scores: Scores, fpr: float, *, paired: bool = True) -> tuple[Measure
 
 
 def _missing(definition: Definition, retrains: int, evaluation: int, fpr: float) -> str:
-    if definition.per_example and retrains < MIN_RETRAINS:
+    # Of fewer retrains only A1 is judged: its allowance for the seed says nothing about other scores.
+    if retrains < MIN_RETRAINS and (definition.per_example or not definition.primary):
         return f"needs at least {MIN_RETRAINS} retrains, got {retrains}"
     if definition.tail and not estimable(fpr, evaluation):
         least = int(np.ceil(LEAST_FALSE_POSITIVES / fpr))
@@ -116,13 +133,13 @@ def _missing(definition: Definition, retrains: int, evaluation: int, fpr: float)
 
 
 def _auc(definition: Definition, retrains: int, forget: Floats, unseen: Floats, paired: bool) -> Measured:
-    pairs = [placements(*model) for model in zip(forget, unseen, strict=True)] if paired else []
-    values = np.array([v10.mean() for v10, _ in pairs]) if paired else auc_rows(forget, unseen)
+    values = auc_rows(forget, unseen)
     spread = float(np.std(values[:retrains], ddof=1)) if retrains > 1 else None
     if spread is not None and spread <= NO_SPREAD and not definition.primary:
         return Measured(definition, retrains, None, "the same value on every retrain")
     if not paired or min(forget.shape[1], unseen.shape[1]) < 2:
         return Measured(definition, retrains, values, "", spread)
+    pairs = [placements(*model) for model in zip(forget, unseen, strict=True)]
     v10, v01 = np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
     mean10, mean01 = v10[:retrains].mean(axis=0), v01[:retrains].mean(axis=0)
     errors = tuple(

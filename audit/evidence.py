@@ -69,18 +69,21 @@ def _stand(measured: tuple[Measured, ...], scores: Scores, identity: Identity, p
     standing = examine(measured, scores.phi[: scores.retrains], scores.has_original, unseen, policy)
     if not identity.problem:
         return standing
-    detecting = () if scores.has_original else None
-    return Standing(identity.problem, detecting, standing.effective, (), (), "")
+    return Standing(identity.problem, {one.definition.name: one.definition.margin(policy) for one in measured})
 
 
 def _reference(outputs: Outputs, scores: Scores, identity: Identity, standing: Standing) -> Reference:
+    subjects = outputs.subject
+    unseen_classes = np.unique(scores.labels[~scores.forget])
     return Reference(
         retrains=scores.retrains,
         dropped=tuple(map(retrain_name, identity.dropped)),
         valid=not standing.problem,
         problem=standing.problem,
+        original=scores.has_original,
         assay_sensitive=None if standing.detecting is None else bool(standing.detecting),
         detecting=standing.detecting or (),
+        firing=standing.firing,
         underpowered=standing.underpowered,
         short_of_power=standing.short,
         remedy=standing.remedy,
@@ -88,4 +91,8 @@ def _reference(outputs: Outputs, scores: Scores, identity: Identity, standing: S
         unseen_calibration=int(scores.calibration.sum()),
         unseen_evaluation=int(scores.evaluation.sum()),
         retain=int(outputs.where("retain").sum()),
+        groups=outputs.group is not None,
+        subjects_repeated=subjects is not None and len(np.unique(subjects)) < len(subjects),
+        saturated=outputs.saturated,
+        classes_without_unseen=len(np.setdiff1d(scores.labels[scores.forget], unseen_classes)),
     )

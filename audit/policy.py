@@ -24,7 +24,8 @@ class Policy:
 
     profile: gives ``margin_auc`` its default (strict .03, standard .05, screening .10). margin_auc, margin_tpr: largest
     tolerated gap to the retrains, as a fraction, on AUC and on TPR at ``fpr``. margin_utility: tolerated loss of
-    accuracy. alpha: error rate of a false PASS and of a false FAIL. min_evidence: lowest grade of evidence for PASS.
+    accuracy. alpha: error rate of a false PASS, and of a false FAIL over all attack endpoints together; accuracy is
+    tested besides. min_evidence: lowest grade of evidence for PASS.
     conservative: take the example-only interval where it is the wider one. accept_vacuous: an original on which no
     attack finds anything does not stand in the way of PASS. inconclusive: whether a gate fails or warns on
     INCONCLUSIVE. calibration_share: share of the unseen examples used for thresholds and centring only, drawn with
@@ -32,17 +33,17 @@ class Policy:
     """
 
     profile: ProfileName = "standard"
-    margin_auc: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    margin_tpr: Annotated[float, Field(gt=0, lt=1)] = 0.02
-    margin_utility: Annotated[float, Field(gt=0, lt=1)] = 0.02
-    alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.05
-    fpr: Annotated[float, Field(gt=0, le=0.2)] = 0.01
+    margin_auc: Annotated[float, Field(strict=True, gt=0, lt=0.5)] = 0.05
+    margin_tpr: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.02
+    margin_utility: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.02
+    alpha: Annotated[float, Field(strict=True, gt=0, le=0.2)] = 0.05
+    fpr: Annotated[float, Field(strict=True, gt=0, le=0.2)] = 0.01
     min_evidence: Grade = "B"
-    conservative: bool = False
-    accept_vacuous: bool = False
+    conservative: Annotated[bool, Field(strict=True)] = False
+    accept_vacuous: Annotated[bool, Field(strict=True)] = False
     inconclusive: Literal["fail", "warn"] = "fail"
-    calibration_share: Annotated[float, Field(ge=0.05, le=0.5)] = 0.2
-    calibration_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    calibration_share: Annotated[float, Field(strict=True, ge=0.05, le=0.5)] = 0.2
+    calibration_seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 0
 
     @model_validator(mode="before")
     @classmethod

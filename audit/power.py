@@ -9,7 +9,7 @@ import numpy as np
 from attacks import estimable
 from audit import statistics
 from audit._nouns import Grade
-from audit._scores import MIN_RETRAINS, Floats, calibration_rows, score_phi
+from audit._scores import MIN_RETRAINS, Floats, calibration_rows, score
 from audit._simulation import World
 from audit.endpoints import DEFINITIONS, Definition, Measured, measure
 from audit.policy import PROFILES, Policy, profile
@@ -62,7 +62,8 @@ class ProfilePlan:
 @dataclass(frozen=True)
 class Plan:
     """The planning table of one audit. detectable_auc, detectable_tpr: classical figures of one model, gap of AUC from
-    0.5 and smallest TPR at a fixed threshold of the policy's FPR (None when not estimable)."""
+    0.5 and smallest TPR at a fixed threshold of the policy's FPR (None when not estimable). runs: audits that were
+    simulated, none below three retrains."""
 
     forget: int
     unseen: int
@@ -112,7 +113,7 @@ def plan(
         unseen_calibration=calibration,
         unseen_evaluation=evaluation,
         retrains=retrains,
-        runs=runs,
+        runs=len(simulated),
         grade=grade,
         endpoints=endpoints,
         profiles=tuple(_profile(profile(name), endpoints, simulated, grade) for name in PROFILES),
@@ -137,7 +138,8 @@ Simulated = Sequence[dict[str, Measured]]
 
 def _simulate(world: World, seed: int, policy: Policy) -> dict[str, Measured]:
     table = world.draw(seed)
-    scores = score_phi(table.phi, world.retrains, table.labels, table.role == "forget", policy.calibration_share, seed)
+    logits, k = table.logits, world.retrains
+    scores = score(logits[:k], logits[k:], table.labels, table.role == "forget", policy.calibration_share, seed)
     measured = measure(scores, policy.fpr, paired=False)
     return {one.definition.name: one for one in measured if one.in_force}
 

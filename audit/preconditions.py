@@ -16,6 +16,11 @@ from learners import DataError
 
 SAME_MODEL = 1e-4
 """Two models whose phi differ, in the median, by less than this share of its spread over examples are copies."""
+LEAST_ROWS = 10
+"""So many rows, or all where there are fewer, must have a phi of their own to tell a copy from coarse rounding."""
+
+REVERSED = "the original looks less trained on the forget set than the retrains"
+NO_DIFFERENCE = "the same value on every retrain"
 
 
 @dataclass(frozen=True)
@@ -63,17 +68,19 @@ def _same(first: Logits, second: Logits) -> bool:
 class Standing:
     """E1 to E3, from retrains and original alone.
 
-    problem: empty, or why the reference is invalid. detecting: per-example primary endpoints that catch the original,
-    None without one. effective: margin of the PASS test for each endpoint. underpowered: primary endpoints that cannot
-    pass; short: that can, with less than 80 % probability. remedy: what would cure either.
+    problem: empty, or why the reference is invalid. effective: margin of the PASS test for each endpoint. detecting:
+    per-example primary endpoints that catch the original, None where that was not tested. firing: all endpoints whose
+    FAIL test rejects on the original. underpowered: primary endpoints that cannot pass; short: that can, with less than
+    80 % probability. remedy: what would cure either.
     """
 
     problem: str
-    detecting: tuple[str, ...] | None
     effective: dict[str, float]
-    underpowered: tuple[str, ...]
-    short: tuple[str, ...]
-    remedy: str
+    detecting: tuple[str, ...] | None = None
+    firing: tuple[str, ...] = ()
+    underpowered: tuple[str, ...] = ()
+    short: tuple[str, ...] = ()
+    remedy: str = ""
 
 
 def examine(
@@ -86,11 +93,22 @@ def examine(
     """
     margins = {one.definition.name: one.definition.margin(policy) for one in measured}
     problem = _invalid(measured, phi_retrains, policy)
-    detecting: tuple[str, ...] | None = () if has_original else None
     if problem or len(phi_retrains) < MIN_RETRAINS:
-        return Standing(problem, detecting, margins, (), (), "")
+        return Standing(problem, margins)
+    detecting: tuple[str, ...] | None = None
+    firing: tuple[str, ...] = ()
     if has_original:
-        detecting = _catch(measured, margins, policy)
+        caught = _catch(measured, policy)
+        problem = _reversed(caught)
+        if problem:
+            return Standing(problem, margins)
+        firing = tuple(one.definition.name for one in caught)
+        detecting = tuple(
+            one.definition.name
+            for one in caught
+            if one.definition.primary and one.definition.per_example and one.gap(1) > 0
+        )
+        margins |= {one.definition.name: min(margins[one.definition.name], abs(one.gap(1)) / 2) for one in caught}
     within = {
         one: margins[one.definition.name] for one in measured if one.definition.primary and one.spread is not None
     }
@@ -99,33 +117,48 @@ def examine(
     underpowered = tuple(one.definition.name for one, margin in within.items() if half[one] > margin)
     short = tuple(one.definition.name for one, margin in within.items() if half[one] <= margin < plan[one])
     weak = [(one, margin) for one, margin in within.items() if plan[one] > margin]
-    return Standing(problem, detecting, margins, underpowered, short, remedy(weak, unseen, policy.alpha))
+    remedied = remedy(weak, unseen, policy.alpha)
+    return Standing(problem, margins, detecting, firing, underpowered, short, remedied)
 
 
-def _catch(measured: Sequence[Measured], margins: dict[str, float], policy: Policy) -> tuple[str, ...]:
-    """E2, with the declared margins; narrows ``margins`` to half of the original's gap where that is detected."""
+def _catch(measured: Sequence[Measured], policy: Policy) -> list[Measured]:
+    """E2: the endpoints whose FAIL test, with the declared margins, rejects on the original."""
     p_values = fail_test(measured, 1, policy)
-    detecting = []
-    for one in measured:
-        name = one.definition.name
-        if name not in p_values or p_values[name].holm > policy.alpha:
-            continue
-        margins[name] = min(margins[name], abs(one.gap(1)) / 2)
-        # An original that looks less trained on the forget set than its retrains shows mixed-up files, not memory.
-        if one.definition.primary and one.definition.per_example and one.gap(1) > 0:
-            detecting.append(name)
-    return tuple(detecting)
+    return [one for one in measured if one.in_force and p_values[one.definition.name].holm <= policy.alpha]
+
+
+def _reversed(caught: Sequence[Measured]) -> str:
+    """Empty, or how the original shows that the retrains know the forget set better than it does: |z| rises then too,
+    and a candidate that is like those retrains would pass."""
+    below = [one for one in caught if one.definition.directed and one.gap(1) < 0]
+    if not below:
+        return ""
+    gaps = ", ".join(f"{one.definition.name} {one.gap(1):+.3f}" for one in below)
+    return f"{REVERSED} on {gaps}: files are mixed up, or the retrains saw the forget set"
+
+
+def _copies(first: Floats, second: Floats) -> bool:
+    """Whether two models' phi ``[n]`` are one model's up to rounding.
+
+    Saturated or coarsely rounded probabilities make many examples, and so many models, share a phi; only rows whose phi
+    occurs once on the first model can tell.
+    """
+    _, place, count = np.unique(first, return_inverse=True, return_counts=True)
+    own = count[place] == 1
+    if own.sum() < min(LEAST_ROWS, len(first)):
+        return np.array_equal(first, second)
+    return bool(np.median(np.abs(first - second)[own]) <= SAME_MODEL * np.std(first[own]))
 
 
 def _invalid(measured: Sequence[Measured], phi: Floats, policy: Policy) -> str:
     """E1: empty, or why the retrains are no reference."""
     for a in range(len(phi)):
         for b in range(a + 1, len(phi)):
-            if np.median(np.abs(phi[a] - phi[b])) <= SAME_MODEL * np.std(phi[a]):
+            if _copies(phi[a], phi[b]):
                 return f"two retrains ({a + 1} and {b + 1} of the reference) are the same model up to rounding"
     for one in measured:
         if one.definition.primary and one.spread is not None and one.spread <= NO_SPREAD:
-            return f"{one.definition.name} has the same value on every retrain"
+            return f"{one.definition.name} has {NO_DIFFERENCE}"
     z = next(one for one in measured if one.definition.name == "A2")
     if z.values is not None and z.spread is not None:
         allowed = policy.margin_auc + statistics.t_quantile(1 - policy.alpha, z.retrains) * z.spread

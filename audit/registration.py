@@ -1,57 +1,54 @@
 """A policy written down before the candidate is scored, so that later edits of its margins show."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from audit._nouns import Reference
+import numpy as np
+
+from attacks import Outputs
+from audit.evidence import preconditions
 from audit.policy import Policy
-from learners import DataError, write_atomically
+from audit.verdict import BATTERY
+from learners import DataError, digest, write_atomically
 
 
-@dataclass(frozen=True)
-class Registration:
-    """What was registered, and what is asked for now. new: this call wrote it."""
+def register(folder: Path, policy: Policy, outputs: Outputs) -> str:
+    """Hash of the policy that was registered first for the audit of ``outputs``, whoever the candidate is.
 
-    path: Path
-    policy_hash: str
-    present_hash: str
-    preconditions: Mapping[str, Any]
-    new: bool
-
-    @property
-    def differs(self) -> bool:
-        """Whether the policy was edited after it had been registered."""
-        return self.policy_hash != self.present_hash
-
-
-def register(path: Path, policy: Policy, preconditions: Reference) -> Registration:
-    """Write the policy and its preconditions to ``path`` unless something is registered there already.
-
-    preconditions: of ``audit.evidence.preconditions``. What stands in the file is never overwritten. DataError when the
-    file cannot be read as a registration.
+    Writes policy, battery and preconditions to ``registration-DIGEST.json`` in ``folder`` unless something is
+    registered there already; what stands in the file is never overwritten. The digest covers examples, retrains and
+    original, so another audit in the same folder has a registration of its own. DataError when the file cannot be read.
     """
-    new = not path.exists()
-    if new:
-        content = {"policy_hash": policy.hash, "policy": asdict(policy), "preconditions": asdict(preconditions)}
-        text = json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n"
-        write_atomically(path, text.encode())
-    kept = _read(path)
-    return Registration(path, kept["policy_hash"], policy.hash, kept["preconditions"], new)
+    path = folder / f"registration-{subject(outputs)[:16]}.json"
+    if not path.exists():
+        content = {
+            "battery": BATTERY,
+            "policy": asdict(policy),
+            "policy_hash": policy.hash,
+            "preconditions": asdict(preconditions(outputs, policy)),
+            "subject": subject(outputs),
+        }
+        write_atomically(path, (json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n").encode())
+    return _registered_hash(path)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def subject(outputs: Outputs) -> str:
+    """SHA-256 over everything in ``outputs`` but the candidate."""
+    arrays = {"labels": outputs.labels, "role": outputs.role, "retrain": outputs.retrain, "original": outputs.original}
+    parts: list[str | bytes] = []
+    for name, values in arrays.items():
+        if values is not None:
+            parts += [f"{name} {values.dtype} {values.shape}", np.ascontiguousarray(values).tobytes()]
+    return digest(*parts)
+
+
+def _registered_hash(path: Path) -> str:
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: expected a registered policy, got an unreadable file ({error}); remove it") from None
-    valid = (
-        isinstance(content, dict)
-        and isinstance(content.get("policy_hash"), str)
-        and isinstance(content.get("preconditions"), dict)
-    )
-    if not valid:
-        raise DataError(f"{path}: expected a registered policy with its hash and preconditions; remove the file")
-    return content
+    if not isinstance(content, dict) or not isinstance(content.get("policy_hash"), str):
+        raise DataError(f"{path}: expected a registered policy with its hash; remove the file")
+    return str(content["policy_hash"])

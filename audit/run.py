@@ -12,7 +12,6 @@ from attacks import Outputs
 from audit._making import MadeModel, Plan, Watch, plan_models, train_missing, unlearn_missing
 from audit._records import build_report, data_record, models_record, policy_record
 from audit.config import AuditConfig, describe
-from audit.evidence import preconditions
 from audit.judging import judge
 from audit.registration import register
 from audit.report import Report
@@ -41,6 +40,7 @@ def run_audit(
     report, times aside, whether or not earlier runs were interrupted. Raises ConfigError and DataError in one sentence.
     """
     watch("loading data", 0, 1)
+    workspace.clear_remains()
     plan = plan_models(config, base)
     workspace.record("audit.json", describe(config))
     train_missing(plan, workspace, watch)
@@ -54,8 +54,7 @@ def run_audit(
     reference, candidates = made[: 1 + len(plan.retrains)], made[1 + len(plan.retrains) :]
     shared = role_outputs(plan, rows, roles, reference, made[0])
     # Policy and preconditions are written down before any candidate is scored (verdict.md, section 6, E3).
-    registration = workspace.root / "registration.json"
-    registered = register(registration, config.policy, preconditions(shared, config.policy)).policy_hash
+    registered = register(workspace.root, config.policy, shared)
     audits = []
     for done, ((spec, _), one) in enumerate(zip(plan.candidates, candidates, strict=True)):
         watch("judging", done, len(candidates))
@@ -70,7 +69,7 @@ def run_audit(
                 signals=config.attacks.signals,
             )
         )
-    policy, models = policy_record(config.policy, registered), models_record(plan, reference)
+    policy, models = policy_record(config.policy, registered), models_record(plan, reference, plan.device.type)
     return build_report(audits, policy, data_record(plan, len(rows)), models, reproduce=reproduce)
 
 
@@ -104,5 +103,6 @@ def role_outputs(
 def _outputs_of(plan: Plan, workspace: Workspace, key: ModelKey, rows: Indices) -> MadeModel:
     model, header = workspace.load(key, plan.device)
     weights = weights_digest(model)
-    logits = workspace.logits(weights, rows, partial(predict_logits, model, plan.examples, rows, plan.device))
+    compute = partial(predict_logits, model, plan.examples, rows, plan.device)
+    logits = workspace.logits(key, weights, rows, compute)
     return MadeModel(logits, weights, header, forward_flops(model, plan.examples.shape))

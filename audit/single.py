@@ -9,7 +9,6 @@ from attacks import Outputs
 from audit._making import MadeModel, Plan, plan_models
 from audit._records import build_report, data_record, models_record, policy_record
 from audit.config import AuditConfig
-from audit.evidence import preconditions
 from audit.judging import judge
 from audit.policy import Policy
 from audit.registration import register
@@ -30,11 +29,11 @@ def audit_outputs(
 ) -> Report:
     """Judge the candidate of an outputs file (``.npz``, format in the design).
 
-    registration: where the policy is written down before the candidate is scored. name: of the candidate, else the
-    file's. Raises DataError for anything that is wrong with the file.
+    registration: folder where the policy is written down before the candidate is scored. name: of the candidate, else
+    the file's. Raises DataError for anything that is wrong with the file.
     """
     outputs = Outputs.read(path, probabilities=probabilities)
-    registered = register(registration, policy, preconditions(outputs, policy)).policy_hash
+    registered = register(registration, policy, outputs)
     audit = judge(outputs, policy, name=name or path.stem, seed=policy.calibration_seed)
     counts = {role: int(outputs.where(role).sum()) for role in ("forget", "unseen", "retain")}
     data = DataRecord(
@@ -64,8 +63,8 @@ def audit_checkpoints(
 ) -> Report:
     """Judge a candidate checkpoint on the data and split of an audit file.
 
-    Raises DataError when a checkpoint is damaged, was made from other data, or when a retrain was trained on anything
-    but this split's retain examples."""
+    Raises DataError when a checkpoint is damaged, was made from other data or by another recipe, or when a retrain was
+    trained on anything but this split's retain examples."""
     plan = plan_models(config, base)
     rows, roles = audited_rows(plan)
     retained, trained_on = digest_indices(plan.split.retain), digest_indices(plan.trained_on)
@@ -76,7 +75,7 @@ def audit_checkpoints(
     reference = [read("original", original, trained_on), *(read("retrain", path, retained) for path in retrains)]
     made = read("candidate", candidate, retained, trained_on, plan.split.fingerprint)
     outputs = role_outputs(plan, rows, roles, reference, made)
-    registered = register(registration, config.policy, preconditions(outputs, config.policy)).policy_hash
+    registered = register(registration, config.policy, outputs)
     audit = judge(
         outputs,
         config.policy,
@@ -86,7 +85,7 @@ def audit_checkpoints(
         retained=len(plan.split.retain),
         signals=config.attacks.signals,
     )
-    policy, models = policy_record(config.policy, registered), models_record(plan, reference)
+    policy, models = policy_record(config.policy, registered), models_record(plan, reference, None)
     return build_report([audit], policy, data_record(plan, len(rows)), models, reproduce=reproduce)
 
 
@@ -98,6 +97,11 @@ def _read(
         raise DataError(
             f"{path}: not the {role} of this split: made from other examples (digest {header.indices[:12]}); "
             "give the audit file that the checkpoint was made with"
+        )
+    if header.recipe != plan.config.recipe:
+        raise DataError(
+            f"{path}: the {role} was trained by another recipe than [model] and [recipe] of the audit file describe; "
+            "give the audit file that it was made with"
         )
     logits = predict_logits(model, plan.examples, rows, plan.device)
     return MadeModel(logits, weights_digest(model), header, forward_flops(model, header.shape))

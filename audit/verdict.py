@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from audit import _notes, _wording
-from audit._nouns import Evidence, Grade, Outcome, Verdict
+from audit._nouns import Endpoint, Evidence, Grade, Outcome, Verdict
 from audit._scores import MIN_RETRAINS
 from audit.evidence import gather, preconditions
 from audit.policy import Policy
@@ -14,6 +14,7 @@ BATTERY = _wording.BATTERY
 RECOMMENDED_RETRAINS = 5
 _WORST: tuple[Outcome, ...] = ("FAIL", "INCONCLUSIVE", "PASS")
 _BEST_GRADE: tuple[Grade, ...] = ("A", "B", "C", "S")
+_BLIND = ("F2",)
 _FAIL_ORDER = ("LEAK", "OVER_FORGET", "SCATTER", "TAIL")
 
 
@@ -30,7 +31,7 @@ def decide(evidence: Evidence, policy: Policy) -> Verdict:
     grade = grade_of(evidence)
     forgetting, useful = _forgetting(evidence, policy, grade), _utility(evidence)
     outcome: Outcome = min(forgetting.outcome, useful.outcome, key=_WORST.index)
-    reasons = _reasons(forgetting, useful)
+    reasons, still_open = _reasons(forgetting, useful)
     return Verdict(
         outcome=outcome,
         reasons=reasons,
@@ -38,7 +39,7 @@ def decide(evidence: Evidence, policy: Policy) -> Verdict:
         profile=policy.profile,
         headline=_wording.headline(evidence, policy, outcome, reasons),
         explanations=tuple(_wording.explanation(reason, evidence, policy) for reason in reasons),
-        notes=_notes.notes(evidence, policy, outcome),
+        notes=_notes.notes(evidence, policy, outcome, still_open),
         would_change=_notes.would_change(evidence, policy, reasons, grade),
     )
 
@@ -50,7 +51,7 @@ def grade_of(evidence: Evidence) -> Grade:
     if reference.retrains < MIN_RETRAINS:
         return "S"
     in_force = {endpoint.name for endpoint in evidence.endpoints if endpoint.candidate is not None}
-    full = {"A2", "A3", "T1", "T2", "F1"} <= in_force and reference.assay_sensitive is not None
+    full = {"A2", "A3", "T1", "T2", "F1"} <= in_force and reference.original
     return "B" if full and reference.retrains >= RECOMMENDED_RETRAINS else "C"
 
 
@@ -66,7 +67,8 @@ def _forgetting(evidence: Evidence, policy: Policy, grade: Grade) -> _Part:
     if reference.retrains < MIN_RETRAINS:
         return _Part("INCONCLUSIVE", ("EVIDENCE_GRADE",))
     # An audit without an original has found nothing missing: only an original that was tried can be called vacuous.
-    vacuous = policy.accept_vacuous and reference.assay_sensitive is False
+    # An endpoint that fires on it, of whatever kind, is something found, though not what PASS must rest on.
+    vacuous = policy.accept_vacuous and reference.assay_sensitive is False and not reference.firing
     if not reference.assay_sensitive and not vacuous:
         return _Part("INCONCLUSIVE", ("NO_ASSAY_SENSITIVITY",))
     if _BEST_GRADE.index(grade) > _BEST_GRADE.index(policy.min_evidence):
@@ -81,16 +83,23 @@ def _forgetting(evidence: Evidence, policy: Policy, grade: Grade) -> _Part:
 
 
 def _failures(evidence: Evidence) -> tuple[str, ...]:
-    found = set()
-    for endpoint in evidence.endpoints:
-        if endpoint.decision == "outside" and endpoint.gap is not None:
-            if endpoint.sides == "upper":
-                found.add("TAIL")
-            elif endpoint.name == "A3":
-                found.add("SCATTER")
-            else:
-                found.add("LEAK" if endpoint.gap > 0 else "OVER_FORGET")
+    """Reason codes of the endpoints that fail; those that know the label speak first.
+
+    F2 does not know it: over-forgetting that ends in confidently wrong answers raises it. Its sign gives a reason only
+    where no other endpoint fails.
+    """
+    outside = [endpoint for endpoint in evidence.endpoints if endpoint.decision == "outside"]
+    found = {_failure(endpoint) for endpoint in outside if endpoint.name not in _BLIND}
+    found = found or {_failure(endpoint) for endpoint in outside}
     return tuple(reason for reason in _FAIL_ORDER if reason in found)
+
+
+def _failure(endpoint: Endpoint) -> str:
+    if endpoint.sides == "upper":
+        return "TAIL"
+    if endpoint.name == "A3":
+        return "SCATTER"
+    return "LEAK" if (endpoint.gap or 0.0) > 0 else "OVER_FORGET"
 
 
 def _utility(evidence: Evidence) -> _Part:
@@ -105,11 +114,11 @@ def _utility(evidence: Evidence) -> _Part:
     return _Part("PASS", ())
 
 
-def _reasons(forgetting: _Part, useful: _Part) -> tuple[str, ...]:
-    """Reason codes, those of the worse part first; an open question beside a FAIL is no reason for it."""
+def _reasons(forgetting: _Part, useful: _Part) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Reason codes, those of the worse part first, and the codes of what is open beside a FAIL: no reasons for it."""
     first, second = (forgetting, useful)
     if _WORST.index(useful.outcome) < _WORST.index(forgetting.outcome):
         first, second = useful, forgetting
-    if first.outcome == "FAIL" and second.reasons == ("UTILITY_UNCERTAIN",):
-        return first.reasons
-    return (*first.reasons, *second.reasons)
+    if first.outcome == "FAIL" and second.outcome == "INCONCLUSIVE":
+        return first.reasons, second.reasons
+    return (*first.reasons, *second.reasons), ()

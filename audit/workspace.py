@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,30 @@ from learners import (
     write_atomically,
 )
 
-TRAINING = ("_architectures", "_batches", "_recipe", "_seeds", "_stacked", "_train", "_train_many")
-"""Modules of ``learners`` that decide which weights come out of a training run."""
+DECISIVE = (
+    "_architectures",
+    "_batches",
+    "_device",
+    "_examples",
+    "_inference",
+    "_recipe",
+    "_seeds",
+    "_stacked",
+    "_torchvision",
+    "_train",
+    "_train_many",
+)
+"""Modules of ``learners`` that decide which weights come out of a training run, and which logits of these."""
 
 
 @cache
 def code_version(*packages: str) -> str:
-    """Digest of the source that determines a model's weights: training, and all modules of ``packages``."""
-    sources = [Path(str(import_module(f"learners.{name}").__file__)) for name in TRAINING]
+    """Digest of the source that determines a model's weights: training, and all modules of ``packages``; and of the
+    versions of torch and torchvision."""
+    sources = [Path(str(import_module(f"learners.{name}").__file__)) for name in DECISIVE]
     for package in packages:
         sources += sorted(Path(str(import_module(package).__file__)).parent.glob("*.py"))
-    return digest(torch.__version__, *(source.read_bytes() for source in sources))
+    return digest(torch.__version__, version("torchvision"), *(source.read_bytes() for source in sources))
 
 
 @dataclass(frozen=True)
@@ -72,6 +86,11 @@ class Workspace:
         """Where the model with this key is, or will be."""
         return self.root / "models" / f"{key.name}.safetensors"
 
+    def clear_remains(self) -> None:
+        """Remove temporary files that a killed run left behind."""
+        for path in self.root.rglob(".*.part"):
+            path.unlink(missing_ok=True)
+
     def has(self, key: ModelKey) -> bool:
         """Whether the model exists."""
         return self.model_path(key).is_file()
@@ -83,19 +102,32 @@ class Workspace:
     def load(self, key: ModelKey, device: torch.device) -> tuple[Classifier, Checkpoint]:
         """The model and its header; a damaged file is refused, never silently replaced (DataError)."""
         path = self.model_path(key)
+        again = f"delete {path} to have it made again"
         try:
-            return load_checkpoint(path, device, data=key.data)
+            model, header = load_checkpoint(path, device, data=key.data)
         except DataError as error:
-            raise DataError(f"{error} (delete {path} to have it made again)") from None
+            raise DataError(f"{error} ({again})") from None
+        told = (header.role, header.recipe, header.indices, header.seed, header.method)
+        if told != (key.role, key.recipe, key.indices, key.seed, key.method):
+            raise DataError(f"{path}: holds another model than its name says; {again}")
+        return model, header
 
-    def logits(self, weights: str, indices: Indices, compute: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Logits of the model with this weights digest on these examples, from the folder or computed and kept."""
-        path = self.root / "outputs" / f"{digest(weights, np.ascontiguousarray(indices).tobytes())[:24]}.npy"
+    def logits(
+        self, key: ModelKey, weights: str, indices: Indices, compute: Callable[[], NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """Logits of the model with this key and weights digest on the examples at ``indices``, from the folder or
+        computed and kept. The data's fingerprint counts too: a model may never have read the pixels that it is asked
+        about here, so its weights do not tell when they change."""
+        name = digest(weights, key.data, key.device, code_version(), np.ascontiguousarray(indices).tobytes())[:24]
+        path = self.root / "outputs" / f"{name}.npy"
         if path.is_file():
             try:
-                return np.asarray(np.load(io.BytesIO(path.read_bytes()), allow_pickle=False), dtype=np.float32)
+                found = np.asarray(np.load(io.BytesIO(path.read_bytes()), allow_pickle=False), dtype=np.float32)
             except (ValueError, EOFError, OSError) as error:
                 raise DataError(f"{path}: not a whole array ({error}); delete it to have it made again") from None
+            if found.ndim != 2 or len(found) != len(indices):
+                raise DataError(f"{path}: expected {len(indices)} rows of logits, got {list(found.shape)}; delete it")
+            return found
         values = compute()
         buffer = io.BytesIO()
         np.save(buffer, values, allow_pickle=False)

@@ -132,7 +132,14 @@ def _sentence(error: ValidationError) -> str:
 
 def _check(report: Report) -> None:
     """What a schema cannot say: lengths that belong together, ranges, counts."""
+    names = [endpoint.name for endpoint in report.audits[0].endpoints]
     for audit in report.audits:
+        own = [endpoint.name for endpoint in audit.endpoints]
+        if not own or own != names or len(set(own)) < len(own):
+            raise DataError(
+                "expected the same endpoints, at least one and each once, for every candidate, "
+                f"got {', '.join(own)[:80] or 'none'} for {audit.candidate[:40]!r}; write the report again"
+            )
         _check_drawings(audit)
         for endpoint in audit.endpoints:
             _check_endpoint(audit.candidate, endpoint)

@@ -70,6 +70,14 @@ class LabelNoise:
 
 
 @dataclass(frozen=True)
+class DuplicatesRecord:
+    """Images that stand in two roles, pixel for pixel."""
+
+    in_retain: Annotated[Count, Field(description="Forget images with a copy in the retain set.")]
+    in_unseen: Annotated[Count, Field(description="Forget images with a copy in the unseen set.")]
+
+
+@dataclass(frozen=True)
 class DataRecord:
     """The data audited on."""
 
@@ -83,8 +91,15 @@ class DataRecord:
     retain: Annotated[Count, Field(description="Number of retain examples.")]
     label_noise: Annotated[LabelNoise | None, Field(description="Seeded label noise; null when there is none.")]
     saturated: Annotated[
-        Count, Field(description="Probabilities of exactly 0 or 1 that were clipped; 0 when logits were given.")
+        Count,
+        Field(description="(Model, example) pairs whose label has probability exactly 1; 0 when logits were given."),
     ]
+    duplicates: Annotated[
+        DuplicatesRecord | None,
+        Field(
+            description="Forget images with a pixel-identical copy in another role; null when only outputs were given."
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -156,7 +171,7 @@ class Audit:
     utility: Annotated[tuple[Utility, ...], Field(description="Accuracy against the retrains (E5).")]
     baseline: Annotated[Baseline, Field(description="The unseen-data baseline.")]
     operating_points: Annotated[tuple[OperatingPoint, ...], Field(description="TPR at the estimable FPRs.")]
-    attacks: Annotated[tuple[AttackResult, ...], Field(description="Report-only attacks.")]
+    attacks: Annotated[tuple[AttackResult, ...], Field(description="Attacks on single signals.")]
     curves: Annotated[tuple[Curve, ...], Field(description="ROC curves.")]
     histograms: Annotated[tuple[Histogram, ...], Field(description="Score histograms.")]
     reference: Annotated[Reference, Field(description="Preconditions E0 to E3 and sizes.")]

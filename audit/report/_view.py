@@ -31,15 +31,18 @@ class OverviewRow:
     anchor: str
     control: bool
     cells: tuple[Cell, ...]
+    fail_only: tuple[Endpoint, ...]
     utility: tuple[Utility | None, ...]
 
 
 @dataclass(frozen=True)
 class Overview:
-    """The table of several candidates. The reference has its own rows (`shown`), outside any order of candidates."""
+    """The table of several candidates. The reference has its own rows (`shown`), outside any order of candidates; the
+    endpoints that can only cause FAIL share one column (`fail_only`)."""
 
     columns: tuple[str, ...]
     shown: tuple[Endpoint | None, ...]
+    fail_only: tuple[Endpoint, ...]
     roles: tuple[str, ...]
     rows: tuple[OverviewRow, ...]
 
@@ -79,7 +82,10 @@ def outcomes(report: Report) -> list[tuple[Outcome, int]]:
 
 def overview(report: Report) -> Overview:
     """The overview of all candidates."""
-    columns = tuple(dict.fromkeys(endpoint.name for audit in report.audits for endpoint in audit.endpoints))
+    columns = tuple(
+        dict.fromkeys(endpoint.name for audit in report.audits for endpoint in audit.endpoints if endpoint.primary)
+    )
+    others = tuple(endpoint.name for endpoint in report.audits[0].endpoints if not endpoint.primary)
     roles = tuple(dict.fromkeys(one.role for audit in report.audits for one in audit.utility))
     scales = {name: common_scale(_column(report, name)) for name in columns}
 
@@ -93,12 +99,14 @@ def overview(report: Report) -> Overview:
             anchor=_anchor(index),
             control=_control(audit),
             cells=tuple(cell(audit, name) for name in columns),
+            fail_only=tuple(one for name in others if (one := _named(audit.endpoints, name))),
             utility=tuple(next((one for one in audit.utility if one.role == role), None) for role in roles),
         )
         for index, audit in enumerate(report.audits, start=1)
     )
     shown = tuple(next(iter(_column(report, name, estimable=True)), None) for name in columns)
-    return Overview(columns, shown, roles, rows)
+    fail_only = tuple(one for name in others for one in _column(report, name, estimable=True)[:1])
+    return Overview(columns, shown, fail_only, roles, rows)
 
 
 def sections(report: Report) -> list[Section]:

@@ -24,10 +24,10 @@ NOT_SHOWN = (
 )
 
 ASSUMPTIONS = (
-    "The retrains were trained with the original's recipe on the data without the forget set. The audit sees their "
-    "outputs, not how they were trained.",
-    "The candidate's variation from seed to seed resembles the retrains'. The intervals are t intervals over the "
-    "retrains and take their width from that variation.",
+    "The retrains were trained with the original's recipe on the data without the forget set. An audit that "
+    "is given their outputs or weights cannot check all of this.",
+    "The candidate's noise over seeds resembles a retrain's. The intervals are t intervals over the retrains and take "
+    "their width from that noise.",
     "Forget and unseen examples are drawn alike. This is checked on the retrains, which saw neither (E1).",
     "The intervals are conditional on the audited examples.",
     "Every model was evaluated without augmentation, in evaluation mode, one example at a time in effect.",
@@ -47,12 +47,13 @@ REASONS = {
     "LEAK": "The candidate separates forget from unseen examples more than retraining does: a trace of them is left.",
     "OVER_FORGET": "Forget examples look less familiar than to a retrained model. An attacker can turn the sign "
     "round, so this fails like a leak.",
-    "SCATTER": "Single forget examples lie further from retraining than seeds explain, some in either direction.",
+    "SCATTER": "Single forget examples lie further from retraining, or closer to it, than seeds explain, whatever the "
+    "direction.",
     "TAIL": "More forget examples than after retraining are exposed at the low false-positive rate of the policy.",
     "NOOP": "The candidate is byte-equal to the original: nothing was unlearned.",
     "UTILITY": "The candidate's accuracy is below that of the retrains by more than the policy tolerates.",
-    "REFERENCE_INVALID": "The retrains cannot serve as a reference: they are copies of each other, or one of them "
-    "knows the forget set.",
+    "REFERENCE_INVALID": "The retrains cannot serve as a reference: they are copies of each other, one of them knows "
+    "the forget set, the original looks less trained on it than they do, or there are too few examples.",
     "NO_ASSAY_SENSITIVITY": "The same attacks do not catch the original (or none was given), so not catching the "
     "candidate says nothing.",
     "EVIDENCE_GRADE": "The grade of the evidence is below what the policy demands for PASS.",
@@ -62,7 +63,6 @@ REASONS = {
     "NEAR_MARGIN": "An interval reaches over the margin: neither inside nor outside can be concluded.",
     "UTILITY_UNCERTAIN": "Whether accuracy is within the tolerated loss cannot be concluded.",
     "NOTHING_TO_FORGET": "The attacks find no trace even in the original; the policy accepts that as PASS.",
-    "GROUP": "The endpoint of one group of examples lies outside its margin; the group follows the colon.",
 }
 
 NOTES = {
@@ -77,6 +77,12 @@ NOTES = {
     "MARGIN_NARROWED": "PASS needs half of the original's own gap where that is smaller than the margin; otherwise a "
     "half-forgotten candidate could pass.",
     "SHORT_OF_POWER": "Even a candidate that is as good as retrained would often, or always, stay INCONCLUSIVE.",
+    "FAIL_ONLY_OPEN": "An endpoint that can only cause FAIL is neither outside its margin nor shown to be inside. PASS "
+    "does not require it.",
+    "GROUPS_NOT_ASSESSED": "Groups of examples were given; the verdict is on all of them together.",
+    "SUBJECTS_AS_ROWS": "Several rows belong to one person, but every row counts as one independent example.",
+    "CLASS_MIX": "Some classes occur among forget examples only, so their examples have no unseen ones to match.",
+    "SATURATED": "Some probabilities of the label are exactly 1, where confidence can no longer be ranked.",
     "POLICY_OVERRIDES": "The policy differs from the profile that it names.",
 }
 
@@ -90,6 +96,8 @@ WORDS = {
     "gap": "Value on the candidate minus the mean over the retrains. Positive is a leak, negative over-forgetting.",
     "phi": "Logit of the labelled class against all others. Higher means more member-like.",
     "z": "phi minus its mean over the retrains for the same example, in units of the retrains' variation (R-LiRA).",
+    "entropy": "Certainty of a prediction, whatever the label (F2); modified entropy knows the label (F3). Both are "
+    "signed so that higher means more member-like.",
     "AUC": "Probability that a forget example scores above an unseen one; one half is chance.",
     "TPR at FPR f": "Share of forget examples above the threshold that a fraction f of calibration unseen examples "
     "exceeds.",
@@ -99,11 +107,11 @@ ENDPOINTS = {
     "A1": "AUC of φ, class-centred",
     "A2": "AUC of z (R-LiRA)",
     "A3": "AUC of |z|",
-    "A4": "AUC of U-LiRA",
     "T1": "TPR of z",
     "T2": "TPR of |z|",
-    "T4": "TPR of U-LiRA",
     "F1": "AUC of RMIA",
+    "F2": "AUC of entropy",
+    "F3": "AUC of modified entropy",
 }
 
 SCORES = {"phi": "φ", "z": "z", "abs_z": "|z|"}

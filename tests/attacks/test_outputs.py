@@ -342,6 +342,25 @@ def test_false_probabilities_are_refused(tmp_path, change, part):
         Outputs.read(saved(tmp_path, **soft), probabilities=True)
 
 
+@pytest.mark.parametrize("name", ["candidate", "original", "retrain"])
+def test_probabilities_called_logits_are_refused_in_every_array(tmp_path, name):
+    given = arrays()[name]
+    soft = softmax(given, axis=-1)
+    if name == "retrain":
+        soft = np.concatenate([given[:-1], soft[-1:]])
+    place = rf"retrain\[{K - 1}\]" if name == "retrain" else name
+    with pytest.raises(DataError, match=f"{place}: expected logits"):
+        Outputs.read(saved(tmp_path, **{name: soft}))
+
+
+@pytest.mark.parametrize("size", [1.5e6, -1.5e6, 1.7e308])
+def test_logits_beyond_any_classifier_are_refused(tmp_path, size):
+    changed = arrays(dtype=np.float64)["original"]
+    changed[3, 1] = size
+    with pytest.raises(DataError, match=r"original: expected logits between -1e\+06 and 1e\+06, got 1 of 120 values"):
+        Outputs.read(saved(tmp_path, original=changed))
+
+
 def test_logits_called_probabilities_are_refused(tmp_path):
     with pytest.raises(DataError, match="audit logits as logits"):
         Outputs.read(saved(tmp_path), probabilities=True)

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import numpy as np
 import pytest
 
 from audit import cli as command_line
-from audit._entry import run_command
-from audit.cli import main
-from audit.report import Report, read_report
+from audit._entry import main, run_command
+from audit.cli import exit_code
+from audit.report import Method, Report, read_report
 from learners import DataError
 
 CLASSES = 4
@@ -70,7 +71,9 @@ def test_the_report_of_an_outputs_file(tmp_path: Path, report: Path) -> None:
     run("audit", "--outputs", str(outputs(tmp_path / "model.npz")), "--report", str(report))
     written = read_report(report)
     assert isinstance(written, Report) and written.audits[0].candidate == "model"
-    assert sorted(path.name for path in report.iterdir()) == ["registration.json", "report.html", "report.json"]
+    first, *rest = sorted(path.name for path in report.iterdir())
+    assert first.startswith("registration-") and rest == ["report.html", "report.json"]
+    assert written.reproduce == "vestige audit --outputs model.npz --report report"
     page = report / "again.html"
     assert run("report", str(report), "--html", str(page), "--figures", str(tmp_path / "figures")) == 0
     assert page.read_bytes() == (report / "report.html").read_bytes()
@@ -187,13 +190,13 @@ def test_rp_05_no_crash_can_look_like_a_verdict(
         raise error
 
     with pytest.raises(SystemExit) as ended:
-        run_command(broken, [])
+        run_command(lambda: broken, [])
     said = capsys.readouterr().err
     assert ended.value.code == code and words in said and "Traceback" not in said
 
 
 def test_a_broken_pipe_exits_with_4() -> None:
-    code = "from audit.cli import main; main(['attacks', '--json'])"
+    code = "from audit._entry import main; main(['attacks', '--json'])"
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, check=False)
@@ -240,3 +243,104 @@ def test_every_command_of_the_design_that_exists_has_help(capsys: pytest.Capture
         assert name in command_line.cli.commands
         assert run(name, "--help") == 0
         assert "Usage" in capsys.readouterr().out
+
+
+def test_a_closed_pipe_leaves_the_report_whole(tmp_path: Path, report: Path) -> None:
+    arguments = ["audit", "--outputs", str(outputs(tmp_path / "o.npz", forget=50, unseen=100)), "--report", str(report)]
+    reader, writer = os.pipe()
+    os.close(reader)
+    code = f"from audit._entry import main; main({arguments!r})"
+    done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert done.returncode == 4 and read_report(report).audits[0].candidate == "o"
+
+
+def test_an_import_that_fails_does_not_look_like_a_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    def load() -> click.Command:
+        raise ImportError("no module named torch")
+
+    with pytest.raises(SystemExit) as ended:
+        run_command(load, [])
+    assert ended.value.code == 4 and "no module named torch" in capsys.readouterr().err
+
+
+def test_a_policy_file_and_the_options_are_repeated_in_the_report(
+    tmp_path: Path, report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text("profile = 'screening'\nmin_evidence = 'C'\n")
+    one = outputs(tmp_path / "o.npz")
+    options = ("--outputs", str(one), "--report", str(report), "--policy", str(policy), "--name", "mine")
+    assert run("audit", *options) == 0
+    written = read_report(report)
+    assert written.policy.profile == "screening" and written.audits[0].candidate == "mine"
+    assert written.reproduce == "vestige audit --outputs o.npz --report report --policy policy.toml --name mine"
+    assert run("audit", "--outputs", str(one), "--report", str(report), "--profile", "strict") in (0, 3)
+    assert read_report(report).policy.changed
+    checkpoints = ("--config", "a", "--candidate", "c", "--original", "o", "--retrain", "r")
+    assert run("audit", *checkpoints, "--report", "x", "--probabilities") == 2
+
+
+TINY = """
+workers = 1
+data = {source = "digits", label_noise = 0.1}
+forget = {random = 100, unseen = 300}
+model = {architecture = "mlp", width = 16}
+recipe = {epochs = 3, learning_rate = 0.1}
+retrains = {count = 3}
+unlearners = {retrain = {}, finetune = {}}
+policy = {profile = "screening", min_evidence = "C"}
+"""
+
+
+def test_run_from_a_file_and_its_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.toml").write_text(TINY)
+    code = run("run", "tiny.toml")
+    written = read_report(Path("vestige-tiny/report"))
+    assert code == exit_code(written) and code in (0, 1, 3)
+    assert [audit.candidate for audit in written.audits] == ["no_op", "fresh_retrain", "retrain", "finetune"]
+    assert "finetune" in capsys.readouterr().out
+    models = sorted(Path("vestige-tiny/models").iterdir())
+    original, retrains = (
+        [str(path) for path in models if path.name.startswith(role)] for role in ("original", "retrain")
+    )
+    candidate = next(str(path) for path in models if path.name.startswith("candidate"))
+    options = [word for path in retrains for word in ("--retrain", path)]
+    arguments = ("--config", "tiny.toml", "--candidate", candidate, "--original", original[0], *options)
+    assert run("audit", *arguments, "--report", "single") in (0, 1, 3)
+    assert read_report(Path("single")).data.split == written.data.split
+    Path("tiny.toml").write_text(TINY.replace("epochs = 3", "epochs = 4"))
+    assert run("audit", *arguments, "--report", "other") == 4
+    assert "trained by another recipe" in capsys.readouterr().err
+
+
+def test_controls_do_not_decide_the_exit_code_of_a_run(tmp_path: Path, report: Path) -> None:
+    run("audit", "--outputs", str(outputs(tmp_path / "o.npz", forget=50, unseen=100)), "--report", str(report))
+    one = read_report(report)
+    audit = one.audits[0]
+
+    def judged(name: str, outcome: Any) -> Any:
+        verdict = replace(audit.verdict, outcome=outcome)
+        return replace(audit, candidate=name, method=Method(name, {}), verdict=verdict)
+
+    def code(*audits: Any, warn: str | None = None) -> int:
+        return exit_code(replace(one, audits=audits), warn)
+
+    no_op, fresh = judged("no_op", "FAIL"), judged("fresh_retrain", "INCONCLUSIVE")
+    assert code(no_op, fresh, judged("finetune", "PASS")) == 0
+    assert code(no_op, fresh, judged("finetune", "PASS"), judged("retrain", "INCONCLUSIVE")) == 3
+    assert code(no_op, fresh, judged("finetune", "INCONCLUSIVE"), warn="warn") == 0
+    assert code(no_op, judged("finetune", "FAIL"), judged("retrain", "INCONCLUSIVE")) == 1
+    assert code(no_op, fresh) == 1  # nothing but controls
+
+
+def test_the_demo_is_loud_when_a_control_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("audit", "--outputs", str(outputs(tmp_path / "o.npz", forget=50, unseen=100)), "--report", str(tmp_path / "r"))
+    monkeypatch.setattr("audit.demo.run_demo", lambda *_, **__: read_report(tmp_path / "r"))
+    assert run("demo", "--workspace", str(tmp_path / "demo")) == 4
+    assert "THE CONTROLS ARE WRONG: the control no_op must FAIL" in capsys.readouterr().err

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.cli import main
+from audit._entry import main
 from audit.demo import control_problems
 from audit.report import comparable, read_report
 

@@ -1,13 +1,13 @@
 """The policy file: profiles, overrides, refusals, and the hash that shows later edits."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from attacks import Outputs
 from audit._simulation import World
-from audit.evidence import preconditions
 from audit.policy import Policy, profile
 from audit.registration import register
 from learners import ConfigError, DataError
@@ -45,6 +45,11 @@ def test_a_file_names_a_profile_and_overrides_it(tmp_path: Path) -> None:
         ("[policy]\nalpha = 0.5", r"policy\.toml: policy\.alpha: expected less than or equal to 0\.2, got 0\.5"),
         ("margin_auc = 0.0", r"margin_auc: expected greater than 0, got 0\.0"),
         ("margin_auc = nan", r"margin_auc: expected a finite number, got nan"),
+        ("conservative = 'yes'", r"conservative: expected a valid boolean, got 'yes'"),
+        ("accept_vacuous = 1", r"accept_vacuous: expected a valid boolean, got 1"),
+        ("calibration_seed = true", r"calibration_seed: expected a valid integer, got True"),
+        ("alpha = true", r"alpha: expected a valid number, got True"),
+        ("alpha = '0.05'", r"alpha: expected a valid number, got '0.05'"),
         ("fpr = 'low'", r"fpr: expected a valid number.*got 'low'"),
         ("profile = 'lax'", r"profile: expected 'strict', 'standard' or 'screening', got 'lax'"),
         ("calibration_share = 0.9", r"calibration_share: expected less than or equal to 0\.5, got 0\.9"),
@@ -94,24 +99,31 @@ def _small() -> Outputs:
 
 
 def test_vd_40_a_policy_edited_after_registration_differs(tmp_path: Path) -> None:
-    path = tmp_path / "audit" / "registration.json"
-    standing = preconditions(_small(), Policy())
-    first = register(path, Policy(), standing)
-    assert first.new and not first.differs
+    folder = tmp_path / "audit"
+    assert register(folder, Policy(), _small()) == Policy().hash
+    (path,) = folder.iterdir()
     before = path.read_bytes()
-    again = register(path, Policy(), standing)
-    assert not again.new and not again.differs
-    edited = register(path, Policy(margin_auc=0.2), standing)
-    assert edited.differs and edited.policy_hash == Policy().hash
-    assert edited.present_hash == Policy(margin_auc=0.2).hash
+    edited = Policy(margin_auc=0.2)
+    assert register(folder, edited, _small()) == Policy().hash != edited.hash
     assert path.read_bytes() == before
     assert json.loads(before)["preconditions"]["forget"] == 50
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"policy_hash": 3, "preconditions": {}}', '{"policy_hash": "x"}'])
+def test_a_registration_holds_for_any_candidate_and_for_one_reference(tmp_path: Path) -> None:
+    outputs = _small()
+    register(tmp_path, Policy(), outputs)
+    assert register(tmp_path, profile("strict"), replace(outputs, candidate=outputs.candidate + 1)) == Policy().hash
+    assert (
+        register(tmp_path, profile("strict"), replace(outputs, retrain=outputs.retrain + 1)) == profile("strict").hash
+    )
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"policy_hash": 3, "preconditions": {}}'])
 def test_a_broken_registration_is_refused_and_left_alone(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "registration.json"
+    register(tmp_path, Policy(), _small())
+    (path,) = tmp_path.iterdir()
     path.write_text(content)
     with pytest.raises(DataError, match="expected a registered policy"):
-        register(path, Policy(), preconditions(_small(), Policy()))
+        register(tmp_path, Policy(), _small())
     assert path.read_text() == content

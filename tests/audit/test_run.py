@@ -1,3 +1,4 @@
+import ast
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ from audit.policy import Policy
 from audit.report import comparable, to_json
 from audit.run import run_audit
 from audit.single import audit_checkpoints
-from audit.workspace import Workspace, code_version
+from audit.workspace import DECISIVE, Workspace, code_version
 from learners import DataError, load_checkpoint, weights_digest
 
 TOML = """
@@ -109,7 +110,7 @@ def test_killing_the_process_and_starting_again_ends_with_the_same_report(tmp_pa
     audit_file.write_text(TOML.replace("epochs = 4", "epochs = 30"))
 
     def start(folder: str) -> subprocess.Popen[bytes]:
-        code = "from audit.cli import main; main()"
+        code = "from audit._entry import main; main()"
         command = [sys.executable, "-c", code, "run", str(audit_file), "--workspace", str(tmp_path / folder)]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -174,8 +175,108 @@ def test_more_retrains_keep_those_that_exist(config: AuditConfig, tmp_path: Path
     assert more.retrains[:3] == few.retrains and more.candidates == few.candidates
 
 
-def test_code_version_covers_what_makes_weights() -> None:
-    assert code_version() != code_version("unlearners") and len(code_version()) == 64
+def test_code_version_covers_all_that_training_and_inference_import() -> None:
+    learners = Path(str(sys.modules["learners"].__file__)).parent
+    reached, waiting = set[str](), ["_train", "_stacked", "_inference", "_train_many"]
+    while waiting:
+        module = waiting.pop()
+        reached.add(module)
+        for node in ast.walk(ast.parse((learners / f"{module}.py").read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("learners._"):
+                name = str(node.module).removeprefix("learners.")
+                if name not in reached:
+                    waiting.append(name)
+    decides_nothing = {"_errors", "_files", "_jobs"}  # messages, digests, and where a job runs
+    assert reached - decides_nothing == set(DECISIVE)
+    assert code_version() != code_version("unlearners")
+
+
+def test_outputs_follow_the_pixels_that_no_model_was_trained_on(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 3, 300)
+    images = (60 * labels[:, None, None] + random.integers(0, 60, (300, 6, 6))).astype(np.uint8)[..., None]
+    names = np.array(["a", "b", "c"])
+    content = {
+        "data": {"source": f"npz:{tmp_path / 'data.npz'}"},
+        "forget": {"random": 40},
+        "model": {"architecture": "mlp", "width": 8},
+        "recipe": {"epochs": 3, "learning_rate": 0.05},
+        "retrains": {"count": 3},
+        "unlearners": {"finetune": {}},
+    }
+
+    def audit(test_images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], folder: str) -> str:
+        test_labels = labels[200:]
+        arrays = {
+            "images": images[:200],
+            "labels": labels[:200],
+            "test_images": test_images,
+            "test_labels": test_labels,
+        }
+        np.savez(tmp_path / "data.npz", class_names=names, **arrays)
+        return report_of(parse_config(content), tmp_path / folder)
+
+    plain = audit(images[200:], "one")
+    changed = audit(255 - images[200:], "one")
+    assert changed != plain and changed == audit(255 - images[200:], "fresh")
+    assert audit(images[200:], "one") == plain
+
+
+def test_a_file_with_another_model_under_a_models_name_is_refused(config: AuditConfig, tmp_path: Path) -> None:
+    report_of(config, tmp_path / "a")
+    report_of(replace(config, recipe=replace(config.recipe, epochs=5)), tmp_path / "b")
+    ours, theirs = (next((tmp_path / folder / "models").glob("original-*")) for folder in "ab")
+    ours.write_bytes(theirs.read_bytes())
+    with pytest.raises(DataError, match="holds another model than its name says"):
+        report_of(config, tmp_path / "a")
+
+
+def test_remains_of_a_killed_run_are_removed(config: AuditConfig, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    remains = tmp_path / "models" / ".original-0.safetensors.abc.part"
+    remains.write_bytes(b"half")
+    report_of(config, tmp_path)
+    assert not remains.exists()
+
+
+@pytest.mark.slow
+def test_processes_give_the_report_of_one_process(config: AuditConfig, tmp_path: Path) -> None:
+    recipe = replace(config.recipe, architecture="cnn", width=4, epochs=2)
+    alone = replace(config, recipe=recipe)
+    assert report_of(replace(alone, workers=2), tmp_path / "two") == report_of(alone, tmp_path / "one")
+
+
+def test_images_in_two_roles_are_counted_and_too_many_refused(config: AuditConfig, tmp_path: Path) -> None:
+    from learners import count_duplicates
+
+    examples, split = config.load_data(tmp_path)
+    images = examples.images.copy()
+    images[split.retain[0]] = images[split.forget[0]]
+    counted = count_duplicates(replace(examples, images=images), split)
+    assert (counted.in_retain, counted.in_unseen) == (1, 0)
+    images[split.unseen[:2]] = images[split.forget[:2]]
+    with pytest.raises(DataError, match="got 2 of 100 forget images that stand in unseen too"):
+        count_duplicates(replace(examples, images=images), split)
+
+
+def test_one_unseen_example_is_refused_before_anything_is_trained(config: AuditConfig, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="forget.unseen: expected at least 2 unseen examples, got 1"):
+        run_audit(replace(config, forget=replace(config.forget, unseen=1)), Workspace(tmp_path))
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_rp_12_the_null_self_test_finds_nothing_where_the_candidate_leaks() -> None:
+    from audit._records import null_self_test
+    from audit._simulation import World, memorised
+
+    outside = 0
+    for seed in range(40):
+        outputs = World(forget=300, unseen=600, retrains=3, candidate=memorised(3.0)).draw(seed).outputs()
+        test = null_self_test(outputs, seed=seed)
+        low, high = test.interval
+        assert low < test.auc < high
+        outside += not low <= 0.5 <= high
+    assert outside <= 6  # 95 % intervals: 2 of 40 expected, more than 6 with a probability below 0.5 %
 
 
 def test_a_policy_changed_after_the_first_verdict_is_recorded(config: AuditConfig, tmp_path: Path) -> None:
@@ -196,13 +297,13 @@ def test_checkpoints_of_a_run_can_be_judged_one_by_one(config: AuditConfig, tmp_
     original = next(models.glob("original-*"))
     for audit in whole.audits[1:]:
         candidate = by_weights[audit.weights or ""]
-        report = audit_checkpoints(config, candidate, original, retrains, tmp_path / "r.json", name=audit.candidate)
+        report = audit_checkpoints(config, candidate, original, retrains, tmp_path, name=audit.candidate)
         assert report.audits[0].endpoints == audit.endpoints and report.audits[0].verdict == audit.verdict
     with pytest.raises(DataError, match="not the retrain of this split"):
-        audit_checkpoints(config, original, original, [original], tmp_path / "r.json")
+        audit_checkpoints(config, original, original, [original], tmp_path)
     with pytest.raises(DataError, match="trained on other data"):
         noisier = replace(config, data=replace(config.data, label_noise=0.3))
-        audit_checkpoints(noisier, original, original, retrains, tmp_path / "r.json")
+        audit_checkpoints(noisier, original, original, retrains, tmp_path)
 
 
 def test_large_retain_sets_are_sampled_for_the_comparison(config: AuditConfig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from attacks import Outputs
 from audit._nouns import Evidence, Verdict
+from audit._scores import Scores, score
 from audit._simulation import Shift, Table, World, constant, memorised, none
 from audit.policy import Policy, profile
+from audit.report import FORBIDDEN
 from audit.verdict import decide, gather, grade_of
 
 Floats = NDArray[np.float64]
@@ -27,6 +30,18 @@ def _edit(table: Table, change: Callable[[Floats], None]) -> Table:
     phi = table.phi.copy()
     change(phi)
     return replace(table, phi=phi)
+
+
+def _peaked(seed: int, model: int) -> Outputs:
+    """Five classes; no model has memorised, but one (5: candidate, 6: original) peaks on forget examples among the
+    classes that are not the label, with the phi of a retrain."""
+    table = replace(SMALL, forget=2000, unseen=6000, original=none).draw(seed)
+    others = np.random.default_rng(seed).normal(size=(*table.phi.shape, 4))
+    others[model, : table.world.forget, 0] += 4.0
+    own = table.phi + np.log(np.exp(others).sum(axis=-1))
+    logits = np.concatenate([own[..., None], others], axis=-1)
+    plain = table.outputs()
+    return replace(plain, candidate=logits[5], retrain=logits[:5], original=logits[6])
 
 
 def _codes(verdict: Verdict) -> set[str]:
@@ -112,10 +127,11 @@ def test_vd_20_a_model_inverted_on_everything_fails_on_utility() -> None:
     assert "less accurate than retraining" in verdict.headline
 
 
-def test_vd_20b_a_failed_utility_keeps_the_open_question_beside_it() -> None:
+def test_vd_20b_a_failed_utility_keeps_the_open_question_as_a_note() -> None:
     world = replace(SMALL, forget=100)
     _, verdict = _judge(_edit(world.draw(0), lambda phi: np.negative(phi[5], out=phi[5])))
-    assert verdict.outcome == "FAIL" and verdict.reasons[0] == "UTILITY" and len(verdict.reasons) == 2
+    assert (verdict.outcome, verdict.reasons) == ("FAIL", ("UTILITY",))
+    assert "UNDERPOWERED" in _codes(verdict) and len(verdict.explanations) == 1
 
 
 def test_vd_21_two_directions_at_once_scatter() -> None:
@@ -163,6 +179,17 @@ def test_vd_25_contaminated_retrains_give_no_pass() -> None:
     evidence, verdict = _judge(world.draw(1))
     assert (verdict.outcome, verdict.reasons) == ("INCONCLUSIVE", ("NO_ASSAY_SENSITIVITY",))
     assert evidence.reference.assay_sensitive is False and "canaries" in verdict.would_change[0]
+
+
+@pytest.mark.parametrize("accept", [False, True])
+def test_vd_25b_contaminated_retrains_and_a_clean_original_give_no_pass(accept: bool) -> None:
+    world = replace(STANDARD, retrain=memorised(1.5), candidate=memorised(1.5), original=none)
+    evidence, verdict = _judge(world.draw(1), Policy(accept_vacuous=accept))
+    assert (verdict.outcome, verdict.reasons) == ("INCONCLUSIVE", ("REFERENCE_INVALID",))
+    assert "the original looks less trained on the forget set than the retrains on A1 -0.1" in verdict.explanations[0]
+    assert "the retrains saw the forget set" in verdict.explanations[0]
+    assert "which file is the original" in verdict.would_change[0]
+    assert evidence.reference.assay_sensitive is None
 
 
 def test_vd_26_a_forget_set_harder_than_unseen_data() -> None:
@@ -218,6 +245,19 @@ def test_vd_38_a_vacuous_audit_passes_where_the_policy_accepts_it() -> None:
     assert "nothing detectable to forget" in verdict.headline
 
 
+def test_an_original_that_any_endpoint_catches_is_not_vacuous() -> None:
+    outputs = _peaked(0, model=6)
+    policy = Policy(accept_vacuous=True)
+    evidence = gather(outputs, policy, drawings=False)
+    reference = evidence.reference
+    assert reference.assay_sensitive is False and reference.firing and not reference.detecting
+    verdict = decide(evidence, policy)
+    assert verdict.outcome == "INCONCLUSIVE" and verdict.reasons[0] == "NO_ASSAY_SENSITIVITY"
+    assert ", only F2" in verdict.explanations[0]
+    quiet = replace(evidence, reference=replace(reference, firing=()))
+    assert "NO_ASSAY_SENSITIVITY" not in decide(quiet, policy).reasons
+
+
 def test_vd_38b_a_vacuous_audit_without_power_does_not_pass() -> None:
     for size in (3, 60):
         _, verdict = _judge(
@@ -262,12 +302,126 @@ def test_a_detectable_gap_within_the_margin_is_said() -> None:
     assert verdict.headline.endswith("detectable but within margin.")
 
 
+def test_a_candidate_peaked_on_other_classes_than_the_label_leaks() -> None:
+    outputs = _peaked(0, model=5)
+    policy = Policy(accept_vacuous=True)
+    evidence = gather(outputs, policy, drawings=False)
+    decisions = {one.name: one.decision for one in evidence.endpoints}
+    assert decisions["F2"] == "outside" and "outside" not in {decisions[name] for name in ("A1", "A2", "A3", "F1")}
+    verdict = decide(evidence, policy)
+    assert verdict.outcome == "FAIL" and verdict.reasons == ("LEAK",)
+    assert "F2 +0." in verdict.explanations[0]
+
+
+@pytest.mark.parametrize(("gap", "reason"), [(0.2, "LEAK"), (-0.2, "OVER_FORGET")])
+@pytest.mark.parametrize("name", ["F1", "F2", "F3"])
+def test_an_endpoint_that_can_only_cause_fail_causes_it_alone(name: str, gap: float, reason: str) -> None:
+    evidence, _ = _judge(STANDARD.draw(1))
+    moved = tuple(replace(one, decision="outside", gap=gap) if one.name == name else one for one in evidence.endpoints)
+    verdict = decide(replace(evidence, endpoints=moved), Policy())
+    assert (verdict.outcome, verdict.reasons) == ("FAIL", (reason,))
+    assert f"{name} {gap:+.3f}" in verdict.headline and f"{name} {gap:+.3f}" in verdict.explanations[0]
+
+
+def test_f1_alone_fails_a_candidate_end_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    # RMIA on these tables goes with phi; a score that only F1 reads stands for an RMIA that sees more.
+    def seeing(*given: object, **named: object) -> Scores:
+        scores = score(*given, **named)  # type: ignore[arg-type]
+        assert scores.rmia is not None
+        moved = scores.rmia.copy()
+        moved[scores.retrains, scores.forget] += 0.3
+        return replace(scores, rmia=moved)
+
+    monkeypatch.setattr("audit.evidence.score", seeing)
+    evidence, verdict = _judge(STANDARD.draw(1))
+    assert {one.name for one in evidence.endpoints if one.decision != "within"} == {"F1"}
+    assert (verdict.outcome, verdict.reasons) == ("FAIL", ("LEAK",)) and "F1 +0." in verdict.headline
+
+
+def test_a_sign_that_does_not_know_the_label_yields_to_those_that_do() -> None:
+    evidence, _ = _judge(STANDARD.draw(1))
+    gaps = {"A1": -0.2, "F2": 0.2}
+    moved = tuple(
+        replace(one, decision="outside", gap=gaps[one.name]) if one.name in gaps else one for one in evidence.endpoints
+    )
+    verdict = decide(replace(evidence, endpoints=moved), Policy())
+    assert verdict.reasons == ("OVER_FORGET",) and "F2" not in verdict.explanations[0]
+    assert "A1 -0.200, F2 +0.200" in verdict.headline
+
+
+def test_vd_41_the_narrowed_margin_decides_end_to_end() -> None:
+    # O's gap on A1 is between one and two margins; a candidate within the declared margin may be beyond half of it.
+    world = replace(
+        STANDARD, forget=8000, unseen=20_000, original=memorised(0.5), candidate=constant(0.3), seed_effect=0
+    )
+    evidence, verdict = _judge(world.draw(0))
+    a1 = evidence.endpoints[0]
+    assert a1.original_gap is not None and a1.interval is not None and a1.gap is not None
+    assert 0.05 < a1.original_gap < 0.10
+    assert a1.margin_effective == pytest.approx(a1.original_gap / 2) and a1.margin == 0.05
+    assert a1.margin_effective < a1.interval[1] < a1.margin and a1.decision == "uncertain"
+    assert verdict.outcome != "PASS" and any(note.startswith("MARGIN_NARROWED: ") for note in verdict.notes)
+
+
+def test_conservative_reaches_the_verdict() -> None:
+    found = 0
+    world = World(forget=1000, unseen=3000, retain=500, seed_effect=0.0)
+    for seed in range(12):
+        outputs = world.draw(seed).outputs()
+        endpoints = gather(outputs, Policy(), drawings=False).endpoints
+        reach = [
+            (abs(one.gap or 0.0) + (one.half_width or 0.0), abs(one.gap or 0.0) + (one.example_half_width or 0.0))
+            for one in endpoints
+            if one.primary and one.sides == "two"
+        ]
+        plain, careful = max(own for own, _ in reach), max(max(both) for both in reach)
+        if careful - plain < 5e-4:
+            continue
+        found += 1
+        # A margin that the interval from the retrains fits into, and the wider one does not.
+        margin = (plain + careful) / 2
+        for conservative, reasons in ((False, ()), (True, ("NEAR_MARGIN",))):
+            policy = Policy(margin_auc=margin, margin_tpr=0.05, margin_utility=0.2, conservative=conservative)
+            verdict = decide(gather(outputs, policy, drawings=False), policy)
+            assert verdict.reasons == reasons, (seed, margin)
+    assert found
+
+
+def test_a_pass_with_an_open_fail_only_endpoint_says_so() -> None:
+    evidence, _ = _judge(STANDARD.draw(1))
+    open_ = tuple(replace(one, decision="uncertain") if one.name == "F1" else one for one in evidence.endpoints)
+    verdict = decide(replace(evidence, endpoints=open_), Policy())
+    assert verdict.outcome == "PASS" and "FAIL_ONLY_OPEN" in _codes(verdict)
+    assert "no primary endpoint separates" in verdict.headline and "no tested attack" not in verdict.headline
+    leaky = replace(evidence, endpoints=(replace(open_[0], decision="outside", gap=0.2), *open_[1:]))
+    assert "FAIL_ONLY_OPEN" not in _codes(decide(leaky, Policy()))
+
+
+def test_what_the_outputs_file_says_becomes_notes() -> None:
+    evidence, verdict = _judge(STANDARD.draw(1))
+    codes = {"GROUPS_NOT_ASSESSED", "SUBJECTS_AS_ROWS", "SATURATED", "CLASS_MIX"}
+    assert not codes & _codes(verdict)
+    reference = replace(evidence.reference, groups=True, subjects_repeated=True, saturated=12, classes_without_unseen=2)
+    assert codes <= _codes(decide(replace(evidence, reference=reference), Policy()))
+
+
+def test_too_few_examples_to_tell_models_apart_are_not_cured_by_training_again() -> None:
+    for seed in range(20):
+        evidence, verdict = _judge(World(forget=1, unseen=12, retrains=3).draw(seed))
+        if "the same value on every retrain" in evidence.reference.problem:
+            assert "more forget or unseen examples" in verdict.would_change[0]
+            return
+    raise AssertionError("no table without a difference between retrains")
+
+
 def test_baseline_disagreement_blocks_a_pass() -> None:
     evidence, verdict = _judge(STANDARD.draw(1))
     assert verdict.outcome == "PASS"
     spoiled = replace(evidence, baseline=replace(evidence.baseline, disagrees=True))
     verdict = decide(spoiled, Policy())
     assert (verdict.outcome, verdict.reasons) == ("INCONCLUSIVE", ("BASELINE_DISAGREEMENT",))
+    assert "the comparisons with retraining and with unseen data contradict each other" in verdict.headline
+    assert "differs from retraining" not in verdict.headline
 
 
 def test_the_baseline_disagrees_beyond_margin_and_the_retrains_own_interval() -> None:
@@ -287,6 +441,8 @@ def test_utility_that_is_not_settled_makes_a_pass_inconclusive() -> None:
     open_ = tuple(replace(one, decision="uncertain") for one in evidence.utility)
     verdict = decide(replace(evidence, utility=open_), Policy())
     assert (verdict.outcome, verdict.reasons) == ("INCONCLUSIVE", ("UTILITY_UNCERTAIN",))
+    assert "no tested attack separates" in verdict.headline and "as accurate as retraining" in verdict.headline
+    assert "differs from retraining" not in verdict.headline
 
 
 def test_without_retain_rows_utility_is_judged_on_unseen_data() -> None:
@@ -295,18 +451,22 @@ def test_without_retain_rows_utility_is_judged_on_unseen_data() -> None:
     assert verdict.outcome == "PASS" and "RETAIN_NOT_ASSESSED" in _codes(verdict)
 
 
-def test_no_sentence_claims_more_than_attacks_that_were_tried() -> None:
+def test_rp_11_no_sentence_claims_more_than_attacks_that_were_tried() -> None:
     tables = [
         STANDARD.draw(1),
         replace(STANDARD, candidate=memorised(1.5)).draw(0),
         replace(SMALL, forget=3).draw(0),
         replace(SMALL, retrains=1).draw(0),
+        replace(STANDARD, retrain=memorised(1.5), original=none).draw(0),
+        _edit(STANDARD.draw(1), lambda phi: np.negative(phi[10], out=phi[10])),
+        replace(SMALL, original=None).draw(0),
+        replace(STANDARD, candidate=constant(-1.5)).draw(0),
         replace(STANDARD, original=none).draw(1),
     ]
     for table in tables:
         _, verdict = _judge(table)
         text = " ".join((verdict.headline, *verdict.explanations, *verdict.notes, *verdict.would_change)).lower()
-        for claim in ("data removed", "data deleted", "complian", "certif", "gdpr", "guarantee"):
+        for claim in (*FORBIDDEN, "complian", "certif", "gdpr", "guarantee"):
             assert claim not in text
         assert "margins auc 0.05, tpr 0.02 at fpr 0.01" in verdict.headline.lower() and "\n" not in text
 

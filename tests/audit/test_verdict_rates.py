@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from audit import statistics
 from audit._judgement import fail_test
-from audit._scores import score_phi
+from audit._scores import score, score_phi
 from audit._simulation import World, constant, memorised, none
 from audit.endpoints import Measured, measure
 from audit.policy import Policy
@@ -42,6 +42,14 @@ class Rates:
         """Fail unless every table had this outcome and all of these reasons."""
         assert self.outcomes == {outcome: self.runs}, self
         assert all(self.reasons[reason] == self.runs for reason in reasons), self
+
+
+def _measured(world: World, run: int) -> tuple[Measured, ...]:
+    table, k = world.draw(run), world.retrains
+    forget, rows = table.role == "forget", slice(0, world.forget + world.unseen)
+    logits = table.logits[:, rows]
+    scores = score(logits[:k], logits[k:], table.labels[rows], forget[rows], 0.2, run)
+    return measure(scores, 0.01, paired=False)
 
 
 def _rates(world: World, runs: int, change: Change | None = None, policy: Policy | None = None) -> Rates:
@@ -128,9 +136,15 @@ def test_vd_23_rates_with_a_hundred_examples() -> None:
         assert rates.outcomes["PASS"] == 0, rates
         # A hundred unseen examples say little about accuracy either; no attack may fail a retrain here.
         assert rates.outcomes["FAIL"] == rates.reasons["UTILITY"] <= 8, rates
-    leaks = _rates(replace(world, candidate=memorised(1.5)), 100)
-    # Published .88 (300 runs) with U used whole; here a fifth of U only calibrates and RMIA joins the family.
-    assert leaks.outcomes["FAIL"] >= 75 and leaks.outcomes["PASS"] == 0, leaks
+    leaky, primary = replace(world, candidate=memorised(1.5)), 0
+    for run in range(100):
+        measured = [one for one in _measured(leaky, 1000 + run) if one.definition.primary]
+        primary += min(p.holm for p in fail_test(measured, 0, Policy()).values()) <= 0.05
+    # Published .88 (300 runs) for the family of A1 to A3, with U used whole; here a fifth of U only calibrates.
+    assert primary >= 75
+    leaks = _rates(leaky, 100)
+    # The endpoints that can only cause FAIL double the family, and in two classes they see nothing new.
+    assert leaks.outcomes["FAIL"] >= 60 and leaks.outcomes["PASS"] == 0, leaks
 
 
 def test_vd_25_27_rates_without_assay_sensitivity() -> None:
@@ -161,9 +175,7 @@ def null_runs(request: pytest.FixtureRequest) -> list[tuple[Measured, ...]]:
     world = replace(CELL, seed_effect=request.param)
     measured = []
     for run in range(RUNS):
-        table = world.draw(run)
-        scores = score_phi(table.phi, 5, table.labels, table.role == "forget", 0.2, run)
-        measured.append(measure(scores, 0.01, paired=False))
+        measured.append(_measured(world, run))
     return measured
 
 
@@ -173,9 +185,9 @@ def test_st_19_coverage(null_runs: list[tuple[Measured, ...]]) -> None:
         for one in run:
             covered[one.definition.name] += abs(one.gap(0)) <= statistics.half_width(one.spread or 0.0, 5, 0.05)
     # 300 runs: 3.3 standard errors of .90 are .057. A2 is known to over-cover.
-    for name in ("A1", "A3", "T1", "T2"):
+    for name in ("A1", "A3", "T1", "T2", "F2", "F3"):
         assert covered[name] / RUNS == pytest.approx(0.90, abs=0.057), (name, covered)
-    assert covered["A2"] / RUNS >= 0.90 - 0.02, covered
+    assert 0.90 - 0.02 <= covered["A2"] / RUNS <= 0.97, covered
 
 
 def test_st_21_twins_rarely_fail(null_runs: list[tuple[Measured, ...]]) -> None:

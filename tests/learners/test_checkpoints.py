@@ -1,4 +1,5 @@
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from learners import (
     LabelNoise,
     Recipe,
     build_classifier,
+    canonical_json,
     checkpoint_bytes,
     load_checkpoint,
     read_header,
@@ -95,3 +97,23 @@ def test_a_failed_write_leaves_the_old_file(path: Path, monkeypatch: pytest.Monk
     with pytest.raises(OSError, match="No space"):
         save_checkpoint(path, build_classifier(RECIPE, (8, 8, 1), 3, seed=12), HEADER)
     assert path.read_bytes() == before and [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"classes": 10**13}, "header cannot be read"),
+        ({"classes": -1}, "header cannot be read"),
+        ({"shape": [8, -1, 1]}, "header cannot be read"),
+        ({"shape": [8, 8]}, "header cannot be read"),
+        ({"recipe": {"architecture": "abacus"}}, "names a network that cannot be built"),
+        ({"recipe": {"width": "4"}}, "header cannot be read"),
+    ],
+)
+def test_hostile_headers_get_a_sentence(tmp_path: Path, change: dict[str, object], words: str) -> None:
+    header = json.loads(canonical_json(dataclasses.asdict(HEADER)))
+    for key, value in change.items():
+        header[key] = header[key] | value if isinstance(value, dict) else value
+    save_file({"w": torch.zeros(2)}, tmp_path / "m.safetensors", metadata={"vestige": json.dumps(header)})
+    with pytest.raises(DataError, match=words):
+        load_checkpoint(tmp_path / "m.safetensors", CPU)

@@ -92,3 +92,14 @@ def test_which_batches_enter_the_running_statistics(bn: Any, passes: int, convol
     candidate = NegGradPlus(share=0.1, bn=bn)(world.model, world.task)
     counted = candidate.body[1].num_batches_tracked - world.model.body[1].num_batches_tracked
     assert int(counted) == passes * 2  # 33 retain images in sixteens: two batches
+
+
+def test_a_penalty_keeps_the_candidate_near_the_original(perceptron_world: Any) -> None:
+    def distance(weight: float) -> float:
+        world = perceptron_world.with_task()
+        settings: dict[str, Any] = {"beta": 0.9, "rate": 1.0, "share": 0.5, "l2_to_init": weight}
+        candidate = NegGradPlus(**settings)(world.model, world.task)
+        pairs = zip(candidate.parameters(), world.model.parameters(), strict=True)
+        return sum(float((a - b).detach().square().sum()) for a, b in pairs)
+
+    assert distance(0.0) > distance(0.5) > distance(5.0)

@@ -58,10 +58,12 @@ STATISTICS = {
     "T1": "TPR of z at FPR 0.01",
     "T2": "TPR of |z| at FPR 0.01",
     "F1": "AUC of RMIA",
+    "F2": "AUC of entropy",
+    "F3": "AUC of modified entropy",
 }
-SPREADS = {"A1": 0.004, "A2": 0.011, "A3": 0.009, "T1": 0.004, "T2": 0.004, "F1": 0.010}
-NULLS = {"A1": 0.503, "A2": 0.499, "A3": 0.501, "T1": 0.011, "T2": 0.011, "F1": 0.502}
-ORIGINAL_GAPS = {"A1": 0.142, "A2": 0.183, "A3": 0.074, "T1": 0.091, "T2": 0.064, "F1": 0.176}
+SPREADS = {"A1": 0.004, "A2": 0.011, "A3": 0.009, "T1": 0.004, "T2": 0.004, "F1": 0.010, "F2": 0.005, "F3": 0.005}
+NULLS = {"A1": 0.503, "A2": 0.499, "A3": 0.501, "T1": 0.011, "T2": 0.011, "F1": 0.502, "F2": 0.5, "F3": 0.5}
+ORIGINAL_GAPS = {"A1": 0.142, "A2": 0.183, "A3": 0.074, "T1": 0.091, "T2": 0.064, "F1": 0.176, "F2": 0.12, "F3": 0.13}
 
 
 def make_endpoint(name: str, gap: float) -> Endpoint:
@@ -80,8 +82,8 @@ def make_endpoint(name: str, gap: float) -> Endpoint:
         name=name,
         statistic=STATISTICS[name],
         sides="upper" if upper else "two",
-        primary=name != "F1",
-        per_example=name != "A1",
+        primary=not name.startswith("F"),
+        per_example=name not in ("A1", "F2", "F3"),
         candidate=min(max(mean + gap, 0.0), 1.0),
         retrains=retrains,
         original=mean + ORIGINAL_GAPS[name],
@@ -249,8 +251,10 @@ def make_audit(
             dropped=(),
             valid=True,
             problem="",
+            original=True,
             assay_sensitive=True,
             detecting=("A2", "A3", "T1", "T2"),
+            firing=("A1", "A2", "A3", "T1", "T2", "F1", "F2", "F3"),
             underpowered=(),
             short_of_power=("A2",) if tails else (),
             remedy="About 12 retrains would give A2 80 % power." if tails else "",

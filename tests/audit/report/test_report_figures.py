@@ -75,7 +75,10 @@ def test_a_distant_original_becomes_an_arrow(endpoints: tuple[Endpoint, ...]) ->
 
 def test_auc_and_tpr_have_their_own_axes(endpoints: tuple[Endpoint, ...]) -> None:
     panels = interval_panels(endpoints)
-    assert [[row.endpoint.name for row in panel.rows] for panel in panels] == [["A1", "A2", "A3", "F1"], ["T1", "T2"]]
+    assert [[row.endpoint.name for row in panel.rows] for panel in panels] == [
+        ["A1", "A2", "A3", "F1", "F2", "F3"],
+        ["T1", "T2"],
+    ]
 
 
 def test_intervals_survive_odd_numbers(endpoints: tuple[Endpoint, ...]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib import resources
+from typing import Any
 
 import pytest
 
@@ -197,7 +198,34 @@ def test_changed_policy_and_saturation_are_announced(report: Report, page: str) 
     )
     words = " ".join(Page(render_html(other)).text)
     assert "The policy was changed." in words and "ee" * 32 in words
-    assert "Saturated probabilities." in words
+    assert "Saturated probabilities." in words and "the label has probability exactly 1" in words
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"valid": False, "problem": "mixed up"}, "The attacks bite Not tested: the reference is invalid."),
+        ({"retrains": 2}, "The attacks bite Not tested: that needs at least three retrains."),
+        ({"original": False}, "The attacks bite Not tested: no original was given."),
+    ],
+)
+def test_what_was_not_tested_is_not_called_failed(single: Report, changes: dict[str, Any], sentence: str) -> None:
+    audit = single.audits[0]
+    reference = replace(audit.reference, assay_sensitive=None, detecting=(), firing=(), **changes)
+    words = " ".join(Page(render_html(replace(single, audits=(replace(audit, reference=reference),)))).text)
+    assert sentence in words and "No per-example attack catches" not in words
+    assert "there is no spread over retrains" not in words
+
+
+def test_fail_only_endpoints_are_marked_and_codes_that_cannot_occur_are_absent(page: str, single: Report) -> None:
+    words = " ".join(Page(render_html(single)).text)
+    for text in (
+        "F1 AUC of RMIA can only cause FAIL",
+        "F2 AUC of entropy can only",
+        "F3 AUC of modified entropy can only",
+    ):
+        assert text in words
+    assert "U-LiRA AUC" not in words and 'id="code-GROUP"' not in page
 
 
 def test_page_of_the_least_evidence(single: Report) -> None:
@@ -210,7 +238,9 @@ def test_page_of_the_least_evidence(single: Report) -> None:
         attacks=(),
         curves=(),
         histograms=(),
-        reference=replace(audit.reference, assay_sensitive=None, valid=False, problem="The retrains are identical"),
+        reference=replace(
+            audit.reference, original=False, assay_sensitive=None, valid=False, problem="The retrains are identical"
+        ),
         baseline=replace(audit.baseline, exchangeable=False),
         method=None,
         weights=None,
@@ -224,5 +254,5 @@ def test_page_of_the_least_evidence(single: Report) -> None:
     assert "The retrains are identical." in words
     assert "no original was given" in words
     assert REASONS["UNDERPOWERED"] in words
-    assert "Not known: there is no spread over retrains" in words
+    assert "Not tested: no original was given." in words and "Not tested: the reference is invalid." in words
     assert "No code here." in words

@@ -13,6 +13,7 @@ import pytest
 from audit.report import (
     Audit,
     Report,
+    Summary,
     comparable,
     from_json,
     read_report,
@@ -190,12 +191,22 @@ def set_first(key: str, item: Any) -> Callable[[dict[str, Any]], None]:
         ("audits.0.histograms.0.edges", [0.0] * 41, "histograms"),
         ("audits.0.histograms.0.edges", [], "histograms"),
         ("summary.passed", 8, "summary"),
+        ("audits.0.endpoints", [], "the same endpoints, at least one and each once"),
     ],
 )
 def test_hostile_values_are_refused_with_their_place(small_report: Report, key: str, item: Any, says: str) -> None:
     with pytest.raises(DataError, match=says) as caught:
         from_json(edited(small_report, set_first(key, item)))
     assert "\n" not in str(caught.value)
+
+
+def test_candidates_with_different_endpoints_are_refused(report: Report) -> None:
+    first, *others = report.audits
+    for endpoints in (first.endpoints[1:], (first.endpoints[0], *first.endpoints), first.endpoints[::-1]):
+        broken = replace(report, audits=(*others, replace(first, endpoints=endpoints)))
+        with pytest.raises(DataError, match="the same endpoints, at least one and each once") as caught:
+            to_json(replace(broken, summary=Summary.of(broken.audits)))
+        assert "\n" not in str(caught.value)
 
 
 def test_files_are_written_whole_and_read_back(small_report: Report, tmp_path: Path) -> None:
