@@ -44,7 +44,9 @@ def audit_outputs(
         class_names=None,
         label_noise=None,
         saturated=outputs.saturated,
-        **counts,
+        forget=counts["forget"],
+        unseen=counts["unseen"],
+        retain=counts["retain"],
     )
     models = ModelsRecord(recipe=None, seeds=None, weights=None, device=None)
     return build_report([audit], policy_record(policy, registered), data, models, reproduce=reproduce)
