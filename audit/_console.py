@@ -13,7 +13,7 @@ from audit._making import Watch
 from audit._nouns import Endpoint, Verdict
 from audit.report import Audit
 
-PLAIN_WIDTH = 160
+PLAIN_WIDTH = 200
 STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
 
 
@@ -86,7 +86,8 @@ def audits_table(audits: Sequence[Audit]) -> Table:
     names, others = [one.name for one in known if one.primary], [one.name for one in known if not one.primary]
     table = Table(show_lines=True)
     for title in ("candidate", "verdict", "reasons", *(f"{name} gap" for name in names)):
-        table.add_column(title, overflow="fold")
+        table.add_column(title, overflow="fold", min_width=len(title))
+    table.columns[0].no_wrap = table.columns[1].no_wrap = True
     table.add_column("can only FAIL", no_wrap=True)
     table.add_column("utility gap", no_wrap=True)
     table.add_column("cost (retrain = 1)", justify="right")

@@ -38,10 +38,15 @@ def gap_figure(report: Report) -> Figure:
         for endpoint in report.audits[0].endpoints
         if all(_endpoint(audit, endpoint.name).gap is not None for audit in report.audits)
     ]
-    figure = Figure(figsize=(2.6 * len(names) + 1.6, 0.42 * len(report.audits) + 1.2))
-    panels = np.atleast_1d(figure.subplots(1, len(names), sharey=True))
-    for panel, name in zip(panels, names, strict=True):
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    size = (2.6 * columns + 1.6, rows * (0.42 * len(report.audits) + 0.7) + 0.5)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = np.atleast_1d(figure.subplots(rows, columns, sharey=True)).ravel()
+    for panel, name in zip(panels, names, strict=False):
         _gap_panel(panel, [_endpoint(audit, name) for audit in report.audits])
+    for panel in panels[len(names) :]:
+        panel.set_visible(False)
     labels = [f"{audit.candidate}  ({MARKS[audit.verdict.outcome]})" for audit in report.audits]
     panels[0].set_yticks(range(len(labels)), labels)
     panels[0].invert_yaxis()
