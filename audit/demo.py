@@ -24,16 +24,18 @@ def run_demo(workspace: Workspace, *, seed: int = 0, watch: Watch = ignore) -> R
 
 def control_problems(audits: Sequence[Audit], *, only_present: bool = False) -> list[str]:
     """What is wrong with the controls, a sentence each: no_op must FAIL as NOOP with LEAK beside it, and fresh_retrain
-    must not FAIL. Empty when the audit can be trusted that far. only_present: a control that is missing is no problem.
+    must not FAIL. Empty when the audit can be trusted that far. only_present: for any audit, where a control may be
+    missing and too few data may leave no_op without LEAK.
     """
     problems = []
+    required = {"NOOP"} if only_present else {"NOOP", "LEAK"}
     verdicts = {audit.candidate: audit.verdict for audit in audits}
     no_op, fresh = verdicts.get("no_op"), verdicts.get("fresh_retrain")
     if only_present and no_op is None:
         pass
-    elif no_op is None or no_op.outcome != "FAIL" or not {"NOOP", "LEAK"} <= set(no_op.reasons):
+    elif no_op is None or no_op.outcome != "FAIL" or not required <= set(no_op.reasons):
         got = "none" if no_op is None else f"{no_op.outcome} ({', '.join(no_op.reasons)})"
-        problems.append(f"the control no_op must FAIL with NOOP and LEAK, got {got}")
+        problems.append(f"the control no_op must FAIL with {' and '.join(sorted(required, reverse=True))}, got {got}")
     if only_present and fresh is None:
         pass
     elif fresh is None or fresh.outcome == "FAIL":

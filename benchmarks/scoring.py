@@ -52,7 +52,7 @@ def main() -> None:
     assert np.allclose(z, plain - np.median(plain[calibration]))
     ours = rmia(retrains, others, calibration).others[0]
     assert np.allclose(
-        ours, rmia_matrix(others[0], retrains, others[0, calibration], retrains[:, calibration]), atol=2 / UNSEEN
+        ours, rmia_matrix(others[0], retrains, others[0, calibration], retrains[:, calibration]), atol=2 / (UNSEEN // 5)
     )
     members, nonmembers = retrains[:, :FORGET], retrains[:, FORGET:]
     assert np.allclose(auc_rows(members, nonmembers)[0], auc_loop(members[0], nonmembers[0]))

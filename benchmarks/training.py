@@ -45,7 +45,7 @@ def main() -> None:
             return train_stacked(recipe, examples, sets, seeds, CPU)
 
         difference = max(
-            float((a - b).abs().max())
+            float((a - b).detach().abs().max())
             for one, other in zip(loop(), stacked(), strict=True)
             for a, b in zip(one.parameters(), other.parameters(), strict=True)
         )
