@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from importlib import resources
 from inspect import cleandoc
 from typing import Any
@@ -14,8 +14,6 @@ from rich.table import Table
 import unlearners
 from attacks import ATTACKS, SIGNALS
 from audit._console import console
-from audit.config import AuditConfig
-from audit.policy import Policy
 from audit.power import Plan
 from learners import ConfigError
 
@@ -23,11 +21,6 @@ from learners import ConfigError
 def template() -> str:
     """The commented audit file of ``vestige init``."""
     return resources.files("audit").joinpath("init.toml").read_text(encoding="utf-8")
-
-
-def with_policy(config: AuditConfig, policy: Policy) -> AuditConfig:
-    """The same audit under another policy."""
-    return replace(config, policy=policy)
 
 
 def method_record(name: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The command ``vestige``: parse, call one library function, print."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -130,7 +131,7 @@ def audit_command(
             raise click.UsageError("--probabilities goes with --outputs: checkpoints give logits")
         config = read_config(config_path)
         report = audit_checkpoints(
-            config if policy is None else _listing.with_policy(config, policy),
+            config if policy is None else replace(config, policy=policy),
             candidate,
             original,
             retrains,

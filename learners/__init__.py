@@ -21,7 +21,7 @@ from learners._jobs import available_workers, run_jobs
 from learners._recipe import Recipe
 from learners._refusals import refusal
 from learners._seeds import derive_seed, numpy_generator, seeded_torch, torch_generator
-from learners._split import Split, split_classes, split_indices, split_random, split_subjects
+from learners._split import Setting, Split, split_classes, split_indices, split_random, split_subjects
 from learners._stacked import train_stacked
 from learners._torchvision import load_torchvision
 from learners._train import Progress, check_finite, fit, schedule_factor, sgd, steps_per_epoch, train
@@ -42,6 +42,7 @@ __all__ = [
     "LabelNoise",
     "Progress",
     "Recipe",
+    "Setting",
     "Split",
     "Strategy",
     "TrainJob",

@@ -5,7 +5,7 @@ from unlearners._cost import Check, Cost, CostMeter
 from unlearners._losses import ContrastiveTerm, contrastive_sample_loss
 from unlearners._registry import create, entry, get, names, register
 from unlearners._stopping import NO_VALIDATION, StoppingRule
-from unlearners._task import Setting, Task
+from unlearners._task import Task
 from unlearners.contrastive import Contrastive
 from unlearners.finetune import Finetune
 from unlearners.fresh_retrain import FreshRetrain
@@ -28,7 +28,6 @@ __all__ = [
     "NegGradPlus",
     "NoOp",
     "Retrain",
-    "Setting",
     "StoppingRule",
     "Task",
     "Unlearner",

@@ -11,9 +11,9 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as hyperparameters
 from torch import nn
 
-from learners import Classifier, ConfigError, DataError, forward_flops, one_thread, seeded_torch, to_input
+from learners import Classifier, ConfigError, DataError, Setting, forward_flops, one_thread, seeded_torch, to_input
 from unlearners._defaults import BySize, size_of
-from unlearners._task import Setting, Task
+from unlearners._task import Task
 
 Reads = Literal["forget", "retain", "validation"]
 

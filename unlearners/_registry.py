@@ -6,9 +6,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from learners import ConfigError, refusal
+from learners import ConfigError, Setting, refusal
 from unlearners._base import Entry, Reads, Unlearner
-from unlearners._task import Setting
 
 Method = TypeVar("Method", bound=type[Any])
 

@@ -3,15 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Literal
 
 import numpy as np
 import torch
 
-from learners import DataError, Examples, Indices, Recipe
+from learners import DataError, Examples, Indices, Recipe, Setting
 from unlearners._cost import CostMeter
-
-Setting = Literal["sample", "class", "subject"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

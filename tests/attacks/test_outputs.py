@@ -373,13 +373,12 @@ def test_probabilities_rounded_to_four_digits_are_accepted(tmp_path):
 
 def test_the_given_arrays_are_not_modified():
     given = arrays()
-    for values in given.values():
-        values.flags.writeable = False
-    Outputs.from_arrays(given)
     soft = {name: softmax(given[name], axis=-1) for name in ("candidate", "retrain", "original")}
-    for values in soft.values():
-        values.flags.writeable = False
-    Outputs.from_arrays({**given, **soft}, probabilities=True)
+    before = {name: values.copy() for name, values in (given | soft).items()}
+    Outputs.from_arrays(given)
+    Outputs.from_arrays(given | soft, probabilities=True)
+    assert all(np.array_equal(values, before[name]) for name, values in (given | soft).items())
+    assert all(np.array_equal(values, arrays()[name]) for name, values in given.items())
 
 
 @pytest.mark.parametrize(

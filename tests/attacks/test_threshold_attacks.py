@@ -77,8 +77,8 @@ def test_class_cuts_find_what_one_cut_for_all_misses():
 
 def test_the_input_is_not_modified():
     scores = np.arange(6.0).reshape(1, 6)
-    scores.flags.writeable = False
-    class_centred(scores, np.zeros(6, int), np.ones(6, bool))
+    centred = class_centred(scores, np.zeros(6, int), np.ones(6, bool))
+    assert not np.array_equal(centred, scores) and np.array_equal(scores, np.arange(6.0).reshape(1, 6))
 
 
 @pytest.mark.parametrize(
