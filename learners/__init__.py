@@ -18,6 +18,7 @@ from learners._files import canonical_json, digest, write_atomically
 from learners._flops import forward_flops
 from learners._inference import accuracy, predict_logits
 from learners._jobs import available_workers, run_jobs
+from learners._ledger import Ledger, LedgerWriter
 from learners._recipe import Recipe
 from learners._refusals import refusal
 from learners._seeds import derive_seed, numpy_generator, seeded_torch, torch_generator
@@ -40,6 +41,8 @@ __all__ = [
     "Examples",
     "Indices",
     "LabelNoise",
+    "Ledger",
+    "LedgerWriter",
     "Progress",
     "Recipe",
     "Setting",

@@ -39,13 +39,23 @@ class Batches:
     """The examples at ``indices`` on the device, handed out in batches.
 
     x: float32 ``[b, channels, height, width]``; y: int64 ``[b]``. ``augment=False`` leaves the pixels as they are.
+    targets: ``[m, ...]`` on any device, handed out as y in place of the labels.
     """
 
     def __init__(
-        self, examples: Examples, indices: Indices, recipe: Recipe, device: torch.device, *, augment: bool = True
+        self,
+        examples: Examples,
+        indices: Indices,
+        recipe: Recipe,
+        device: torch.device,
+        *,
+        augment: bool = True,
+        targets: Tensor | None = None,
     ) -> None:
         images, labels = examples.read(indices)
-        self._labels = torch.from_numpy(labels).to(device)
+        if targets is not None and len(targets) != len(labels):
+            raise ValueError(f"expected one target for each of {len(labels)} examples, got {len(targets)}")
+        self._labels = (torch.from_numpy(labels) if targets is None else targets).to(device)
         self._augmentation = recipe.augmentation if augment else "none"
         self._padding = recipe.crop_padding
         pixels = torch.from_numpy(images).to(device)
@@ -68,6 +78,19 @@ class Batches:
         views = self._draw_views(len(self), augmentation)
         for start, stop in batch_bounds(len(self), batch_size):
             yield self._take(permutation[start:stop], views[:, start:stop])
+
+    def epoch_pairs(
+        self, order: torch.Generator, augmentation: torch.Generator, second: torch.Generator, batch_size: int
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """One shuffled pass like ``epoch``, each example in two independent draws of the augmentation: x, x', y.
+
+        x and y are what ``epoch`` would give; x' comes from the stream ``second``."""
+        permutation = torch.randperm(len(self), generator=order)
+        views = [self._draw_views(len(self), stream) for stream in (augmentation, second)]
+        for start, stop in batch_bounds(len(self), batch_size):
+            positions = permutation[start:stop]
+            (x, y), (other, _) = (self._take(positions, view[:, start:stop]) for view in views)
+            yield x, other, y
 
     def draw(self, size: int, order: torch.Generator, augmentation: torch.Generator) -> tuple[Tensor, Tensor]:
         """A fresh batch of ``min(size, len(self))`` different examples."""

@@ -12,6 +12,7 @@ from learners._batches import Batches, batch_bounds
 from learners._device import one_thread
 from learners._errors import DataError
 from learners._examples import Examples, Indices
+from learners._ledger import LedgerWriter
 from learners._recipe import Recipe
 from learners._seeds import seeded_torch, torch_generator
 
@@ -55,25 +56,39 @@ def train(
     device: torch.device,
     *,
     progress: Progress | None = None,
+    ledger: LedgerWriter | None = None,
 ) -> Classifier:
     """A model trained from scratch on the examples at ``indices``, in eval mode.
 
     Only these examples are read. The same arguments give the same bits on a CPU; initialisation, order,
     augmentation and dropout are separate streams of ``seed``. ``progress`` is called with (epochs done, epochs).
+    ``ledger`` keeps the updates of the batches that it watches.
     Raises DataError when training diverges.
     """
     model = build_classifier(recipe, examples.shape, examples.classes, seed)
     model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     batches = Batches(examples, indices, recipe, device)
     with one_thread(), seeded_torch(seed, "dropout"):
-        fit(model, batches, recipe, seed, progress=progress)
+        after_step = None if ledger is None else ledger.watch(model, indices, recipe, seed)
+        fit(model, batches, recipe, seed, progress=progress, after_step=after_step)
     check_finite(model, recipe)
+    if ledger is not None:
+        ledger.close(model)
     model.eval()
     return model
 
 
-def fit(model: Classifier, batches: Batches, recipe: Recipe, seed: int, *, progress: Progress | None = None) -> None:
-    """Train ``model`` in place for the recipe's epochs on ``batches``."""
+def fit(
+    model: Classifier,
+    batches: Batches,
+    recipe: Recipe,
+    seed: int,
+    *,
+    progress: Progress | None = None,
+    after_step: Callable[[int], None] | None = None,
+) -> None:
+    """Train ``model`` in place for the recipe's epochs on ``batches``; ``after_step`` hears the number of every step
+    (from 0) when it has been taken."""
     order, augmentation = torch_generator(seed, "order"), torch_generator(seed, "augmentation")
     optimiser = sgd(model.parameters(), recipe)
     total, step = steps_per_epoch(len(batches), recipe) * recipe.epochs, 0
@@ -88,6 +103,8 @@ def fit(model: Classifier, batches: Batches, recipe: Recipe, seed: int, *, progr
                 loss = F.cross_entropy(model(x), y, label_smoothing=recipe.label_smoothing)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
+            if after_step is not None:
+                after_step(step)
             step += 1
         if progress is not None:
             progress(epoch + 1, recipe.epochs)

@@ -11,6 +11,7 @@ from learners._architectures import Classifier, build_classifier
 from learners._errors import ConfigError
 from learners._examples import Examples, Indices
 from learners._jobs import available_workers, run_jobs
+from learners._ledger import LedgerWriter
 from learners._recipe import Recipe
 from learners._stacked import train_stacked
 from learners._train import Progress, train
@@ -20,11 +21,12 @@ Strategy = Literal["auto", "stacked", "processes"]
 
 @dataclass(frozen=True, eq=False)
 class TrainJob:
-    """One model to train: its recipe, the examples it may read, its seed."""
+    """One model to train: its recipe, the examples it may read, its seed; ledger: where its updates are kept."""
 
     recipe: Recipe
     indices: Indices
     seed: int
+    ledger: LedgerWriter | None = None
 
 
 def plan_groups(jobs: Sequence[TrainJob], strategy: Strategy = "auto") -> list[list[int]]:
@@ -32,12 +34,14 @@ def plan_groups(jobs: Sequence[TrainJob], strategy: Strategy = "auto") -> list[l
 
     The plan depends on the jobs alone, never on the machine or on what exists already, so that the same audit gives the
     same bits everywhere. ``auto`` stacks dense networks with equal recipes and sizes, where torch spends its time on
-    dispatch (measured: benchmarks/training.py); networks with convolutions gain nothing and stay single.
+    dispatch (measured: benchmarks/training.py); networks with convolutions gain nothing and stay single. A job with a
+    ledger stays single too.
     """
     groups: dict[tuple[str, int], list[int]] = {}
     plan: list[list[int]] = []
     for position, job in enumerate(jobs):
-        if strategy == "processes" or (strategy == "auto" and job.recipe.architecture != "mlp"):
+        convolutional = strategy == "auto" and job.recipe.architecture != "mlp"
+        if strategy == "processes" or convolutional or job.ledger is not None:
             plan.append([position])
             continue
         key = (job.recipe.key, len(job.indices))
@@ -88,7 +92,8 @@ def _train_group(examples: Examples, device: str, group: list[TrainJob], progres
     """Runs in a worker; weights come back as plain arrays, which any process can read."""
     first = group[0]
     if len(group) == 1:
-        models = [train(first.recipe, examples, first.indices, first.seed, torch.device(device), progress=progress)]
+        recipe, indices, where = first.recipe, first.indices, torch.device(device)
+        models = [train(recipe, examples, indices, first.seed, where, progress=progress, ledger=first.ledger)]
     else:
         index_sets, seeds = [job.indices for job in group], [job.seed for job in group]
         models = train_stacked(first.recipe, examples, index_sets, seeds, torch.device(device), progress=progress)

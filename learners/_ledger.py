@@ -1,0 +1,144 @@
+"""The ledger of a training run: the updates of those batches that held a watched example."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from learners._batches import batch_bounds
+from learners._checkpoints import weights_digest
+from learners._errors import DataError
+from learners._examples import Indices
+from learners._recipe import Recipe
+from learners._seeds import torch_generator
+
+Floats = NDArray[np.float32]
+
+
+def training_batches(seed: int, count: int, recipe: Recipe) -> Iterator[Indices]:
+    """Positions (int64, in 0..count-1) of the examples of every batch of a training run, in the order of its steps."""
+    order = torch_generator(seed, "order")
+    for _ in range(recipe.epochs):
+        permutation = torch.randperm(count, generator=order).numpy()
+        for start, stop in batch_bounds(count, recipe.batch_size):
+            yield permutation[start:stop]
+
+
+@dataclass(eq=False)
+class LedgerWriter:
+    """Keeps the updates of the batches that hold one of the ``watched`` examples in ``folder``, which is afterwards
+    whole or absent. One float32 number for each parameter and batch: size it before a long run (``bytes_needed``)."""
+
+    folder: Path
+    watched: Indices
+    _wanted: dict[int, int] = field(default_factory=dict)
+    _members: list[Indices] = field(default_factory=list)
+
+    def bytes_needed(self, parameters: int, indices: Indices, recipe: Recipe, seed: int) -> int:
+        """Size on disk for a network of this many parameters."""
+        return 4 * parameters * len(self._batches(indices, recipe, seed))
+
+    def watch(self, model: nn.Module, indices: Indices, recipe: Recipe, seed: int) -> Callable[[int], None]:
+        """What is to be called after each step of a training run on ``indices`` that starts now."""
+        batches = self._batches(indices, recipe, seed)
+        self._members = list(batches.values())
+        rows = {step: row for row, step in enumerate(batches)}
+        self._clear()
+        self._part.mkdir(parents=True)
+        before = flat_parameters(model)
+        shape = (len(rows), len(before))
+        store = np.lib.format.open_memmap(self._part / "updates.npy", mode="w+", dtype=np.float32, shape=shape)
+
+        def after_step(step: int) -> None:
+            now = flat_parameters(model)
+            if step in rows:
+                store[rows[step]] = now - before
+            before[:] = now
+
+        self._store = store
+        return after_step
+
+    def close(self, model: nn.Module) -> None:
+        """Put the finished ledger of ``model``, as it is now, in its place."""
+        self._store.flush()
+        del self._store
+        sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+        lengths = [len(one) for one in self._members]
+        members = np.concatenate(self._members) if self._members else np.zeros(0, dtype=np.int64)
+        np.savez(self._part / "batches.npz", members=members, lengths=np.array(lengths, dtype=np.int64))
+        header = {"weights": weights_digest(model), "parameters": sizes, "watched": len(self.watched)}
+        (self._part / "ledger.json").write_text(json.dumps(header), encoding="utf-8")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._part.rename(self.folder)
+
+    @property
+    def _part(self) -> Path:
+        return self.folder.with_name(f".{self.folder.name}.part")
+
+    def _clear(self) -> None:
+        shutil.rmtree(self._part, ignore_errors=True)
+
+    def _batches(self, indices: Indices, recipe: Recipe, seed: int) -> dict[int, Indices]:
+        """The watched batches by step: indices of the examples in them."""
+        watched = np.isin(indices, self.watched)
+        batches = enumerate(training_batches(seed, len(indices), recipe))
+        return {step: indices[positions] for step, positions in batches if watched[positions].any()}
+
+
+@dataclass(frozen=True, eq=False)
+class Ledger:
+    """A finished ledger.
+
+    weights: digest of the model that the training run ended with. parameters: number of values by name, in order.
+    updates: float32 ``[batches, values]``, mapped from disk. members: indices of the examples of each batch.
+    """
+
+    folder: Path
+    weights: str
+    parameters: dict[str, int]
+    updates: Floats
+    members: tuple[Indices, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Raises DataError for a folder that is missing, damaged or something else."""
+        if not folder.is_dir():
+            raise DataError(
+                f"{folder}: expected the folder of a training ledger, found none; record one while training"
+            )
+        try:
+            header: dict[str, Any] = json.loads((folder / "ledger.json").read_text(encoding="utf-8"))
+            with np.load(folder / "batches.npz", allow_pickle=False) as stored:
+                lengths, flat = stored["lengths"], stored["members"]
+            updates = np.load(folder / "updates.npy", mmap_mode="r", allow_pickle=False)
+            parameters = {str(name): int(size) for name, size in header["parameters"].items()}
+            if lengths.sum() != len(flat) or updates.shape != (len(lengths), sum(parameters.values())):
+                raise ValueError(f"{len(lengths)} batches, {sum(parameters.values())} values, updates {updates.shape}")
+            members = tuple(np.split(flat, np.cumsum(lengths)[:-1])) if len(lengths) else ()
+            return cls(folder, str(header["weights"]), parameters, updates, members)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
+            raise DataError(f"{folder}: not a whole training ledger ({error}); record it again") from error
+
+    def batches_with(self, indices: Indices) -> NDArray[np.int64]:
+        """Rows of ``updates`` whose batch held one of the examples at ``indices``."""
+        return np.array([row for row, one in enumerate(self.members) if np.isin(one, indices).any()], dtype=np.int64)
+
+    def total(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Sum of these updates, ``[values]``, in float64; only these are read."""
+        total = np.zeros(self.updates.shape[1])
+        for row in rows:
+            total += self.updates[row]
+        return total
+
+
+def flat_parameters(model: nn.Module) -> Floats:
+    """All parameters, one after another, in a new array."""
+    flat: Floats = torch.cat([one.detach().flatten().float() for one in model.parameters()]).cpu().numpy().copy()
+    return flat
