@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass as hyperparameters
 from torch import nn
 
 from learners import Classifier, ConfigError, DataError, Setting, forward_flops, one_thread, seeded_torch, to_input
-from unlearners._defaults import BySize, size_of
+from unlearners._defaults import BySize, Grid, size_of
 from unlearners._task import Task
 
 Reads = Literal["forget", "retain", "validation"]
@@ -42,11 +42,14 @@ class Entry:
 class Unlearner(ABC):
     """Hyper-parameters of one method; calling it makes the candidate.
 
-    A hyper-parameter left at None is chosen by the size of the task, from the class's ``by_size`` table.
+    A hyper-parameter left at None is chosen by the size of the task, from the class's ``by_size`` table. ``search``:
+    what a search of hyper-parameters tries. ``knob``: the hyper-parameter to lower when a run diverges.
     """
 
     entry: ClassVar[Entry]
     by_size: ClassVar[Mapping[str, BySize[Any]]] = {}
+    search: ClassVar[Mapping[str, Grid]] = {}
+    knob: ClassVar[str] = "rate"
 
     @abstractmethod
     def unlearn(self, model: Classifier, task: Task) -> Classifier:
@@ -98,10 +101,10 @@ class Unlearner(ABC):
             )
 
 
-def refuse_unless_finite(name: str, what: str, tensor: torch.Tensor) -> None:
-    """Raise DataError when a value of ``tensor`` is NaN or infinite."""
+def refuse_unless_finite(name: str, what: str, tensor: torch.Tensor, knob: str = "rate") -> None:
+    """Raise DataError when a value of ``tensor`` is NaN or infinite; ``knob``: the hyper-parameter to lower."""
     if not torch.isfinite(tensor).all():
-        raise DataError(f"{name} diverged: expected {what} to be finite, got NaN or infinity; lower {name}.rate")
+        raise DataError(f"{name} diverged: expected {what} to be finite, got NaN or infinity; lower {name}.{knob}")
 
 
 def _returned(method: Unlearner, model: Classifier, result: Classifier, task: Task) -> Classifier:
@@ -112,14 +115,14 @@ def _returned(method: Unlearner, model: Classifier, result: Classifier, task: Ta
         raise DataError(f"{name}: expected a candidate with the original's keys, shapes and types, got others")
     for key, tensor in after.items():
         if tensor.is_floating_point():
-            refuse_unless_finite(name, f"{key} of the candidate", tensor)
+            refuse_unless_finite(name, f"{key} of the candidate", tensor, method.knob)
     if _attachments(result) != _attachments(model):
         raise RuntimeError(f"{name} left hooks or changed track_running_stats; remove them before returning")
     flags = {key: parameter.requires_grad for key, parameter in model.named_parameters()}
     for key, parameter in result.named_parameters():
         parameter.grad = None
         parameter.requires_grad_(flags[key])
-    refuse_unless_finite(name, "the candidate's logits", _probe(result.eval(), task))
+    refuse_unless_finite(name, "the candidate's logits", _probe(result.eval(), task), method.knob)
     return result
 
 

@@ -8,7 +8,8 @@ from typing import Literal
 
 import torch
 
-Role = Literal["forget", "retain", "validation"]
+Role = Literal["forget", "retain", "validation", "synthetic"]
+"""Whose images passed through the network; synthetic ones are made by the method (noise)."""
 
 BACKWARD = 2
 """A backward pass costs as much as two forward passes."""
@@ -16,11 +17,15 @@ BACKWARD = 2
 
 @dataclass(frozen=True)
 class Check:
-    """What a stopping rule compared after one pass: accuracies, fractions in [0, 1]."""
+    """What a stopping rule compared after one pass: accuracies, fractions in [0, 1].
+
+    forget_accuracy: on the forget set (or, for class forgetting, on validation images of the class).
+    validation_accuracy: on validation examples (of the other classes, for class forgetting); None without any.
+    """
 
     after_pass: int
     forget_accuracy: float
-    validation_accuracy: float
+    validation_accuracy: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +33,10 @@ class Cost:
     """The bill of one run of one method.
 
     forward_examples_*, backward_examples_*: images that passed through the network in that direction (an image seen
-    twice counts twice). flops: forward plus twice backward, times the network's forward FLOPs per image. seconds: wall
-    time. stop: why the method ended. checks: what its stopping rule compared, pass by pass. notes: sentences for the
-    record, such as anchors that had to be skipped.
+    twice counts twice); synthetic images are made by the method. flops: forward plus twice backward, times the
+    network's forward FLOPs per image; less where only the last layers were trained. seconds: wall time. stop: why the
+    method ended. checks: what its stopping rule compared, pass by pass. notes: sentences for the record, such as
+    anchors that had to be skipped.
     """
 
     forward_examples_forget: int
@@ -41,18 +47,21 @@ class Cost:
     flops: int
     seconds: float
     stop: str
+    forward_examples_synthetic: int = 0
+    backward_examples_synthetic: int = 0
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def image_passes(self) -> int:
         """Forward passes plus two per backward pass, summed over all images."""
-        forward = self.forward_examples_forget + self.forward_examples_retain + self.forward_examples_validation
-        return forward + BACKWARD * (self.backward_examples_forget + self.backward_examples_retain)
+        real = self.forward_examples_forget + self.forward_examples_retain + self.forward_examples_validation
+        back = self.backward_examples_forget + self.backward_examples_retain + self.backward_examples_synthetic
+        return real + self.forward_examples_synthetic + BACKWARD * back
 
 
 def _zeros() -> dict[Role, int]:
-    return {"forget": 0, "retain": 0, "validation": 0}
+    return {"forget": 0, "retain": 0, "validation": 0, "synthetic": 0}
 
 
 @dataclass(eq=False)
@@ -62,6 +71,7 @@ class CostMeter:
     _forward: dict[Role, int] = field(default_factory=_zeros)
     _backward: dict[Role, int] = field(default_factory=_zeros)
     _flops_per_image: int = 0
+    _passes: float = 0.0
     _seconds: float = 0.0
     _stop: str = ""
     _checks: list[Check] = field(default_factory=list)
@@ -70,10 +80,12 @@ class CostMeter:
     def forward(self, role: Role, images: int) -> None:
         """Count ``images`` forward passes."""
         self._forward[role] += images
+        self._passes += images
 
-    def backward(self, role: Role, images: int) -> None:
-        """Count ``images`` backward passes."""
+    def backward(self, role: Role, images: int, *, share: float = 1.0) -> None:
+        """Count ``images`` backward passes; ``share``: of the network's FLOPs that the pass goes back through."""
         self._backward[role] += images
+        self._passes += BACKWARD * share * images
 
     def stopped(self, reason: str) -> None:
         """Record why the method ended; the last word holds."""
@@ -92,7 +104,7 @@ class CostMeter:
     def measure(self, flops_per_image: int, device: torch.device) -> Iterator[None]:
         """Start from zero, and take the time until the block ends (the device's queue included)."""
         self._forward, self._backward, self._checks, self._notes, self._stop = _zeros(), _zeros(), [], [], ""
-        self._flops_per_image = flops_per_image
+        self._flops_per_image, self._passes = flops_per_image, 0.0
         started = time.perf_counter()
         try:
             yield
@@ -103,14 +115,15 @@ class CostMeter:
 
     def cost(self) -> Cost:
         """The bill so far."""
-        passes = sum(self._forward.values()) + BACKWARD * sum(self._backward.values())
         return Cost(
             forward_examples_forget=self._forward["forget"],
             forward_examples_retain=self._forward["retain"],
             forward_examples_validation=self._forward["validation"],
             backward_examples_forget=self._backward["forget"],
             backward_examples_retain=self._backward["retain"],
-            flops=passes * self._flops_per_image,
+            forward_examples_synthetic=self._forward["synthetic"],
+            backward_examples_synthetic=self._backward["synthetic"],
+            flops=round(self._passes * self._flops_per_image),
             seconds=self._seconds,
             stop=self._stop,
             checks=tuple(self._checks),

@@ -7,7 +7,7 @@ steps and a budget copied from a paper does nothing.
 """
 
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -53,6 +53,29 @@ class BySize(Generic[T]):
             return self.few_images
         value: T = getattr(self, size)
         return value
+
+
+@dataclass(frozen=True, init=False)
+class Scaled:
+    """What a search tries for a number: these multiples of its default."""
+
+    factors: tuple[float, ...]
+
+    def __init__(self, *factors: float) -> None:
+        object.__setattr__(self, "factors", factors)
+
+
+@dataclass(frozen=True, init=False)
+class Among:
+    """What a search tries for anything else: these values."""
+
+    values: tuple[Any, ...]
+
+    def __init__(self, *values: Any) -> None:
+        object.__setattr__(self, "values", values)
+
+
+Grid = Scaled | Among
 
 
 def epochs_of(share: float, recipe: Recipe) -> int:

@@ -1,9 +1,10 @@
-"""When to stop forgetting: the rule of Contrastive Unlearning, with a floor under utility."""
+"""When to stop forgetting: the rules of Contrastive Unlearning, with a floor under utility."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from learners import Batches, Classifier
+from learners import Batches, Classifier, Indices
 from unlearners._base import refuse_unless_finite
 from unlearners._cost import Check, Role
 from unlearners._task import Task
@@ -27,26 +28,37 @@ def accuracy(name: str, model: Classifier, batches: Batches, task: Task, role: R
 
 
 class StoppingRule:
-    """Stop after the first pass with forget accuracy at most validation accuracy, and never below the floor.
+    """Stop when the forget set is no better known than data that were never seen, and never below the floor.
 
-    Source: Lee et al., arXiv 2401.10458, equation 9, with held-out training data in place of test data. On its own the
-    rule can be met by collapse, when both accuracies fall together; therefore a pass that takes validation accuracy
-    more than ``max_utility_loss`` (a fraction) below the original's ends the run, and the last state above that floor
-    is restored. Without validation examples the whole budget is used, and the record says so.
+    For single examples and people: after the first pass with forget accuracy at most validation accuracy (Lee et al.,
+    arXiv 2401.10458, equation 9, with held-out training data in place of test data). For classes: after the first pass
+    with an accuracy of at most ``1 / classes`` on validation images of the forgotten classes or, where there are none,
+    on the forget set (equation 8).
+
+    On their own the rules can be met by collapse, when all accuracies fall together; therefore a pass that takes
+    validation accuracy (of the other classes, for classes) more than ``max_utility_loss`` (a fraction) below the
+    original's ends the run, and the last state above that floor is restored. A rule that lacks its validation examples
+    is not applied: the whole budget is used, or the floor is not watched, and the record says so.
 
     It costs one forward pass on each validation image at the start, and one on each forget and validation image after
-    every pass.
+    every pass (for classes with validation images of their own, none on the forget set).
     """
 
     def __init__(self, name: str, model: Classifier, task: Task, *, max_utility_loss: float) -> None:
         self._name, self._model, self._task = name, model, task
-        self._checking = len(task.held_out) > 0
-        if self._checking:
-            recipe, device = task.recipe, task.device
-            self._forget = Batches(task.examples, task.forget, recipe, device, augment=False)
-            self._validation = Batches(task.examples, task.held_out, recipe, device, augment=False)
+        own = np.isin(task.examples.labels[task.held_out], task.forgotten_classes)
+        others, of_class = task.held_out[~own], task.held_out[own]
+        self._by_class = task.setting == "class"
+        self._checking = self._by_class or len(others) > 0
+        if not self._checking:
+            return
+        self._role: Role = "validation" if len(of_class) else "forget"
+        self._measured = self._read(of_class if len(of_class) else task.forget)
+        self._validation = self._read(others) if len(others) else None
+        self._floor = 0.0
+        if self._validation is not None:
             self._floor = accuracy(name, model, self._validation, task, "validation") - max_utility_loss
-            self._best: tuple[int, dict[str, Tensor]] = (0, _state(model))
+        self._best: tuple[int, dict[str, Tensor]] = (0, _state(model))
 
     def after_pass(self, number: int, budget: int) -> bool:
         """Whether to stop after pass ``number`` (from 1) of at most ``budget``; records why, restores if need be."""
@@ -54,10 +66,12 @@ class StoppingRule:
         if not self._checking:
             meter.stopped(NO_VALIDATION)
             return number >= budget
-        forget = accuracy(self._name, self._model, self._forget, self._task, "forget")
-        held_out = accuracy(self._name, self._model, self._validation, self._task, "validation")
-        meter.checked(Check(number, forget, held_out))
-        if held_out < self._floor:
+        measured = accuracy(self._name, self._model, self._measured, self._task, self._role)
+        held_out = None
+        if self._validation is not None:
+            held_out = accuracy(self._name, self._model, self._validation, self._task, "validation")
+        meter.checked(Check(number, measured, held_out))
+        if held_out is not None and held_out < self._floor:
             meter.stopped(
                 f"utility floor: validation accuracy {held_out:.4f} below {self._floor:.4f} after pass {number}; "
                 f"state after pass {self._best[0]} restored"
@@ -65,11 +79,22 @@ class StoppingRule:
             self._model.load_state_dict(self._best[1])
             return True
         self._best = (number, _state(self._model))
-        if forget <= held_out:
-            meter.stopped(f"forget accuracy {forget:.4f} <= validation accuracy {held_out:.4f} after pass {number}")
+        what = "forget accuracy" if self._role == "forget" else "accuracy on validation images of the class"
+        chance = 1 / self._model.classes
+        if self._by_class and measured <= chance:
+            meter.stopped(f"{what} {measured:.4f} <= 1 / {self._model.classes} after pass {number}{self._unwatched()}")
             return True
-        meter.stopped(f"budget ({budget} passes)")
+        if not self._by_class and held_out is not None and measured <= held_out:
+            meter.stopped(f"{what} {measured:.4f} <= validation accuracy {held_out:.4f} after pass {number}")
+            return True
+        meter.stopped(f"budget ({budget} passes){self._unwatched()}")
         return number >= budget
+
+    def _unwatched(self) -> str:
+        return "" if self._validation is not None else "; no utility floor (no validation examples)"
+
+    def _read(self, indices: Indices) -> Batches:
+        return Batches(self._task.examples, indices, self._task.recipe, self._task.device, augment=False)
 
 
 def _state(model: Classifier) -> dict[str, Tensor]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
 import torch
 
-from learners import DataError, Examples, Indices, Recipe, Setting
+from learners import DataError, Examples, Indices, Ledger, Recipe, Setting
 from unlearners._cost import CostMeter
 
 
@@ -17,9 +18,10 @@ class Task:
 
     forget, retain: int64 ``[m]`` indices into ``examples``, disjoint. validation: the same, for stopping rules, never
     trained on and never audited; None or empty when there is none. The audit's unseen examples are not here on purpose.
-    recipe: of the original. seed: of every random draw. setting: what the forget set is. meter: the bill of the
-    method that runs last on this task. progress: called with (done, total).
-    Raises DataError when index sets overlap or leave the examples.
+    recipe: of the original. seed: of every random draw. setting: what the forget set is. ledger: of the original's
+    training, where one was kept. meter: the bill of the method that runs last on this task. progress: called with
+    (done, total). Raises DataError when index sets overlap or leave the examples, and when whole classes are to be
+    forgotten and some of their images retained.
     """
 
     examples: Examples
@@ -30,6 +32,7 @@ class Task:
     device: torch.device
     validation: Indices | None = None
     setting: Setting = "sample"
+    ledger: Ledger | None = None
     meter: CostMeter = field(default_factory=CostMeter)
     progress: Callable[[int, int], None] | None = None
 
@@ -46,6 +49,19 @@ class Task:
             shared = np.intersect1d(a, b)
             if len(shared):
                 raise DataError(f"task: expected {one} and {other} to share no example, got {len(shared)} in both")
+        kept = int(np.isin(self.examples.labels[self.retain], self.forgotten_classes).sum())
+        if kept:
+            raise DataError(
+                f"task: expected no retain example of a class that is to be forgotten, got {kept}; "
+                "forget all of the class, or set the setting to sample"
+            )
+
+    @cached_property
+    def forgotten_classes(self) -> tuple[int, ...]:
+        """The classes that are to be forgotten whole; none in the other settings. Labels are read, images are not."""
+        if self.setting != "class":
+            return ()
+        return tuple(int(label) for label in np.unique(self.examples.labels[self.forget]))
 
     @property
     def held_out(self) -> Indices:

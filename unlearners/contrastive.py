@@ -6,13 +6,15 @@ from typing import Any, ClassVar, Literal
 import torch
 from pydantic.dataclasses import dataclass
 
-from learners import Batches, Classifier
+from learners import Classifier
 from unlearners._base import STRICT, Unlearner
 from unlearners._defaults import BySize, filled
 from unlearners._losses import contrastive_sample_loss, retain_loss
+from unlearners._optimisation import Optimisation, Steps
+from unlearners._pool import Pool
 from unlearners._ranges import BatchSize, Count, Fraction, Momentum, Passes, Positive, Rate, Weight
 from unlearners._registry import register
-from unlearners._steps import Optimisation, Steps, autocast, streams, train_mode
+from unlearners._steps import autocast, train_mode
 from unlearners._stopping import StoppingRule
 from unlearners._task import Task
 
@@ -76,9 +78,7 @@ class Contrastive(Unlearner):
             total=1,
         )
         steps = Steps("contrastive", model, optimisation)
-        forget = Batches(task.examples, task.forget, task.recipe, task.device)
-        retain = Batches(task.examples, task.retain, task.recipe, task.device)
-        forget_streams, retain_streams = streams(task, "forget"), streams(task, "retain")
+        forget, retain = Pool(task, "forget"), Pool(task, "retain")
         share = len(task.forget) / task.training_images
         if share > TOLERATED_SHARE:
             task.meter.note(
@@ -90,9 +90,9 @@ class Contrastive(Unlearner):
         )
         skipped = 0
         for number in range(1, self.passes + 1):
-            for x, y in forget.epoch(*forget_streams, self.batch_size):
+            for x, y in forget.epoch(self.batch_size):
                 for _ in range(self.omega):
-                    retain_x, retain_y = retain.draw(self.batch_size, *retain_streams)
+                    retain_x, retain_y = retain.draw(self.batch_size)
                     skipped += self._step(model, task, steps, (x, y), (retain_x, retain_y))
             task.report(number, self.passes)
             if rule is not None and rule.after_pass(number, self.passes):

@@ -10,7 +10,7 @@ from unlearners._base import STRICT
 from unlearners._defaults import BySize
 from unlearners._losses import retain_loss
 from unlearners._registry import register
-from unlearners._retain_phase import RetainPhase
+from unlearners._retain_phase import ContrastHost
 from unlearners._task import Task
 
 
@@ -22,7 +22,7 @@ from unlearners._task import Task
     reads=("retain",),
 )
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class Finetune(RetainPhase):
+class Finetune(ContrastHost):
     """``min CE(f, D_r)`` from the original's weights.
 
     Defaults: 30 % of the recipe's epochs with a cosine from a rate near the original's peak; at a small constant rate,
@@ -38,4 +38,4 @@ class Finetune(RetainPhase):
 
     def unlearn(self, model: Classifier, task: Task) -> Classifier:
         """Train ``model`` further on the retain set."""
-        return self._train_on_retain(model, task, lambda network, x, y: retain_loss(network(x), y, task.recipe))
+        return self._train_on_retain(model, task, lambda network, seen: retain_loss(seen.logits, seen.y, task.recipe))

@@ -5,13 +5,16 @@ from typing import Any, ClassVar
 
 import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
+from torch import Tensor
 
-from learners import Batches, Classifier
+from learners import Classifier
 from unlearners._base import STRICT, Unlearner
 from unlearners._defaults import BySize, filled
+from unlearners._optimisation import Optimisation, Steps
+from unlearners._pool import Pool
 from unlearners._ranges import BatchSize, Fraction, Momentum, Passes, Positive, Rate
 from unlearners._registry import register
-from unlearners._steps import Normalisation, Optimisation, Steps, above_cap, autocast, streams, train_mode
+from unlearners._steps import Normalisation, Seen, above_cap, one_pass
 from unlearners._stopping import StoppingRule
 from unlearners._task import Task
 
@@ -67,21 +70,20 @@ class GradientAscent(Unlearner):
             total=1,
         )
         steps = Steps("gradient_ascent", model, optimisation)
-        batches = Batches(task.examples, task.forget, task.recipe, task.device)
-        order, augmentation = streams(task, "forget")
-        batch_size = self.batch_size or task.recipe.batch_size
+        pool = Pool(task, "forget")
         task.meter.stopped(f"budget ({budget} passes)")
         rule = StoppingRule(self.entry.name, model, task, max_utility_loss=self.max_utility_loss) if budget else None
+
+        def ascend(network: Classifier, seen: Seen) -> Tensor | None:
+            loss = F.cross_entropy(seen.logits, seen.y)
+            if above_cap(loss, self.cap, network.classes):
+                steps.require_finite(loss)
+                return None
+            return -loss
+
+        batch_size = self.batch_size or task.recipe.batch_size
         for number in range(1, budget + 1):
-            for x, y in batches.epoch(order, augmentation, batch_size):
-                with train_mode(model, frozen=self.bn != "train"), autocast(task):
-                    loss = F.cross_entropy(model(x), y)
-                task.meter.forward("forget", len(y))
-                if above_cap(loss, self.cap, model.classes):
-                    steps.require_finite(loss)
-                    continue
-                task.meter.backward("forget", len(y))
-                steps.take(-loss)
+            one_pass(model, task, steps, pool, batch_size=batch_size, frozen=self.bn != "train", loss=ascend)
             task.report(number, budget)
             if rule is not None and rule.after_pass(number, budget):
                 break

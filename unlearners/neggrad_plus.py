@@ -8,14 +8,15 @@ import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from learners import Batches, Classifier
+from learners import Classifier
 from unlearners._base import STRICT, refuse_unless_finite
 from unlearners._defaults import BySize, filled
 from unlearners._losses import retain_loss
+from unlearners._pool import Pool
 from unlearners._ranges import Fraction, Positive, Weight
 from unlearners._registry import register
-from unlearners._retain_phase import RetainPhase
-from unlearners._steps import above_cap, autocast, recycled, streams, train_mode
+from unlearners._retain_phase import ContrastHost
+from unlearners._steps import Seen, above_cap, autocast, train_mode
 from unlearners._task import Task
 
 
@@ -32,7 +33,7 @@ def neggrad_loss(retain: Tensor, forget: Tensor, beta: float) -> Tensor:
     reads=("forget", "retain"),
 )
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class NegGradPlus(RetainPhase):
+class NegGradPlus(ContrastHost):
     """``L = beta * CE(b_r) - (1 - beta) * CE(b_f)``, one forget batch beside each retain batch.
 
     beta: weight of the retain term; at 1 the forget term is skipped and the method is ``finetune``. clip: largest
@@ -63,21 +64,22 @@ class NegGradPlus(RetainPhase):
         beta = filled(self.beta)
         start = [parameter.detach().clone() for parameter in model.parameters()]
 
-        def descend(network: Classifier, x: Tensor, y: Tensor) -> Tensor:
-            descent = retain_loss(network(x), y, task.recipe)
+        def descend(network: Classifier, seen: Seen) -> Tensor:
+            descent = retain_loss(seen.logits, seen.y, task.recipe)
             if self.l2_to_init == 0:
                 return descent
             pairs = zip(network.parameters(), start, strict=True)
-            distance = sum(((now - before).square().sum() for now, before in pairs), torch.zeros((), device=x.device))
+            distance = sum(
+                ((now - before).square().sum() for now, before in pairs), torch.zeros((), device=seen.x.device)
+            )
             return descent + 0.5 * self.l2_to_init * distance
 
         if beta == 1:
             return self._train_on_retain(model, task, descend)
-        pool = Batches(task.examples, task.forget, task.recipe, task.device)
-        forget = recycled(pool, self._batch_size(task), *streams(task, "forget"))
+        forget = Pool(task, "forget").recycled(self._batch_size(task))
 
-        def loss(network: Classifier, x: Tensor, y: Tensor) -> Tensor:
-            descent = descend(network, x, y)
+        def loss(network: Classifier, seen: Seen) -> Tensor:
+            descent = descend(network, seen)
             forget_x, forget_y = next(forget)
             with train_mode(network, frozen=self.bn != "train"), autocast(task):
                 ascent = F.cross_entropy(network(forget_x), forget_y)

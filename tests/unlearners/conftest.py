@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from learners import Classifier, Examples, Indices, Recipe, build_classifier, one_thread, train
-from unlearners import Task
+from unlearners import Task, entry
 
 FORGET, RETAIN, VALIDATION, UNSEEN = (np.arange(a, b) for a, b in ((0, 10), (10, 43), (43, 55), (55, 70)))
 """With batches of 16: a forget set smaller than one batch, and a last retain batch of one example."""
@@ -42,6 +42,18 @@ class World:
 
     def with_recipe(self, **changes: Any) -> "World":
         return self.with_task(recipe=replace(self.task.recipe, **changes))
+
+    def of(self, setting: str) -> "World":
+        """The same world with a forget set of this kind: for classes, all training examples of class 0."""
+        if setting != "class":
+            return self.with_task(setting=setting)
+        trained = np.concatenate([FORGET, RETAIN])
+        own = self.task.examples.labels[trained] == 0
+        return self.with_task(setting=setting, forget=trained[own], retain=trained[~own])
+
+    def suited(self, name: str) -> "World":
+        """The world in the first setting that a method is for."""
+        return self.of(entry(name).settings[0])
 
     def state(self) -> dict[str, torch.Tensor]:
         return {key: tensor.clone() for key, tensor in self.model.state_dict().items()}

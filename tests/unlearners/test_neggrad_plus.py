@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from learners import Batches, torch_generator
+from learners import Batches
 from unlearners import Finetune, NegGradPlus, neggrad_loss
-from unlearners._steps import recycled
+from unlearners._pool import Pool
 
 
 def test_the_loss_of_the_worked_example() -> None:
@@ -62,8 +62,7 @@ def test_an_epoch_reads_a_forget_batch_for_each_retain_batch(world: Any) -> None
 def test_recycled_batches_are_full_and_use_every_example_equally(size: int, perceptron_world: Any) -> None:
     task = perceptron_world.task
     numbered = task.examples.read(task.forget)[0].astype(np.float32)
-    batches = Batches(task.examples, task.forget, task.recipe, task.device)
-    stream = recycled(batches, size, torch_generator(3, "order"), torch_generator(3, "augmentation"))
+    stream = Pool(task, "forget").recycled(size)
     drawn: list[int] = []
     while len(drawn) < 40:
         x, y = next(stream)

@@ -1,0 +1,79 @@
+"""CoUn's contrastive module: two views of each retain image attract, everything else in the batch repels."""
+
+from collections.abc import Collection, Iterator
+from typing import Annotated, Literal
+
+import torch
+from pydantic import ConfigDict, Strict
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from learners import Classifier
+from unlearners._losses import view_contrastive_loss
+from unlearners._optimisation import Steps
+from unlearners._pool import Pool
+from unlearners._ranges import Positive, Weight
+from unlearners._steps import Loss, autocast, see, train_mode
+from unlearners._task import Task
+
+
+# Strict field by field and not as a whole, so that a table of an audit file can stand for it.
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class ViewContrast:
+    """The module as an option of methods that train on retain images (Khalil et al. 2025, arXiv 2509.16391, F.3).
+
+    weight: of the term beside the host's loss; 0 leaves the host as it is, bit for bit. temperature: of the cosines.
+    views: two draws of the recipe's augmentation (``recipe``), or additive Gaussian noise (``noise``); None for the
+    recipe's augmentation where it has one and noise where it has none. noise: standard deviation in units of the
+    network's input, which lies in [-2, 2].
+    """
+
+    weight: Annotated[Weight, Strict()] = 1.0
+    temperature: Annotated[Positive, Strict()] = 0.1
+    views: Literal["recipe", "noise"] | None = None
+    noise: Annotated[Positive, Strict()] = 0.1
+
+    def noisy(self, task: Task) -> bool:
+        """Whether the views are made by noise; the same answer for the whole run."""
+        if self.views is None:
+            return task.recipe.augmentation == "none"
+        return self.views == "noise"
+
+
+def contrast_pass(
+    model: Classifier,
+    task: Task,
+    steps: Steps,
+    pool: Pool,
+    contrast: ViewContrast,
+    *,
+    batch_size: int,
+    frozen: bool,
+    loss: Loss,
+    still: Collection[nn.Module] = (),
+    backward_share: float = 1.0,
+) -> None:
+    """``one_pass`` on ``loss`` of the first view plus the contrastive term of both; gradients go through both views.
+
+    Counts two forward and two backward passes for each image.
+    """
+    for x, other, y in _views(pool, task, contrast, batch_size):
+        with train_mode(model, frozen=frozen, still=still), autocast(task):
+            seen = see(model, x, y)
+            host = loss(model, seen)
+            second = model.represent(other)
+        term = contrast.weight * view_contrastive_loss(seen.representation, second, contrast.temperature)
+        for _ in range(2):
+            task.meter.forward(pool.role, len(y))
+            task.meter.backward(pool.role, len(y), share=backward_share)
+        steps.take(term if host is None else host + term)
+
+
+def _views(pool: Pool, task: Task, contrast: ViewContrast, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    noisy = contrast.noisy(task)
+    for x, other, y in pool.pairs(batch_size):
+        if noisy:
+            x, other = (
+                one + contrast.noise * torch.randn(one.shape, generator=pool.noise).to(one) for one in (x, other)
+            )
+        yield x, other, y
