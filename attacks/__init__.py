@@ -4,6 +4,7 @@ from attacks._arrays import NotEstimable
 from attacks._checks import ROLES
 from attacks._outputs import Outputs
 from attacks._registry import ATTACKS, Attack
+from attacks.literature import accuracy_percent, average_gap, mia_efficacy_svc_confidence, unlearn_accuracy
 from attacks.rlira import RLira, rlira
 from attacks.rmia import Rmia, rmia
 from attacks.roc import (
@@ -30,11 +31,14 @@ __all__ = [
     "RLira",
     "Rmia",
     "Signal",
+    "accuracy_percent",
     "auc",
     "auc_rows",
+    "average_gap",
     "class_centred",
     "delong_variance",
     "estimable",
+    "mia_efficacy_svc_confidence",
     "placements",
     "rlira",
     "rmia",
@@ -42,4 +46,5 @@ __all__ = [
     "thin",
     "threshold_at_fpr",
     "tpr_at_fpr",
+    "unlearn_accuracy",
 ]

@@ -19,9 +19,11 @@ from learners import (
     Duplicates,
     Examples,
     Indices,
+    Progress,
     Recipe,
     Split,
     TrainJob,
+    VestigeError,
     build_classifier,
     canonical_json,
     checkpoint_bytes,
@@ -33,6 +35,9 @@ from learners import (
     run_jobs,
     train_many,
 )
+
+Made = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
+"""Weights, hyper-parameters and cost of a candidate, as they come from a worker."""
 
 Watch = Callable[[str, int, int], None]
 """Called with (stage, done, total) while an audit runs."""
@@ -140,11 +145,18 @@ def train_missing(plan: Plan, workspace: Workspace, watch: Watch) -> None:
             workspace.write_model(key, checkpoint_bytes(model, _header(plan, key)))
 
 
-def unlearn_missing(plan: Plan, workspace: Workspace, watch: Watch) -> None:
-    """Make the candidates that the workspace lacks."""
+def unlearn_missing(plan: Plan, workspace: Workspace, watch: Watch, *, tolerate: bool = False) -> dict[str, str]:
+    """Make the candidates that the workspace lacks.
+
+    The first method that refuses ends it with its DataError or ConfigError. tolerate: the refusal is written down in
+    the workspace instead, where a later call finds it; returned are the sentences of all refusals by candidate.
+    """
     missing = [(spec, key) for spec, key in plan.candidates if not workspace.has(key)]
+    found = {spec.name: workspace.refusal(key) for spec, key in missing} if tolerate else {}
+    refusals = {name: sentence for name, sentence in found.items() if sentence is not None}
+    missing = [(spec, key) for spec, key in missing if spec.name not in refusals]
     if not missing:
-        return
+        return refusals
     original, _ = workspace.load(plan.original, torch.device("cpu"))
     workers = choose_workers(plan.config.recipe, plan.device, plan.config.workers)
     # As arrays: tensors would reach the workers as memory that they share with this process.
@@ -152,11 +164,28 @@ def unlearn_missing(plan: Plan, workspace: Workspace, watch: Watch) -> None:
     work = partial(_unlearn, plan.examples, plan.split, plan.config.recipe, str(plan.device), weights)
     jobs = [(spec, key.seed) for spec, key in missing]
     progress = partial(watch, f"making {len(missing)} candidates")
-    for done, (state, parameters, cost) in run_jobs(work, jobs, workers=workers, progress=progress):
+    attempt: Callable[..., Made | str] = partial(_attempt, work) if tolerate else work
+    for done, result in run_jobs(attempt, jobs, workers=workers, progress=progress):
         spec, key = missing[done]
+        if isinstance(result, str):
+            workspace.refuse(key, result)
+            refusals[spec.name] = result
+            continue
+        state, parameters, cost = result
         original.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
         header = _header(plan, key, method=spec.method, parameters=parameters, cost=cost)
         workspace.write_model(key, checkpoint_bytes(original, header))
+    return refusals
+
+
+def _attempt(
+    work: Callable[[tuple[CandidateSpec, int], Progress], Made], job: tuple[CandidateSpec, int], report: Progress
+) -> Made | str:
+    """Runs in a worker: the result, or the sentence with which the method refuses."""
+    try:
+        return work(job, report)
+    except VestigeError as refusal:
+        return str(refusal)
 
 
 def _unlearn(
@@ -167,7 +196,7 @@ def _unlearn(
     weights: dict[str, NDArray[Any]],
     job: tuple[CandidateSpec, int],
     report: Callable[[int, int], None],
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+) -> Made:
     """Runs in a worker: weights as plain arrays, the hyper-parameters that were used, the bill."""
     spec, seed = job
     original = build_classifier(recipe, examples.shape, examples.classes, seed=0)

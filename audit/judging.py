@@ -1,7 +1,9 @@
 """One candidate judged, with all that the report says about it."""
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from attacks import SIGNALS, Outputs
 from audit._making import MadeModel
@@ -10,6 +12,7 @@ from audit.evidence import gather
 from audit.policy import Policy
 from audit.report import Audit, Method
 from audit.verdict import decide
+from learners import Recipe
 
 
 def judge(
@@ -34,10 +37,24 @@ def judge(
     if made is None:
         return audit
     header = made.header
-    retrain_flops = 3 * header.recipe.epochs * retained * made.forward_flops
+    flops = retrain_flops(header.recipe, retained, made.forward_flops)
     return replace(
         audit,
         weights=made.weights,
-        method=None if header.method is None else Method(header.method, dict(header.parameters or {})),
-        cost=None if header.cost is None else cost_record(header.cost, retrain_flops),
+        method=None if header.method is None else Method(header.method, dict(_flat(header.parameters or {}))),
+        cost=None if header.cost is None else cost_record(header.cost, flops),
     )
+
+
+def retrain_flops(recipe: Recipe, retained: int, forward_flops: int) -> int:
+    """What one retrain on so many examples costs: a forward pass and a backward pass, twice as dear, each epoch."""
+    return 3 * recipe.epochs * retained * forward_flops
+
+
+def _flat(parameters: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested hyper-parameters by dotted names; a list as its JSON text, which a report can show."""
+    for name, value in parameters.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", json.dumps(value) if isinstance(value, list | tuple) else value

@@ -50,7 +50,7 @@ def run_audit(
     made = []
     for done, key in enumerate(keys):
         watch("computing outputs", done, len(keys))
-        made.append(_outputs_of(plan, workspace, key, rows))
+        made.append(outputs_of(plan, workspace, key, rows))
     reference, candidates = made[: 1 + len(plan.retrains)], made[1 + len(plan.retrains) :]
     shared = role_outputs(plan, rows, roles, reference, made[0])
     # Policy and preconditions are written down before any candidate is scored (verdict.md, section 6, E3).
@@ -100,7 +100,8 @@ def role_outputs(
     )
 
 
-def _outputs_of(plan: Plan, workspace: Workspace, key: ModelKey, rows: Indices) -> MadeModel:
+def outputs_of(plan: Plan, workspace: Workspace, key: ModelKey, rows: Indices) -> MadeModel:
+    """The model with this key on the examples at ``rows``; its logits are kept in the workspace."""
     model, header = workspace.load(key, plan.device)
     weights = weights_digest(model)
     compute = partial(predict_logits, model, plan.examples, rows, plan.device)

@@ -1,6 +1,7 @@
 """The workspace: one folder per audit, every artefact named by the content that determines it."""
 
 import io
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -98,6 +99,20 @@ class Workspace:
     def write_model(self, key: ModelKey, content: bytes) -> None:
         """Put a finished checkpoint in its place."""
         write_atomically(self.model_path(key), content)
+
+    def refuse(self, key: ModelKey, sentence: str) -> None:
+        """Write down that a method refuses to make the model with this key, and why."""
+        self.record(f"refusals/{key.name}.json", {"method": key.method, "refusal": sentence})
+
+    def refusal(self, key: ModelKey) -> str | None:
+        """Why a method refused to make the model with this key; None where nothing is written down."""
+        path = self.root / "refusals" / f"{key.name}.json"
+        if not path.is_file():
+            return None
+        try:
+            return str(json.loads(path.read_bytes())["refusal"])
+        except (ValueError, KeyError, TypeError):
+            raise DataError(f"{path}: expected a refusal, got something else; delete it") from None
 
     def load(self, key: ModelKey, device: torch.device) -> tuple[Classifier, Checkpoint]:
         """The model and its header; a damaged file is refused, never silently replaced (DataError)."""

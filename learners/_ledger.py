@@ -5,7 +5,8 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -31,6 +32,16 @@ def training_batches(seed: int, count: int, recipe: Recipe) -> Iterator[Indices]
             yield permutation[start:stop]
 
 
+@dataclass
+class _Recording:
+    """What a writer knows between the first step and the last."""
+
+    file: BinaryIO
+    members: list[Indices]
+    written: int = 0
+    steps: int = 0
+
+
 @dataclass(eq=False)
 class LedgerWriter:
     """Keeps the updates of the batches that hold one of the ``watched`` examples in ``folder``, which is afterwards
@@ -38,8 +49,7 @@ class LedgerWriter:
 
     folder: Path
     watched: Indices
-    _wanted: dict[int, int] = field(default_factory=dict)
-    _members: list[Indices] = field(default_factory=list)
+    _recording: _Recording | None = field(default=None, init=False, repr=False)
 
     def bytes_needed(self, parameters: int, indices: Indices, recipe: Recipe, seed: int) -> int:
         """Size on disk for a network of this many parameters."""
@@ -48,41 +58,65 @@ class LedgerWriter:
     def watch(self, model: nn.Module, indices: Indices, recipe: Recipe, seed: int) -> Callable[[int], None]:
         """What is to be called after each step of a training run on ``indices`` that starts now."""
         batches = self._batches(indices, recipe, seed)
-        self._members = list(batches.values())
-        rows = {step: row for row, step in enumerate(batches)}
-        self._clear()
+        self._discard()
         self._part.mkdir(parents=True)
-        before = flat_parameters(model)
-        shape = (len(rows), len(before))
-        store = np.lib.format.open_memmap(self._part / "updates.npy", mode="w+", dtype=np.float32, shape=shape)
+        recording = _Recording((self._part / "updates.npy").open("wb"), list(batches.values()))
+        self._recording = recording
+        # Row by row: a full disk is then an error that can be caught, where a mapped file would end the process.
+        header = {"descr": "<f4", "fortran_order": False, "shape": (len(batches), len(flat_parameters(model)))}
+        np.lib.format.write_array_header_2_0(recording.file, header)
+        before = {0: flat_parameters(model)} if 0 in batches else {}
 
         def after_step(step: int) -> None:
+            recording.steps = step + 1
+            if step not in batches and step + 1 not in batches:
+                return  # on a GPU the parameters are not fetched for nothing
             now = flat_parameters(model)
-            if step in rows:
-                store[rows[step]] = now - before
-            before[:] = now
+            if step in batches:
+                self._write(recording, now - before.pop(step))
+            if step + 1 in batches:
+                before[step + 1] = now
 
-        self._store = store
         return after_step
 
     def close(self, model: nn.Module) -> None:
-        """Put the finished ledger of ``model``, as it is now, in its place."""
-        self._store.flush()
-        del self._store
+        """Put the finished ledger of ``model``, as it is now, in its place.
+
+        Raises DataError when the run did not take the steps that it was to take."""
+        recording = self._recording
+        if recording is None:
+            raise RuntimeError("watch a training run before closing its ledger")
+        recording.file.close()
+        members, done = recording.members, recording.written
+        if done != len(members):
+            self._discard()
+            raise DataError(f"{self.folder}: expected the updates of {len(members)} batches, got {done}; train again")
+        lengths = np.array([len(one) for one in members], dtype=np.int64)
+        flat = np.concatenate([np.zeros(0, dtype=np.int64), *members])
+        np.savez(self._part / "batches.npz", members=flat, lengths=lengths, watched=np.unique(self.watched))
         sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
-        lengths = [len(one) for one in self._members]
-        members = np.concatenate(self._members) if self._members else np.zeros(0, dtype=np.int64)
-        np.savez(self._part / "batches.npz", members=members, lengths=np.array(lengths, dtype=np.int64))
-        header = {"weights": weights_digest(model), "parameters": sizes, "watched": len(self.watched)}
+        header = {"weights": weights_digest(model), "parameters": sizes, "steps": recording.steps}
         (self._part / "ledger.json").write_text(json.dumps(header), encoding="utf-8")
         shutil.rmtree(self.folder, ignore_errors=True)
         self._part.rename(self.folder)
+        self._recording = None
+
+    def _write(self, recording: _Recording, update: Floats) -> None:
+        try:
+            recording.file.write(update.astype("<f4").tobytes())
+        except OSError as error:
+            self._discard()
+            raise DataError(f"{self.folder}: cannot keep the ledger ({error}); free disk space") from error
+        recording.written += 1
 
     @property
     def _part(self) -> Path:
         return self.folder.with_name(f".{self.folder.name}.part")
 
-    def _clear(self) -> None:
+    def _discard(self) -> None:
+        if self._recording is not None:
+            self._recording.file.close()
+            self._recording = None
         shutil.rmtree(self._part, ignore_errors=True)
 
     def _batches(self, indices: Indices, recipe: Recipe, seed: int) -> dict[int, Indices]:
@@ -96,12 +130,15 @@ class LedgerWriter:
 class Ledger:
     """A finished ledger.
 
-    weights: digest of the model that the training run ended with. parameters: number of values by name, in order.
-    updates: float32 ``[batches, values]``, mapped from disk. members: indices of the examples of each batch.
+    weights: digest of the model that the training run ended with. steps: batches of the whole run. watched: indices of
+    the examples whose batches were kept, ascending. parameters: number of values by name, in order. updates: float32
+    ``[batches, values]``, mapped from disk. members: indices of the examples of each kept batch.
     """
 
     folder: Path
     weights: str
+    steps: int
+    watched: Indices
     parameters: dict[str, int]
     updates: Floats
     members: tuple[Indices, ...]
@@ -116,14 +153,14 @@ class Ledger:
         try:
             header: dict[str, Any] = json.loads((folder / "ledger.json").read_text(encoding="utf-8"))
             with np.load(folder / "batches.npz", allow_pickle=False) as stored:
-                lengths, flat = stored["lengths"], stored["members"]
+                lengths, flat, watched = stored["lengths"], stored["members"], stored["watched"]
             updates = np.load(folder / "updates.npy", mmap_mode="r", allow_pickle=False)
             parameters = {str(name): int(size) for name, size in header["parameters"].items()}
             if lengths.sum() != len(flat) or updates.shape != (len(lengths), sum(parameters.values())):
                 raise ValueError(f"{len(lengths)} batches, {sum(parameters.values())} values, updates {updates.shape}")
             members = tuple(np.split(flat, np.cumsum(lengths)[:-1])) if len(lengths) else ()
-            return cls(folder, str(header["weights"]), parameters, updates, members)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
+            return cls(folder, str(header["weights"]), int(header["steps"]), watched, parameters, updates, members)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
             raise DataError(f"{folder}: not a whole training ledger ({error}); record it again") from error
 
     def batches_with(self, indices: Indices) -> NDArray[np.int64]:

@@ -17,6 +17,9 @@ from unlearners._task import Task
 
 Reads = Literal["forget", "retain", "validation"]
 
+Needs = Literal["ledger"]
+"""What a method needs from the original's training, beyond the weights."""
+
 STRICT = ConfigDict(extra="forbid", strict=True)
 """Of every method: unknown hyper-parameters are refused, and so is text where a number belongs."""
 
@@ -25,8 +28,8 @@ STRICT = ConfigDict(extra="forbid", strict=True)
 class Entry:
     """What the registry knows about a method.
 
-    settings: kinds of forget set it is for. reads: roles whose images it looks at. control: not a method but a
-    candidate whose verdict is known beforehand.
+    settings: kinds of forget set it is for. reads: roles whose images it looks at. needs: what had to be kept while
+    the original was trained. control: not a method but a candidate whose verdict is known beforehand.
     """
 
     name: str
@@ -36,18 +39,21 @@ class Entry:
     reads: tuple[Reads, ...]
     control: bool
     method: "type[Unlearner]"
+    needs: tuple[Needs, ...] = ()
 
 
 @hyperparameters(frozen=True, kw_only=True, config=STRICT)
 class Unlearner(ABC):
     """Hyper-parameters of one method; calling it makes the candidate.
 
-    A hyper-parameter left at None is chosen by the size of the task, from the class's ``by_size`` table. ``search``:
-    what a search of hyper-parameters tries. ``knob``: the hyper-parameter to lower when a run diverges.
+    A hyper-parameter left at None is chosen by the size of the task, from the class's ``by_size`` table; where whole
+    classes are to be forgotten, ``by_size_of_class`` goes before it. ``search``: what a search of hyper-parameters
+    tries. ``knob``: the hyper-parameter to lower when a run diverges.
     """
 
     entry: ClassVar[Entry]
     by_size: ClassVar[Mapping[str, BySize[Any]]] = {}
+    by_size_of_class: ClassVar[Mapping[str, BySize[Any]]] = {}
     search: ClassVar[Mapping[str, Grid]] = {}
     knob: ClassVar[str] = "rate"
 
@@ -76,7 +82,8 @@ class Unlearner(ABC):
     def resolve(self, model: Classifier, task: Task) -> Self:
         """The same method with every hyper-parameter that was left to the size of the task filled in."""
         size, images = size_of(model, task.training_images), task.training_images
-        open_ = {name: table.at(size, images) for name, table in self.by_size.items() if getattr(self, name) is None}
+        tables = {**self.by_size, **(self.by_size_of_class if task.setting == "class" else {})}
+        open_ = {name: table.at(size, images) for name, table in tables.items() if getattr(self, name) is None}
         return replace(self, **open_)
 
     @final

@@ -64,6 +64,15 @@ class Scaled:
     def __init__(self, *factors: float) -> None:
         object.__setattr__(self, "factors", factors)
 
+    def around(self, default: Any) -> tuple[Any, ...]:
+        """The multiples of this default, whole and at least 1 where it is whole; none where there is no number."""
+        if not isinstance(default, int | float) or isinstance(default, bool):
+            return ()
+        multiples = (float(f"{factor * default:.6g}") for factor in self.factors)
+        if isinstance(default, float):
+            return tuple(dict.fromkeys(multiples))
+        return tuple(dict.fromkeys(max(1, round(one)) for one in multiples))
+
 
 @dataclass(frozen=True, init=False)
 class Among:
@@ -73,6 +82,10 @@ class Among:
 
     def __init__(self, *values: Any) -> None:
         object.__setattr__(self, "values", values)
+
+    def around(self, default: Any) -> tuple[Any, ...]:
+        """The values, whatever the default."""
+        return self.values
 
 
 Grid = Scaled | Among

@@ -1,13 +1,13 @@
 """Which methods there are."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import ValidationError
 
 from learners import ConfigError, Setting, refusal
-from unlearners._base import Entry, Reads, Unlearner
+from unlearners._base import Entry, Needs, Reads, Unlearner
 
 Method = TypeVar("Method", bound=type[Any])
 
@@ -21,6 +21,7 @@ def register(
     citation: str,
     settings: tuple[Setting, ...],
     reads: tuple[Reads, ...],
+    needs: tuple[Needs, ...] = (),
     control: bool = False,
 ) -> Callable[[Method], Method]:
     """Class decorator that puts a method into the registry; raises ValueError for a name that is taken and TypeError
@@ -39,6 +40,7 @@ def register(
             reads=reads,
             control=control,
             method=method,
+            needs=needs,
         )
         _ENTRIES[name] = method.entry
         return method
@@ -71,4 +73,16 @@ def create(name: str, parameters: Mapping[str, Any], where: str | None = None) -
     try:
         return method(**parameters)
     except ValidationError as error:
-        raise ConfigError(refusal(error, where or name, [field.name for field in fields(method)])) from None
+        location = error.errors(include_url=False)[0]["loc"]
+        raise ConfigError(refusal(error, where or name, _keys(method, location[:-1]))) from None
+
+
+def _keys(table: type[Any], path: Sequence[int | str]) -> list[str]:
+    """The keys of a table of hyper-parameters, or of the table nested in it at ``path``."""
+    for step in path:
+        kind = get_type_hints(table).get(str(step))
+        nested = [one for one in (kind, *get_args(kind)) if isinstance(one, type) and is_dataclass(one)]
+        if not nested:
+            break
+        table = nested[0]
+    return [field.name for field in fields(table)]

@@ -11,6 +11,9 @@ from unlearners._task import Task
 
 NO_VALIDATION = "budget (no validation examples)"
 
+ROUNDING = 1e-9
+"""Less than any difference of two accuracies, more than the rounding of one: a fall by exactly what is tolerated is."""
+
 
 def accuracy(name: str, model: Classifier, batches: Batches, task: Task, role: Role) -> float:
     """Share of un-augmented examples that the model gets right in eval mode; counted as forward passes.
@@ -32,16 +35,17 @@ class StoppingRule:
 
     For single examples and people: after the first pass with forget accuracy at most validation accuracy (Lee et al.,
     arXiv 2401.10458, equation 9, with held-out training data in place of test data). For classes: after the first pass
-    with an accuracy of at most ``1 / classes`` on validation images of the forgotten classes or, where there are none,
-    on the forget set (equation 8).
+    with an accuracy of at most ``1 / classes`` on validation images of the forgotten classes or, where one of them has
+    none, on the forget set (equation 8).
 
     On their own the rules can be met by collapse, when all accuracies fall together; therefore a pass that takes
     validation accuracy (of the other classes, for classes) more than ``max_utility_loss`` (a fraction) below the
     original's ends the run, and the last state above that floor is restored. A rule that lacks its validation examples
     is not applied: the whole budget is used, or the floor is not watched, and the record says so.
 
-    It costs one forward pass on each validation image at the start, and one on each forget and validation image after
-    every pass (for classes with validation images of their own, none on the forget set).
+    It costs one forward pass on each validation image at the start (for classes: of the other classes), and one on each
+    forget and validation image after every pass (for classes with validation images of their own, none on the forget
+    set).
     """
 
     def __init__(self, name: str, model: Classifier, task: Task, *, max_utility_loss: float) -> None:
@@ -52,8 +56,10 @@ class StoppingRule:
         self._checking = self._by_class or len(others) > 0
         if not self._checking:
             return
-        self._role: Role = "validation" if len(of_class) else "forget"
-        self._measured = self._read(of_class if len(of_class) else task.forget)
+        held_out = set(np.unique(task.examples.labels[of_class]).tolist())
+        every_class = self._by_class and held_out == set(task.forgotten_classes)
+        self._role: Role = "validation" if every_class else "forget"
+        self._measured = self._read(of_class if every_class else task.forget)
         self._validation = self._read(others) if len(others) else None
         self._floor = 0.0
         if self._validation is not None:
@@ -71,7 +77,7 @@ class StoppingRule:
         if self._validation is not None:
             held_out = accuracy(self._name, self._model, self._validation, self._task, "validation")
         meter.checked(Check(number, measured, held_out))
-        if held_out is not None and held_out < self._floor:
+        if held_out is not None and held_out < self._floor - ROUNDING:
             meter.stopped(
                 f"utility floor: validation accuracy {held_out:.4f} below {self._floor:.4f} after pass {number}; "
                 f"state after pass {self._best[0]} restored"
@@ -91,7 +97,9 @@ class StoppingRule:
         return number >= budget
 
     def _unwatched(self) -> str:
-        return "" if self._validation is not None else "; no utility floor (no validation examples)"
+        if self._validation is not None:
+            return ""
+        return f"; no utility floor (no validation examples{' of other classes' if self._by_class else ''})"
 
     def _read(self, indices: Indices) -> Batches:
         return Batches(self._task.examples, indices, self._task.recipe, self._task.device, augment=False)

@@ -8,13 +8,15 @@ from pydantic import ConfigDict, Strict
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from learners import Classifier
+from learners import Classifier, ConfigError
 from unlearners._losses import view_contrastive_loss
 from unlearners._optimisation import Steps
 from unlearners._pool import Pool
 from unlearners._ranges import Positive, Weight
 from unlearners._steps import Loss, autocast, see, train_mode
 from unlearners._task import Task
+
+Views = Literal["recipe", "noise"]
 
 
 # Strict field by field and not as a whole, so that a table of an audit file can stand for it.
@@ -23,21 +25,25 @@ class ViewContrast:
     """The module as an option of methods that train on retain images (Khalil et al. 2025, arXiv 2509.16391, F.3).
 
     weight: of the term beside the host's loss; 0 leaves the host as it is, bit for bit. temperature: of the cosines.
-    views: two draws of the recipe's augmentation (``recipe``), or additive Gaussian noise (``noise``); None for the
-    recipe's augmentation where it has one and noise where it has none. noise: standard deviation in units of the
-    network's input, which lies in [-2, 2].
+    views: two draws of the recipe's augmentation (``recipe``), or the same with Gaussian noise on top (``noise``); None
+    for the first where the recipe augments and for the second where it does not. The host's loss is that of the first
+    view, noise included. noise: standard deviation in units of the network's input, which lies in [-2, 2].
     """
 
     weight: Annotated[Weight, Strict()] = 1.0
     temperature: Annotated[Positive, Strict()] = 0.1
-    views: Literal["recipe", "noise"] | None = None
+    views: Views | None = None
     noise: Annotated[Positive, Strict()] = 0.1
 
     def noisy(self, task: Task) -> bool:
-        """Whether the views are made by noise; the same answer for the whole run."""
-        if self.views is None:
-            return task.recipe.augmentation == "none"
-        return self.views == "noise"
+        """Whether the views are made by noise; the same answer for the whole run. Raises ConfigError where nothing
+        would tell the two views apart."""
+        if self.views == "recipe" and task.recipe.augmentation == "none":
+            raise ConfigError(
+                "views: expected 'noise' for a recipe without augmentation, got 'recipe', which would make both views "
+                "the same image; set views to noise or leave it out"
+            )
+        return self.views == "noise" or task.recipe.augmentation == "none"
 
 
 def contrast_pass(
@@ -55,18 +61,19 @@ def contrast_pass(
 ) -> None:
     """``one_pass`` on ``loss`` of the first view plus the contrastive term of both; gradients go through both views.
 
-    Counts two forward and two backward passes for each image.
+    Counts two forward and two backward passes for each image, and no backward pass for a batch without a loss, which is
+    left without a step as in ``one_pass``.
     """
     for x, other, y in _views(pool, task, contrast, batch_size):
         with train_mode(model, frozen=frozen, still=still), autocast(task):
             seen = see(model, x, y)
+            second = model.represent(other)  # before the host's loss, which may leave the network in another mode
             host = loss(model, seen)
-            second = model.represent(other)
-        term = contrast.weight * view_contrastive_loss(seen.representation, second, contrast.temperature)
-        for _ in range(2):
-            task.meter.forward(pool.role, len(y))
-            task.meter.backward(pool.role, len(y), share=backward_share)
-        steps.take(term if host is None else host + term)
+        task.meter.forward(pool.role, 2 * len(y))
+        if host is not None:
+            term = view_contrastive_loss(seen.representation, second, contrast.temperature)
+            task.meter.backward(pool.role, 2 * len(y), share=backward_share)
+            steps.take(host + contrast.weight * term)
 
 
 def _views(pool: Pool, task: Task, contrast: ViewContrast, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

@@ -8,14 +8,12 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from learners import Classifier
-from unlearners._base import STRICT, Unlearner
-from unlearners._defaults import BySize, filled
-from unlearners._optimisation import Optimisation, Steps
-from unlearners._pool import Pool
-from unlearners._ranges import BatchSize, Fraction, Momentum, Passes, Positive, Rate
+from unlearners._base import STRICT, refuse_unless_finite
+from unlearners._defaults import BySize
+from unlearners._forget_phase import ForgetPhase
+from unlearners._ranges import Positive
 from unlearners._registry import register
-from unlearners._steps import Normalisation, Seen, above_cap, one_pass
-from unlearners._stopping import StoppingRule
+from unlearners._steps import Seen, above_cap
 from unlearners._task import Task
 
 
@@ -28,7 +26,7 @@ from unlearners._task import Task
     reads=("forget", "validation"),
 )
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class GradientAscent(Unlearner):
+class GradientAscent(ForgetPhase):
     """``theta <- theta + rate * grad CE(batch of D_f)``.
 
     rate: learning rate as a multiple of the recipe's, constant. passes: most passes over the forget set. batch_size:
@@ -49,42 +47,17 @@ class GradientAscent(Unlearner):
         "passes": BySize(xs=20, s=20, m=5, l=5, few_images=20),
     }
 
-    rate: Rate | None = None
-    passes: Passes | None = None
-    batch_size: BatchSize | None = None
-    momentum: Momentum = 0.9
     clip: Positive | None = 1.0
     cap: Positive = 2.0
-    bn: Normalisation = "frozen_on_forget"
-    max_utility_loss: Fraction = 0.1
 
     def unlearn(self, model: Classifier, task: Task) -> Classifier:
         """Ascend in place."""
-        budget = filled(self.passes)
-        optimisation = Optimisation(
-            learning_rate=filled(self.rate) * task.recipe.learning_rate,
-            momentum=self.momentum,
-            weight_decay=0.0,
-            schedule="constant",
-            clip=self.clip,
-            total=1,
-        )
-        steps = Steps("gradient_ascent", model, optimisation)
-        pool = Pool(task, "forget")
-        task.meter.stopped(f"budget ({budget} passes)")
-        rule = StoppingRule(self.entry.name, model, task, max_utility_loss=self.max_utility_loss) if budget else None
 
         def ascend(network: Classifier, seen: Seen) -> Tensor | None:
             loss = F.cross_entropy(seen.logits, seen.y)
             if above_cap(loss, self.cap, network.classes):
-                steps.require_finite(loss)
+                refuse_unless_finite(self.entry.name, "the loss", loss.detach())
                 return None
             return -loss
 
-        batch_size = self.batch_size or task.recipe.batch_size
-        for number in range(1, budget + 1):
-            one_pass(model, task, steps, pool, batch_size=batch_size, frozen=self.bn != "train", loss=ascend)
-            task.report(number, budget)
-            if rule is not None and rule.after_pass(number, budget):
-                break
-        return model
+        return self._train_on_forget(model, task, ascend)

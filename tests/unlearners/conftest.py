@@ -2,13 +2,24 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from learners import Classifier, Examples, Indices, Recipe, build_classifier, one_thread, train
+from learners import (
+    Classifier,
+    Examples,
+    Indices,
+    Ledger,
+    LedgerWriter,
+    Recipe,
+    build_classifier,
+    one_thread,
+    train,
+)
 from unlearners import Task, entry
 
 FORGET, RETAIN, VALIDATION, UNSEEN = (np.arange(a, b) for a, b in ((0, 10), (10, 43), (43, 55), (55, 70)))
@@ -68,9 +79,11 @@ def _pictures(channels: int) -> Examples:
     return Examples(images, labels.astype(np.int64), ("a", "b", "c"), "made", np.zeros(70, dtype=np.bool_))
 
 
-def _world(recipe: Recipe, channels: int) -> World:
+def _world(recipe: Recipe, channels: int, folder: Path) -> World:
     examples, device = _pictures(channels), torch.device("cpu")
-    model = train(recipe, examples, np.concatenate([FORGET, RETAIN]), 1, device)
+    trained = np.concatenate([FORGET, RETAIN])
+    # Every batch is kept, so that the ledger serves every forget set.
+    model = train(recipe, examples, trained, 1, device, ledger=LedgerWriter(folder / "ledger", trained))
     task = Task(
         examples=examples,
         forget=FORGET,
@@ -80,17 +93,19 @@ def _world(recipe: Recipe, channels: int) -> World:
         seed=7,
         device=device,
         setting="sample",
+        ledger=Ledger.read(folder / "ledger"),
     )
     return World(model, task)
 
 
 @pytest.fixture(scope="session")
-def perceptron_world() -> World:
-    return _world(Recipe(architecture="mlp", width=16, epochs=10, batch_size=16, learning_rate=0.05), 1)
+def perceptron_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    recipe = Recipe(architecture="mlp", width=16, epochs=10, batch_size=16, learning_rate=0.05)
+    return _world(recipe, 1, tmp_path_factory.mktemp("perceptron"))
 
 
 @pytest.fixture(scope="session")
-def convolutional_world() -> World:
+def convolutional_world(tmp_path_factory: pytest.TempPathFactory) -> World:
     recipe = Recipe(
         architecture="cnn",
         width=4,
@@ -100,7 +115,7 @@ def convolutional_world() -> World:
         augmentation="crop_flip",
         crop_padding=1,
     )
-    return _world(recipe, 3)
+    return _world(recipe, 3, tmp_path_factory.mktemp("convolutional"))
 
 
 @pytest.fixture(params=["mlp", "cnn"])

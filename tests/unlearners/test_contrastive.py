@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 import torch
 
-from learners import Batches
 from unlearners import Contrastive, contrastive_sample_loss
+from unlearners._partners import Partners
+from unlearners._pool import Pool
 
 U, P1, P2, N1, N2, V = (
     torch.tensor([point]) for point in ([1.0, 0.0], [0.6, 0.8], [0.8, -0.6], [0.0, 1.0], [-0.8, 0.6], [0.0, 1.0])
@@ -172,21 +173,21 @@ def test_the_rule_measures_what_inference_measures(world: Any) -> None:
 
 def test_distinct_retain_batches_are_drawn(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
-    draw = Batches.draw
+    draw = Pool.draw
 
-    def recording(self: Batches, *arguments: Any) -> Any:
-        batch = draw(self, *arguments)
+    def recording(self: Pool, size: int) -> Any:
+        batch = draw(self, size)
         drawn.append(batch[0].flatten().tolist())
         return batch
 
-    monkeypatch.setattr(Batches, "draw", recording)
+    monkeypatch.setattr(Pool, "draw", recording)
     quick(passes=2)(world.model, world.with_task(validation=None).task)
     assert len(drawn) == 2 * 2 * 3  # 10 forget images in fours: 3 batches
     assert len({tuple(batch) for batch in drawn}) == len(drawn)
 
 
 def test_forget_labels_enter_no_cross_entropy(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import unlearners.contrastive as module
+    import unlearners._contrastive_phase as module
 
     sizes = []
     original = module.retain_loss
@@ -200,7 +201,7 @@ def test_forget_labels_enter_no_cross_entropy(world: Any, monkeypatch: pytest.Mo
     assert sizes == [6] * 4
     # And without the contrastive term, which forget examples there are makes no difference (no batch statistics here).
     if world.task.recipe.architecture == "mlp":
-        alone = quick(weight=0.0, passes=1)
+        alone = quick(weight=0.0, passes=1, batch_size=30)  # no class is missing from 30 of 33 retain images
         one = alone(world.model, world.with_task(validation=None).task).state_dict()
         swapped = world.with_task(validation=None, forget=world.task.forget + 60).task
         other = alone(world.model, swapped).state_dict()
@@ -236,3 +237,55 @@ def test_batch_statistics_follow_the_setting(convolutional_world: Any) -> None:
         task = convolutional_world.with_task(validation=None).task
         candidate = quick(bn=bn, passes=1)(model, task)
         assert torch.equal(candidate.body[1].running_mean, model.body[1].running_mean) == stays, bn
+
+
+# Partners.
+
+
+def test_every_anchor_whose_class_is_retained_gets_a_partner(perceptron_world: Any) -> None:
+    task = perceptron_world.task
+    anchors = torch.tensor([2, 0, 1, 0])
+    partners, plain = Partners(task, Pool(task, "retain")), Pool(task, "retain")
+    completed = 0
+    for _ in range(60):
+        x, y = partners.draw(4, anchors)
+        as_drawn, labels = plain.draw(4)
+        assert len(x) == len(y) == 4
+        assert set(y.tolist()) == {0, 1, 2}
+        if set(labels.tolist()) == {0, 1, 2}:
+            assert torch.equal(x, as_drawn) and torch.equal(y, labels), "a draw that lacks nothing is the plain one"
+        else:
+            completed += 1
+    assert 0 < completed < 60
+
+
+def test_what_completes_a_draw_are_retain_images_with_their_own_labels(perceptron_world: Any) -> None:
+    task = perceptron_world.task
+    images, labels = task.examples.read(task.retain)
+    known = {
+        ((image.astype("float32") - 127.5) / 63.75).tobytes(): int(y) for image, y in zip(images, labels, strict=True)
+    }
+    partners = Partners(task, Pool(task, "retain"))
+    for _ in range(20):
+        x, y = partners.draw(2, torch.tensor([0, 1]))
+        pixels = [picture.permute(1, 2, 0).contiguous().numpy().tobytes() for picture in x]
+        assert [known[one] for one in pixels] == y.tolist()
+        assert sorted(y.tolist()) == [0, 1]
+
+
+def test_no_partner_is_sought_for_a_class_without_retain_images(perceptron_world: Any) -> None:
+    labels = perceptron_world.task.examples.labels
+    kept = perceptron_world.task.retain[labels[perceptron_world.task.retain] != 1]
+    task = perceptron_world.with_task(retain=kept).task
+    _, y = Partners(task, Pool(task, "retain")).draw(3, torch.tensor([1, 1]))
+    assert len(y) == 3 and 1 not in y.tolist()
+
+
+def test_partners_come_from_the_seed(perceptron_world: Any) -> None:
+    def drawn(seed: int) -> list[torch.Tensor]:
+        task = perceptron_world.with_task(seed=seed).task
+        partners = Partners(task, Pool(task, "retain"))
+        return [partners.draw(2, torch.tensor([0, 1, 2]))[0] for _ in range(10)]
+
+    assert all(torch.equal(a, b) for a, b in zip(drawn(1), drawn(1), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(drawn(1), drawn(2), strict=True))

@@ -55,6 +55,10 @@ def finetuning(f: int, r: int, v: int, recipe: Any) -> tuple[Passes, Passes]:
     return {"retain": 2 * r}, {"retain": 2 * r}
 
 
+def two_views(f: int, r: int, v: int, recipe: Any) -> tuple[Passes, Passes]:
+    return {"retain": 4 * r}, {"retain": 4 * r}
+
+
 def ascent(f: int, r: int, v: int, recipe: Any) -> tuple[Passes, Passes]:
     return {"forget": 2 * f + 2 * f * (v > 0), "validation": 3 * v}, {"forget": 2 * f}
 
@@ -68,6 +72,44 @@ def contrasted(f: int, r: int, v: int, recipe: Any) -> tuple[Passes, Passes]:
     forget, retain = 2 * 3 * f, 2 * 3 * len(batch_bounds(f, 4)) * 4
     rule = {"forget": forget + 2 * f * (v > 0), "retain": retain, "validation": 3 * v}
     return rule, {"forget": forget, "retain": retain}
+
+
+def queued(f: int, r: int, v: int, recipe: Any) -> tuple[Passes, Passes]:
+    forward, backward = contrasted(f, r, v, recipe)
+    keys = min(r, 60) + backward["retain"]  # at least 20 keys for each of 3 classes
+    return {**forward, "retain": forward["retain"] + keys}, backward
+
+
+def impaired(f: int, r: int, v: int, recipe: Any) -> tuple[Passes, Passes]:
+    noise = 5 * 3 + 2 * 5
+    return {"retain": 2 * r, "synthetic": noise}, {"retain": 2 * r, "synthetic": noise}
+
+
+def relabelled(f: int, r: int, v: int, recipe: Any) -> tuple[Passes, Passes]:
+    return {"forget": 2 * f, "retain": 2 * r}, {"forget": 2 * f, "retain": 2 * r}
+
+
+def masked(f: int, r: int, v: int, recipe: Any) -> tuple[Passes, Passes]:
+    return {"forget": 3 * f, "retain": 2 * r}, {"forget": 3 * f, "retain": 2 * r}
+
+
+def scrubbed(f: int, r: int, v: int, recipe: Any) -> tuple[Passes, Passes]:
+    return {"forget": 2 * f, "retain": 2 * 3 * r}, {"forget": f, "retain": 3 * r}
+
+
+def badly_taught(f: int, r: int, v: int, recipe: Any) -> tuple[Passes, Passes]:
+    return {"forget": 2 * 2 * f, "retain": 2 * 2 * r}, {"forget": 2 * f, "retain": 2 * r}
+
+
+def amended(f: int, r: int, v: int, recipe: Any) -> tuple[Passes, Passes]:
+    statistics = r if recipe.architecture != "mlp" else 0
+    return {"retain": statistics + 2 * r}, {"retain": 2 * r}
+
+
+def scrubbed(f: int, r: int, v: int, recipe: Any) -> tuple[Passes, Passes]:
+    hessian = min(r, 8)
+    forward = {"retain": hessian, "forget": 21 * f, "validation": v * (f + 1), "synthetic": 1}
+    return forward, {"retain": 3 * hessian, "forget": f}
 
 
 # max_utility_loss 1 switches the floor off, so that the number of passes is known.
@@ -89,6 +131,36 @@ METHODS: dict[str, Case] = {
         contrasted,
         ("temperature", 0.0),
     ),
+    "l1_sparse": Case({"share": 0.2}, {"share": 0.0}, finetuning, ("penalty", -1.0)),
+    "weight_negation": Case({"share": 0.2}, {"share": 0.0}, finetuning, ("rate", -1.0), identity=False),
+    "coun": Case({"share": 0.2}, {"share": 0.0}, two_views, ("temperature", 0.0)),
+    "cf_k": Case({"share": 0.2, "k": 1}, {"share": 0.0}, finetuning, ("k", 0), partial=True),
+    "eu_k": Case({"k": 1}, None, full_training, ("k", 0), partial=True),
+    "contrastive_moco": Case(
+        {"passes": 2, "omega": 3, "batch_size": 4, "rate": 1e-3, "queue": 20, "max_utility_loss": 1.0},
+        {"passes": 0},
+        queued,
+        ("key_momentum", 1.5),
+    ),
+    "unsir": Case(
+        {"noise_images": 5, "noise_steps": 3, "copies": 2, "impair_rate": 1e-3, "repair_rate": 1e-3},
+        {"impair_epochs": 0, "repair_epochs": 0},
+        impaired,
+        ("impair_rate", -1.0),
+        absurd={"impair_rate": 1e30},
+    ),
+    "random_label": Case({"share": 0.2}, {"share": 0.0}, relabelled, ("share", -1.0)),
+    "salun": Case({"share": 0.2}, {"share": 0.0}, masked, ("rho", 0.0)),
+    "scrub": Case({"share": 0.2, "msteps": 1, "rate": 0.1}, {"share": 0.0}, scrubbed, ("alpha", -1.0)),
+    "bad_teacher": Case(
+        {"share": 0.2, "retain_share": 1.0},
+        {"share": 0.0},
+        badly_taught,
+        ("retain_share", 1.5),
+        absurd={"learning_rate": 1e30},
+    ),
+    "amnesiac": Case({"share": 0.2}, {"share": 0.0, "statistics": False}, amended, ("rate", -1.0), identity=False),
+    "lcodec": Case({"perturbations": 20, "hessian_images": 8, "damping": 1.0}, None, scrubbed, ("damping", 0.0)),
     "no_op": Case({}, {}, nothing, None, stochastic=False),
     "fresh_retrain": Case({}, None, full_training, None),
 }
@@ -253,10 +325,10 @@ def test_p7_the_meter_equals_the_closed_form(
 @pytest.mark.parametrize("forget, retain", [(1, 17), (2, 33), (17, 16), (33, 2)])
 def test_p8_odd_sizes(name: str, forget: int, retain: int, world: Any) -> None:
     world = world.suited(name).with_task(validation=None)
-    small = world.with_task(forget=np.arange(forget), retain=np.arange(forget, forget + retain))
+    first, then = np.arange(forget), np.arange(forget, forget + retain)
     if world.task.setting == "class":
-        small = world.with_task(forget=world.task.forget[:forget], retain=world.task.retain[:retain])
-    state, _ = run(name, small)
+        first, then = world.task.forget[:forget], world.task.retain[:retain]
+    state, _ = run(name, world.with_task(forget=first, retain=then))
     assert all(torch.isfinite(tensor).all() for tensor in state.values() if tensor.is_floating_point())
 
 

@@ -1,0 +1,180 @@
+"""The literature's numbers and the verdict on every model of one audit, kept in the workspace once they are known."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import cache, cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from attacks import SIGNALS, Outputs, accuracy_percent, mia_efficacy_svc_confidence, unlearn_accuracy
+from audit._making import MadeModel, Plan
+from audit._study_records import Measured
+from audit.judging import judge
+from audit.registration import register
+from audit.report import Audit
+from audit.run import audited_rows, outputs_of, role_outputs
+from audit.workspace import ModelKey, Workspace, digest_indices
+from learners import DataError, Indices, canonical_json, digest
+
+Record = TypeVar("Record")
+
+MEASURING = (
+    "_baseline",
+    "_drawings",
+    "_judgement",
+    "_notes",
+    "_nouns",
+    "_records",
+    "_remedy",
+    "_scores",
+    "_study_measures",
+    "_study_records",
+    "_utility",
+    "_wording",
+    "endpoints",
+    "evidence",
+    "judging",
+    "policy",
+    "preconditions",
+    "run",
+    "statistics",
+    "verdict",
+)
+"""Modules of ``audit`` that decide what is measured on given models; ``attacks`` and ``audit.report`` count too."""
+
+
+def held_out_rows(plan: Plan) -> Indices:
+    """The examples of TA, also the non-members of MIA-efficacy, in stored order.
+
+    Sample forgetting: the whole test part. Class forgetting: its images of the remaining classes, as in the released
+    code. Subject forgetting, and where there is no test part: the unseen examples, or for class forgetting the
+    validation examples, which are of the remaining classes.
+    Raises DataError when there are none.
+    """
+    examples, split = plan.examples, plan.split
+    test = np.flatnonzero(examples.test_part)
+    if split.setting == "class":
+        test = test[~np.isin(examples.labels[test], np.unique(examples.labels[split.forget]))]
+        found = test if len(test) else split.validation
+    else:
+        found = test if len(test) and split.setting == "sample" else split.unseen
+    if not len(found):
+        raise DataError(
+            "study: expected test images of the remaining classes, got none; the source has no test part, so set "
+            "forget.validation in the audit file"
+        )
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Measures:
+    """What one audit, of which every model exists, tells about its models."""
+
+    plan: Plan
+    workspace: Workspace
+
+    @cached_property
+    def reference_files(self) -> str:
+        """Digest of the files of original and retrains."""
+        return digest(*(self._file(key) for key in (self.plan.original, *self.plan.retrains)))
+
+    @cached_property
+    def rows(self) -> tuple[Indices, NDArray[np.str_]]:
+        """The audited examples and their roles."""
+        return audited_rows(self.plan)
+
+    @cached_property
+    def test(self) -> Indices:
+        """The examples of TA."""
+        return held_out_rows(self.plan)
+
+    @cached_property
+    def reference(self) -> list[MadeModel]:
+        """Original and retrains on the audited examples."""
+        plan, rows = self.plan, self.rows[0]
+        return [outputs_of(plan, self.workspace, key, rows) for key in (plan.original, *plan.retrains)]
+
+    @cached_property
+    def shared(self) -> Outputs:
+        """Outputs of the reference, registered; the candidate is yet to be put in."""
+        shared = role_outputs(self.plan, *self.rows, self.reference, self.reference[0])
+        # Policy and preconditions are written down before any candidate is scored.
+        register(self.workspace.root, self.plan.config.policy, shared)
+        return shared
+
+    def measured(self, key: ModelKey) -> Measured:
+        """The literature's numbers on the model with this key."""
+        return self._kept("measured", Measured, lambda: self._measure(key), self._file(key), digest_indices(self.test))
+
+    def _measure(self, key: ModelKey) -> Measured:
+        plan, rows = self.plan, self.rows[0]
+        made = outputs_of(plan, self.workspace, key, rows)
+        parts = [plan.split.retain, self.test, plan.split.forget]
+        more = np.setdiff1d(np.concatenate(parts), rows)
+        logits = made.logits
+        if len(more):
+            logits = np.concatenate([logits, outputs_of(plan, self.workspace, key, more).logits])
+        place = np.argsort(np.concatenate([rows, more]))
+        ordered = np.concatenate([rows, more])[place]
+        found = [logits[place[np.searchsorted(ordered, part)]] for part in parts]
+        labels = [plan.examples.labels[part] for part in parts]
+        retain, test, forget = (SIGNALS["confidence"].function(*pair) for pair in zip(found, labels, strict=True))
+        return Measured(
+            retain_accuracy=accuracy_percent(found[0], labels[0]),
+            unlearn_accuracy=unlearn_accuracy(found[2], labels[2]),
+            test_accuracy=accuracy_percent(found[1], labels[1]),
+            mia_efficacy_svc_confidence=mia_efficacy_svc_confidence(retain, test, forget),
+            forward_flops=made.forward_flops,
+            notes=tuple((made.header.cost or {}).get("notes", ())),
+        )
+
+    def judged(self, name: str, key: ModelKey) -> Audit:
+        """The audit of one candidate."""
+        config = self.plan.config
+        files = (self._file(key), self.reference_files)
+        about = (digest_indices(self.rows[0]), canonical_json(asdict(config.policy)), name, str(config.seed))
+        return self._kept("judged", Audit, lambda: self._judge(name, key), *files, *about)
+
+    def _judge(self, name: str, key: ModelKey) -> Audit:
+        made = outputs_of(self.plan, self.workspace, key, self.rows[0])
+        return judge(
+            replace(self.shared, candidate=made.logits),
+            self.plan.config.policy,
+            name=name,
+            seed=self.plan.config.seed,
+            made=made,
+            retained=len(self.plan.split.retain),
+        )
+
+    def _file(self, key: ModelKey) -> str:
+        """Digest of the model's name and file: the name alone does not tell weights apart on every device."""
+        return digest(key.name, self.workspace.model_path(key).read_bytes())
+
+    def _kept(self, kind: str, form: type[Record], compute: Callable[[], Record], *parts: str) -> Record:
+        name = digest(*parts, _judging_version())[:24]
+        path = self.workspace.root / "measured" / f"{kind}-{name}.json"
+        if path.is_file():
+            try:
+                return TypeAdapter(form).validate_json(path.read_bytes())
+            except ValidationError as error:
+                problem = error.errors()[0]["msg"]
+                raise DataError(f"{path}: not a whole record ({problem}); delete it to have it made again") from None
+        value: Any = compute()
+        self.workspace.record(f"measured/{path.name}", asdict(value))
+        made: Record = value
+        return made
+
+
+@cache
+def _judging_version() -> str:
+    """Digest of the source that decides what is measured on given models, and of the libraries beneath."""
+    here = Path(__file__).parent
+    sources = [here / f"{name}.py" for name in MEASURING]
+    sources += sorted((here / "report").glob("*.py")) + sorted((here.parent / "attacks").glob("*.py"))
+    libraries = [version(name) for name in ("numpy", "scipy", "scikit-learn")]
+    return digest(*libraries, *(path.read_bytes() for path in sources))

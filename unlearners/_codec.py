@@ -1,0 +1,85 @@
+"""CODEC, a coefficient of (conditional) dependence, and FOCI, the selection of variables that uses it.
+
+Source of both: Azadkia and Chatterjee 2021, "A simple measure of conditional dependence", Annals of Statistics 49.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+Floats = NDArray[np.float64]
+
+JITTER = 1e-6
+"""Noise on variables of standard deviation 1: enough to part equal values, too little to move others."""
+
+
+def codec(y: Floats, z: Floats) -> float:
+    """T(Y, Z): how much Z tells about Y, 0 for nothing and 1 for everything in large samples; may be below 0.
+
+    y ``[n]``, z ``[n]`` or ``[n, k]``. NaN where y is constant. Equal values of z leave the neighbour to chance of
+    order; part them before.
+    """
+    n, rank = len(y), _ranks(y)
+    above = _ranks(-y)
+    below = np.minimum(rank, rank[_neighbours(z)])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float((n * below - above**2).sum() / np.float64((above * (n - above)).sum()))
+
+
+def conditional_codec(y: Floats, z: Floats, x: Floats) -> float:
+    """T(Y, Z | X): how much Z tells about Y beyond what X tells; 0 for nothing and 1 for everything else.
+
+    y ``[n]``; z, x ``[n]`` or ``[n, k]``. NaN where x determines y already.
+    """
+    rank = _ranks(y)
+    known = np.minimum(rank, rank[_neighbours(x)])
+    return _conditional(rank, known, z, x)
+
+
+def foci(y: Floats, variables: Floats, random: np.random.Generator, *, most: int) -> list[int]:
+    """Columns of ``variables`` ``[n, k]``, the one that tells most about y ``[n]`` first, then whichever tells most
+    beyond those chosen, until none tells anything or ``most`` are chosen.
+
+    Constant columns are never chosen; the list is empty when all are. Columns are scaled to standard deviation 1, and
+    tiny noise from ``random`` parts equal values, of y too.
+    """
+    deviation = variables.std(axis=0)
+    varying = np.flatnonzero(deviation > 1e-12 * np.maximum(1.0, np.abs(variables).max(axis=0, initial=0.0)))
+    if len(varying) == 0:
+        return []
+    columns = variables[:, varying] / deviation[varying]
+    columns = columns + JITTER * random.standard_normal(columns.shape)
+    rank = np.empty(len(y))
+    rank[np.lexsort((random.random(len(y)), y))] = np.arange(1, len(y) + 1)
+    gains = [codec(rank, column) for column in columns.T]
+    chosen = [int(np.argmax(gains))]
+    while len(chosen) < min(most, columns.shape[1]):
+        given = columns[:, chosen]
+        known = np.minimum(rank, rank[_neighbours(given)])
+        left = [k for k in range(columns.shape[1]) if k not in chosen]
+        gains = [_conditional(rank, known, columns[:, k], given) for k in left]
+        best = int(np.argmax(gains))
+        if not gains[best] > 0:
+            break
+        chosen.append(left[best])
+    return [int(varying[k]) for k in chosen]
+
+
+def _conditional(rank: Floats, known: Floats, z: Floats, x: Floats) -> float:
+    both = np.minimum(rank, rank[_neighbours(np.column_stack([x, z]))])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float((both - known).sum() / np.float64((rank - known).sum()))
+
+
+def _ranks(y: Floats) -> Floats:
+    """How many values are at most this one."""
+    return np.searchsorted(np.sort(y), y, side="right").astype(np.float64)
+
+
+def _neighbours(points: Floats) -> NDArray[np.int64]:
+    """Position of the nearest other point."""
+    table = points[:, None] if points.ndim == 1 else points
+    _, found = cKDTree(table).query(table, k=2)
+    own = np.arange(len(table))
+    nearest: NDArray[np.int64] = np.where(found[:, 1] == own, found[:, 0], found[:, 1])
+    return nearest

@@ -1,0 +1,72 @@
+"""Training forget examples towards wrong labels and retain examples towards their own."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from learners import Classifier, torch_generator
+from unlearners._base import STRICT
+from unlearners._losses import retain_loss
+from unlearners._pool import Pool
+from unlearners._retain_phase import ContrastHost
+from unlearners._steps import Normalisation, Seen, one_pass
+from unlearners._task import Task
+
+Labels = Literal["exclude_true", "include_true"]
+
+
+def random_labels(true: Tensor, classes: int, labels: Labels, generator: torch.Generator) -> Tensor:
+    """A label for each of ``true`` (int64 ``[b]``): uniform over the other classes (``exclude_true``) or over all
+    (``include_true``; the true one comes up with probability 1 / classes). Drawn on the CPU."""
+    if labels == "include_true":
+        return torch.randint(classes, true.shape, generator=generator).to(true.device)
+    return (true + torch.randint(1, classes, true.shape, generator=generator).to(true.device)) % classes
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class RandomLabels(ContrastHost):
+    """Base of the methods whose epoch is a pass over the forget set with random labels, then one over the retain set.
+
+    labels: whether the true label may be drawn. redraw: labels drawn afresh in every epoch, or once for the run (then
+    each forget example is learnt with a wrong label). bn: running statistics on forget batches by default, since
+    batches of forget images only would move them.
+    """
+
+    labels: Labels = "exclude_true"
+    redraw: Literal["epoch", "once"] = "epoch"
+    bn: Normalisation = "frozen_on_forget"
+
+    def _relearn(
+        self, model: Classifier, task: Task, *, mask: Sequence[Tensor] | None = None, retain: bool = True
+    ) -> Classifier:
+        """The whole budget, in place. mask: see ``Steps``. retain: False leaves the retain passes out."""
+        epochs, drawn = self._epochs(task), torch_generator(task.seed, "random labels")
+        targets = None
+        if self.redraw == "once":
+            true = torch.from_numpy(task.examples.labels[task.forget])
+            targets = random_labels(true, model.classes, self.labels, drawn)
+        forget, kept = Pool(task, "forget", targets=targets), Pool(task, "retain") if retain else None
+        batches = sum(self._batches(task, pool) for pool in (forget, kept) if pool is not None)
+        steps = self._steps(model, task, epochs * batches, mask=mask)
+
+        def wrong(network: Classifier, seen: Seen) -> Tensor:
+            label = seen.y
+            if self.redraw == "epoch":
+                label = random_labels(seen.y, network.classes, self.labels, drawn)
+            return F.cross_entropy(seen.logits, label)
+
+        def right(network: Classifier, seen: Seen) -> Tensor:
+            return retain_loss(seen.logits, seen.y, task.recipe)
+
+        batch_size = self._batch_size(task)
+        for epoch in range(epochs):
+            one_pass(model, task, steps, forget, batch_size=batch_size, frozen=self.bn != "train", loss=wrong)
+            if kept is not None:
+                self._retain_pass(model, task, steps, kept, right)
+            task.report(epoch + 1, epochs)
+        task.meter.stopped(f"budget ({epochs} epochs)")
+        return model

@@ -1,0 +1,73 @@
+"""DELETE: decoupled distillation to erase."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from learners import Classifier
+from unlearners._base import STRICT, refuse_unless_finite
+from unlearners._defaults import BySize
+from unlearners._forget_phase import ForgetPhase
+from unlearners._pool import Pool
+from unlearners._registry import register
+from unlearners._task import Task
+
+
+def erased_targets(logits: Tensor, labels: Tensor) -> Tensor:
+    """The softmax over the wrong classes alone, float32 ``[b, classes]``: 0 for the true class, and for the others the
+    ratios that they had. logits ``[b, classes]``, labels int64 ``[b]``."""
+    return logits.float().scatter(1, labels[:, None], -torch.inf).softmax(1)
+
+
+def erasure_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """``KL(targets || softmax(logits))``, summed over classes, mean over the batch; both ``[b, classes]``, targets are
+    probabilities and may be 0. With the targets of the same logits it is the mean of ``-ln(1 - p_true)``."""
+    with torch.autocast(logits.device.type, enabled=False):
+        return F.kl_div(F.log_softmax(logits.float(), dim=1), targets, reduction="batchmean")
+
+
+@register(
+    "delete",
+    description="Distil the original into itself with the true class masked out of its answer.",
+    citation="Zhou et al. 2025, arXiv 2503.23751 (DELETE)",
+    settings=("class", "sample", "subject"),
+    reads=("forget", "validation"),
+)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Delete(ForgetPhase):
+    """``min KL(q(x) || p(x))`` over D_f, q the original's softmax with the true logit at minus infinity."""
+
+    by_size: ClassVar[Mapping[str, BySize[Any]]] = {
+        "rate": BySize(xs=0.02, s=0.02, m=0.001, l=0.001),
+        "passes": BySize(xs=20, s=20, m=20, l=20),
+    }
+
+    def unlearn(self, model: Classifier, task: Task) -> Classifier:
+        """Train ``model`` towards what the original would have said of the other classes."""
+        if task.setting != "class":
+            task.meter.note(
+                "delete is made for whole classes; on other forget sets it makes every forget example wrong, which a "
+                "model trained without them would not be"
+            )
+        return self._train_on_forget(
+            model,
+            task,
+            lambda network, seen: erasure_loss(seen.logits, seen.y),
+            targets=lambda: self._targets(model, task),
+        )
+
+    def _targets(self, model: Classifier, task: Task) -> Tensor:
+        """The original's answers without the true class, float32 ``[n_forget, classes]``."""
+        model.eval()
+        targets = []
+        for x, y in Pool(task, "forget", augment=False).plain(task.recipe.batch_size):
+            with torch.no_grad():
+                logits = model(x)
+            task.meter.forward("forget", len(y))
+            refuse_unless_finite(self.entry.name, "the original's logits", logits)
+            targets.append(erased_targets(logits, y))
+        return torch.cat(targets)
