@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -57,6 +58,13 @@ def _plain_watch() -> Watch:
             print(f"{stage}: {10 * tenth} %", file=sys.stderr, flush=True)
 
     return watch
+
+
+def complain(problems: list[str]) -> list[str]:
+    """Say on standard error what is wrong with the controls; returns ``problems``."""
+    for problem in problems:
+        click.secho(f"THE CONTROLS ARE WRONG: {problem}.", fg="red", bold=True, err=True)
+    return problems
 
 
 def print_audits(audits: Sequence[Audit]) -> None:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 import unlearners
+from audit._ledgers import ledger_folder, needs_ledger, original_job, refuse_other_original
 from audit.config import AuditConfig, CandidateSpec
 from audit.workspace import ModelKey, Workspace, code_version, digest_indices
 from learners import (
@@ -19,6 +20,7 @@ from learners import (
     Duplicates,
     Examples,
     Indices,
+    Ledger,
     Progress,
     Recipe,
     Split,
@@ -34,6 +36,7 @@ from learners import (
     plan_groups,
     run_jobs,
     train_many,
+    weights_digest,
 )
 
 Made = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
@@ -129,12 +132,23 @@ def train_missing(plan: Plan, workspace: Workspace, watch: Watch) -> None:
 
     Models that are trained stacked are made again together when one of them is missing: their bits then never depend
     on where an earlier run was interrupted.
+
+    Where a candidate's method needs the ledger of the original's training, it is kept; an original that exists without
+    one is trained again for it and must come out the same (DataError otherwise, and where the disk has no room).
     """
     recipe = plan.config.recipe
     keys = [plan.original, *plan.retrains]
     index_sets = [plan.trained_on] + [plan.split.retain] * len(plan.retrains)
     jobs = [TrainJob(recipe, indices, key.seed) for key, indices in zip(keys, index_sets, strict=True)]
-    wanted = [k for group in plan_groups(jobs) if not all(workspace.has(keys[k]) for k in group) for k in group]
+    missing = {k for k, key in enumerate(keys) if not workspace.has(key)}
+    folder = ledger_folder(workspace, plan.original, plan.split)
+    if any(needs_ledger(spec) and not workspace.has(key) for spec, key in plan.candidates):
+        if 0 in missing or not folder.is_dir():
+            jobs[0] = original_job(
+                plan.config, plan.examples, plan.trained_on, plan.original.seed, folder, plan.split.forget
+            )
+            missing.add(0)
+    wanted = [k for group in plan_groups(jobs) if missing.intersection(group) for k in group]
     chosen = [jobs[position] for position in wanted]
     progress = partial(watch, f"training {len(wanted)} models")
     for done, model in train_many(
@@ -143,6 +157,10 @@ def train_missing(plan: Plan, workspace: Workspace, watch: Watch) -> None:
         key = keys[wanted[done]]
         if not workspace.has(key):
             workspace.write_model(key, checkpoint_bytes(model, _header(plan, key)))
+        elif chosen[done].ledger is not None:
+            there, _ = workspace.load(key, plan.device)
+            if weights_digest(there) != weights_digest(model):
+                raise refuse_other_original(folder, workspace.model_path(key))
 
 
 def unlearn_missing(plan: Plan, workspace: Workspace, watch: Watch, *, tolerate: bool = False) -> dict[str, str]:
@@ -152,7 +170,9 @@ def unlearn_missing(plan: Plan, workspace: Workspace, watch: Watch, *, tolerate:
     the workspace instead, where a later call finds it; returned are the sentences of all refusals by candidate.
     """
     missing = [(spec, key) for spec, key in plan.candidates if not workspace.has(key)]
-    found = {spec.name: workspace.refusal(key) for spec, key in missing} if tolerate else {}
+    here = Path(__file__)
+    code = digest(here.read_bytes(), here.with_name("_ledgers.py").read_bytes())
+    found = {spec.name: workspace.refusal(key, code) for spec, key in missing} if tolerate else {}
     refusals = {name: sentence for name, sentence in found.items() if sentence is not None}
     missing = [(spec, key) for spec, key in missing if spec.name not in refusals]
     if not missing:
@@ -161,14 +181,16 @@ def unlearn_missing(plan: Plan, workspace: Workspace, watch: Watch, *, tolerate:
     workers = choose_workers(plan.config.recipe, plan.device, plan.config.workers)
     # As arrays: tensors would reach the workers as memory that they share with this process.
     weights = {name: tensor.numpy().copy() for name, tensor in original.state_dict().items()}
-    work = partial(_unlearn, plan.examples, plan.split, plan.config.recipe, str(plan.device), weights)
+    folder = ledger_folder(workspace, plan.original, plan.split)
+    ledger = folder if folder.is_dir() else None
+    work = partial(_unlearn, plan.examples, plan.split, plan.config.recipe, str(plan.device), weights, ledger)
     jobs = [(spec, key.seed) for spec, key in missing]
     progress = partial(watch, f"making {len(missing)} candidates")
     attempt: Callable[..., Made | str] = partial(_attempt, work) if tolerate else work
     for done, result in run_jobs(attempt, jobs, workers=workers, progress=progress):
         spec, key = missing[done]
         if isinstance(result, str):
-            workspace.refuse(key, result)
+            workspace.refuse(key, code, result)
             refusals[spec.name] = result
             continue
         state, parameters, cost = result
@@ -194,10 +216,11 @@ def _unlearn(
     recipe: Recipe,
     device: str,
     weights: dict[str, NDArray[Any]],
+    ledger: Path | None,
     job: tuple[CandidateSpec, int],
     report: Callable[[int, int], None],
 ) -> Made:
-    """Runs in a worker: weights as plain arrays, the hyper-parameters that were used, the bill."""
+    """Runs in a worker: weights as plain arrays, the hyper-parameters that were used, the bill. ledger: its folder."""
     spec, seed = job
     original = build_classifier(recipe, examples.shape, examples.classes, seed=0)
     original.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
@@ -211,6 +234,7 @@ def _unlearn(
         seed=seed,
         device=torch.device(device),
         setting=split.setting,
+        ledger=Ledger.read(ledger) if ledger is not None and needs_ledger(spec) else None,
         progress=report,
     )
     method = unlearners.create(spec.method, spec.parameters)

@@ -12,6 +12,7 @@ from audit._listing import print_table
 from audit._methods import method_record
 
 PAGE = "docs/methods.md"
+ITEM = re.compile(r"[-*] |\d+\. ")
 REGENERATE = f".venv/bin/vestige methods --markdown > {PAGE}"
 
 
@@ -135,10 +136,16 @@ def _row(cells: Sequence[str]) -> str:
 
 def _paragraphs(docstring: str) -> list[str]:
     """Flowing text, a line a paragraph or list item: wrapped, a line could begin with a sign that Markdown reads."""
-    lines = []
+    lines: list[str] = []
     for block in docstring.split("\n\n"):
-        joined = re.sub(r"\s*\n\s*(?![-*] |\d+\. )", " ", block.strip())
-        lines += ["", *(_escape(line.strip()) for line in joined.splitlines())]
+        items: list[str] = []
+        for line in map(str.strip, block.strip().splitlines()):
+            in_code = bool(items) and items[-1].count("``") % 2 == 1
+            if not items or (ITEM.match(line) and not in_code):
+                items.append(line)
+            else:
+                items[-1] += f" {line}"
+        lines += ["", *map(_escape, items)]
     return lines
 
 

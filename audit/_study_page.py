@@ -11,7 +11,8 @@ from learners import DataError, Recipe
 
 BEGIN, END = "<!-- notes -->", "<!-- /notes -->"
 OUTCOMES = ("FAIL", "INCONCLUSIVE", "PASS")
-BUDGET = re.compile(r"budget \(\d+ \w+\)|nothing to do")
+PLANNED = re.compile(r"budget \([^()]*\)|nothing to do|single shot(, then a repair of \d+ epochs)?|last example \(.*\)")
+"""Stops that say no more than that the method ran to its end."""
 
 
 def notes_of(path: Path) -> str:
@@ -38,7 +39,9 @@ def render(study: Study, notes: str) -> str:
         parts += [f"## {SETTINGS[setting.setting]} to forget: `{setting.file}`", _results(setting)]
         parts += [text for text in (_remarks(setting),) if text]
     parts += ["## Notes", f"{BEGIN}{notes}{END}", "## What the columns mean", DEFINITIONS, "## Hyper-parameters"]
-    parts.append("As resolved for the size of the task; what the audit file gave is marked with `*`.")
+    parts.append(
+        "As resolved for the size of the task; `*` marks what the audit file gave. Those left open are not listed."
+    )
     for setting in study.settings:
         parts += [f"`{setting.file}`:", _parameters(setting)]
     return "\n\n".join(parts) + "\n"
@@ -133,7 +136,7 @@ def _row(setting: SettingRecord, name: str) -> list[str]:
         return [label, *["-"] * 6, verdict, *["-"] * 3]
     numbers = [*(_spread(one) for one in found.four), f"{found.gap:.2f}"]
     a2 = "not estimable" if found.a2 is None else _spread(found.a2, "+.3f", ".3f")
-    costs = [(found.pflops, ".3g"), (found.share_of_retrain, ".3g"), (found.seconds, ".3g")]
+    costs = [(found.pflops, ".3g"), (found.share_of_retrain, ".3g"), (found.seconds, ".1f")]
     return [label, *numbers, a2, verdict, *("-" if value is None else _plain(value, form) for value, form in costs)]
 
 
@@ -163,7 +166,7 @@ def _remarks(setting: SettingRecord) -> str:
     for seed in setting.seeds:
         for one in seed.candidates:
             sentences = [] if one.refusal is None else [f"refused: {one.refusal}"]
-            if one.judged is not None and one.judged.stop and not BUDGET.fullmatch(one.judged.stop):
+            if one.judged is not None and one.judged.stop and not PLANNED.fullmatch(one.judged.stop):
                 sentences.append(f"stopped by {one.judged.stop}")
             sentences += [] if one.measured is None else one.measured.notes
             for sentence in sentences:
@@ -186,7 +189,9 @@ def _parameters(setting: SettingRecord) -> str:
         records = setting.of(name)
         known = next((one.judged.parameters for one in records if one.judged is not None), records[0].given)
         given = records[0].given
-        text = ", ".join(f"{key} = {_value(value)}{'*' if key in given else ''}" for key, value in known.items())
+        text = ", ".join(
+            f"{key} = {_value(value)}{'*' if key in given else ''}" for key, value in known.items() if value is not None
+        )
         rows.append([f"`{name}`", f"`{records[0].method}`", text or "none"])
     return _table(("candidate", "method", "hyper-parameters"), rows)
 

@@ -25,9 +25,10 @@ retrains of all seeds.
   images; where a class is forgotten, on the test images of the remaining classes.
 - **MIA-efficacy (SVC, confidence)**: the share of forget examples that an attack calls non-members, as in l1-sparse,
   SalUn and CoUn. A support vector classifier (C = 3, gamma = "auto", radial kernel) learns the probability of the true
-  label on the first m retain examples (members) and the first m images of TA (non-members; so, as in the released code,
-  without a forgotten class), in stored order; m is the number of the images of TA, or of the retain examples where these
-  are fewer. For the fit, probabilities are rounded to a thousandth, and equal ones merged into one with a weight.
+  label on the first m retain examples (members) and the first m images of TA (non-members; so, as in the released
+  code, without a forgotten class), in stored order; m is the number of the images of TA, or of the retain examples
+  where these are fewer. For the fit, probabilities are rounded to a thousandth, and equal ones merged into one with a
+  weight.
 - **Avg. Gap**: mean absolute difference to Retrain over these four, in percentage points; a gap of means over the
   seeds, not a mean of gaps. Noise does not cancel in it: `fresh_retrain`, one more retrain a seed, is the floor.
 - **A2 gap**: AUC of the R-LiRA score of forget against unseen examples, candidate minus the mean of the retrains.

@@ -10,7 +10,8 @@ from click.core import ParameterSource
 from audit import _console, _listing
 from audit._entry import BROKEN, FAIL, INCONCLUSIVE, PASS
 from audit._options import PATH, json_option
-from audit._unlearn_command import unlearn
+from audit._study_command import study
+from audit._unlearn_commands import methods, unlearn
 from audit.config import CONTROLS
 from audit.policy import PROFILES, Policy, profile
 from audit.report import Report, write_report
@@ -41,7 +42,7 @@ def demo(seed: int, workspace: Path) -> int:
     with _console.watching() as watch:
         report = run_demo(place, seed=seed, watch=watch)
     _, page = _finish(report, place.root / "report")
-    problems = _complain(control_problems(report.audits))
+    problems = _console.complain(control_problems(report.audits))
     if not problems:
         click.echo("The controls are right: no_op fails as NOOP and LEAK, fresh_retrain does not fail.")
     click.echo(f"Report: {page}")
@@ -80,44 +81,9 @@ def run(audit_file: Path, workspace: Path | None, report_folder: Path | None, se
     with _console.watching() as watch:
         report = run_audit(config, place, base=audit_file.parent, watch=watch, reproduce=command)
     _, page = _finish(report, report_folder or place.root / "report")
-    _complain(control_problems(report.audits, only_present=True))
+    _console.complain(control_problems(report.audits, only_present=True))
     click.echo(f"Report: {page}")
     return exit_code(report)
-
-
-@cli.command()
-@click.argument("audit_files", type=PATH, nargs=-1, required=True)
-@click.option(
-    "--seeds", type=click.IntRange(1, 1000), default=3, show_default=True, help="Runs of each audit: 0 to N-1."
-)
-@click.option("--workspace", type=PATH, default=Path("vestige-study"), show_default=True, help="Where results go.")
-@click.option("--page", type=PATH, required=True, help="Markdown page to write; its hand-written notes are kept.")
-@click.option("--title", help="Title of the page  [default: from the files' names]")
-def study(audit_files: tuple[Path, ...], seeds: int, workspace: Path, page: Path, title: str | None) -> int:
-    """Run every audit of AUDIT_FILES with several seeds, and write one page with a table of all candidates.
-
-    Beside the verdicts stand the literature's numbers (RA, UA, TA, MIA-efficacy, average gap) and the cost. What exists
-    already is not made again; a method that refuses the data does not end the study. The exit code does not depend on
-    the verdicts.
-    """
-    from audit.study import run_study
-
-    words = ["vestige", "study", *map(_shown, audit_files), "--seeds", str(seeds)]
-    words += ["--workspace", _shown(workspace), "--page", _shown(page), *(("--title", title) if title else ())]
-    with _console.watching() as watch:
-        found = run_study(
-            audit_files,
-            seeds=seeds,
-            workspace=workspace,
-            page=page,
-            title=title or f"Unlearning methods: {', '.join(file.stem for file in audit_files)}",
-            command=shlex.join(words),
-            watch=watch,
-        )
-    for setting in found.settings:
-        _complain([f"{setting.file}, seed {seed.seed}: {text}" for seed in setting.seeds for text in seed.problems])
-    click.echo(f"Page: {page}\nNumbers: {workspace / f'study-{page.stem}.json'}")
-    return PASS
 
 
 @cli.command("audit")
@@ -182,7 +148,9 @@ def audit_command(
     return exit_code(report, inconclusive)
 
 
+cli.add_command(methods)
 cli.add_command(unlearn)
+cli.add_command(study)
 
 
 @cli.command()
@@ -206,23 +174,6 @@ def plan(forget: int, unseen: int, retrains: int, runs: int, seed: int, as_json:
             progress=lambda done, total: watch("simulating", done, total),
         )
     _listing.print_plan(result, as_json)
-    return PASS
-
-
-@cli.command()
-@click.argument("name", required=False)
-@json_option
-@click.option("--markdown", "as_page", is_flag=True, help="Print docs/methods.md.")
-def methods(name: str | None, as_json: bool, as_page: bool) -> int:
-    """List the unlearning methods, or explain NAME with its parameters."""
-    from audit import _methods_page
-
-    if as_page and (name or as_json):
-        raise click.UsageError("--markdown prints the page of all methods; give it alone")
-    if as_page:
-        click.echo(_methods_page.markdown())
-    else:
-        _methods_page.print_methods(name, as_json)
     return PASS
 
 
@@ -271,12 +222,6 @@ def _finish(report: Report, folder: Path) -> tuple[Path, Path]:
     return paths
 
 
-def _complain(problems: list[str]) -> list[str]:
-    for problem in problems:
-        click.secho(f"THE CONTROLS ARE WRONG: {problem}.", fg="red", bold=True, err=True)
-    return problems
-
-
 def _command_line() -> str:
     """The command as it was given, with files by their names alone."""
     context = click.get_current_context()
@@ -290,11 +235,6 @@ def _command_line() -> str:
             if one is not True:
                 words.append(one.name if isinstance(one, Path) else str(one))
     return shlex.join(words)
-
-
-def _shown(path: Path) -> str:
-    """A path as somebody else can use it: an absolute one by its name alone."""
-    return path.name if path.is_absolute() else path.as_posix()
 
 
 def exit_code(report: Report, inconclusive: str | None = None) -> int:

@@ -122,6 +122,8 @@ def search_space(method: Unlearner, given: Mapping[str, Any]) -> dict[str, tuple
     """What a search of this method, resolved, draws from, by hyper-parameter: those given are left alone, values out of
     range left out. Raises ConfigError when nothing is left."""
     name = method.entry.name
+    if not method.search:
+        raise ConfigError(f"{name}: expected a method with hyper-parameters to search, got none; run without --tune")
     space: dict[str, tuple[Any, ...]] = {}
     for key, grid in method.search.items():
         values = [] if key in given else grid.around(getattr(method, key))
@@ -129,9 +131,8 @@ def search_space(method: Unlearner, given: Mapping[str, Any]) -> dict[str, tuple
         if allowed:
             space[key] = allowed
     if not space:
-        tries = ", ".join(method.search) or "nothing"
         raise ConfigError(
-            f"{name}: expected a hyper-parameter left to search, got none (a search tries {tries}); "
+            f"{name}: expected one of {', '.join(method.search)} to be left to search, got a value for each; "
             "give fewer of them, or run without --tune"
         )
     return space

@@ -152,6 +152,8 @@ def unlearn_checkpoint(
 
 def _refuse_files(checkpoint: Path, written: Sequence[Path], force: bool) -> None:
     for path in written:
+        if path.is_dir():
+            raise DataError(f"{path}: expected the name of a file to write, got a folder; choose another output")
         if path.exists() and checkpoint.exists() and path.samefile(checkpoint):
             raise DataError(f"{path}: expected another file than the checkpoint, got the same; choose another output")
         if path.exists() and not force:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -88,9 +89,12 @@ class Workspace:
         return self.root / "models" / f"{key.name}.safetensors"
 
     def clear_remains(self) -> None:
-        """Remove temporary files that a killed run left behind."""
-        for path in self.root.rglob(".*.part"):
-            path.unlink(missing_ok=True)
+        """Remove temporary files and folders that a killed run left behind."""
+        for path in list(self.root.rglob(".*.part")):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     def has(self, key: ModelKey) -> bool:
         """Whether the model exists."""
@@ -100,17 +104,20 @@ class Workspace:
         """Put a finished checkpoint in its place."""
         write_atomically(self.model_path(key), content)
 
-    def refuse(self, key: ModelKey, sentence: str) -> None:
-        """Write down that a method refuses to make the model with this key, and why."""
-        self.record(f"refusals/{key.name}.json", {"method": key.method, "refusal": sentence})
+    def refuse(self, key: ModelKey, code: str, sentence: str) -> None:
+        """Write down that a method refuses to make the model with this key, and why.
 
-    def refusal(self, key: ModelKey) -> str | None:
-        """Why a method refused to make the model with this key; None where nothing is written down."""
+        code: digest of the source that gives the method what it works on; the key covers the method's own."""
+        self.record(f"refusals/{key.name}.json", {"code": code, "method": key.method, "refusal": sentence})
+
+    def refusal(self, key: ModelKey, code: str) -> str | None:
+        """Why a method refused to make the model with this key; None where nothing of this ``code`` is written down."""
         path = self.root / "refusals" / f"{key.name}.json"
         if not path.is_file():
             return None
         try:
-            return str(json.loads(path.read_bytes())["refusal"])
+            content = json.loads(path.read_bytes())
+            return str(content["refusal"]) if content["code"] == code else None
         except (ValueError, KeyError, TypeError):
             raise DataError(f"{path}: expected a refusal, got something else; delete it") from None
 

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 from zipfile import BadZipFile
 
 import numpy as np
@@ -36,7 +36,6 @@ def training_batches(seed: int, count: int, recipe: Recipe) -> Iterator[Indices]
 class _Recording:
     """What a writer knows between the first step and the last."""
 
-    file: BinaryIO
     members: list[Indices]
     written: int = 0
     steps: int = 0
@@ -60,11 +59,10 @@ class LedgerWriter:
         batches = self._batches(indices, recipe, seed)
         self._discard()
         self._part.mkdir(parents=True)
-        recording = _Recording((self._part / "updates.npy").open("wb"), list(batches.values()))
-        self._recording = recording
-        # Row by row: a full disk is then an error that can be caught, where a mapped file would end the process.
+        recording = self._recording = _Recording(list(batches.values()))
         header = {"descr": "<f4", "fortran_order": False, "shape": (len(batches), len(flat_parameters(model)))}
-        np.lib.format.write_array_header_2_0(recording.file, header)
+        with self._updates.open("wb") as file:
+            np.lib.format.write_array_header_2_0(file, header)
         before = {0: flat_parameters(model)} if 0 in batches else {}
 
         def after_step(step: int) -> None:
@@ -86,7 +84,6 @@ class LedgerWriter:
         recording = self._recording
         if recording is None:
             raise RuntimeError("watch a training run before closing its ledger")
-        recording.file.close()
         members, done = recording.members, recording.written
         if done != len(members):
             self._discard()
@@ -102,8 +99,11 @@ class LedgerWriter:
         self._recording = None
 
     def _write(self, recording: _Recording, update: Floats) -> None:
+        # Row by row: a full disk is then an error that can be caught, where a mapped file would end the process. And
+        # closed in between: an interrupted run leaves no open file.
         try:
-            recording.file.write(update.astype("<f4").tobytes())
+            with self._updates.open("ab") as file:
+                file.write(update.astype("<f4").tobytes())
         except OSError as error:
             self._discard()
             raise DataError(f"{self.folder}: cannot keep the ledger ({error}); free disk space") from error
@@ -113,10 +113,12 @@ class LedgerWriter:
     def _part(self) -> Path:
         return self.folder.with_name(f".{self.folder.name}.part")
 
+    @property
+    def _updates(self) -> Path:
+        return self._part / "updates.npy"
+
     def _discard(self) -> None:
-        if self._recording is not None:
-            self._recording.file.close()
-            self._recording = None
+        self._recording = None
         shutil.rmtree(self._part, ignore_errors=True)
 
     def _batches(self, indices: Indices, recipe: Recipe, seed: int) -> dict[int, Indices]:
@@ -152,7 +154,7 @@ class Ledger:
             )
         try:
             header: dict[str, Any] = json.loads((folder / "ledger.json").read_text(encoding="utf-8"))
-            with np.load(folder / "batches.npz", allow_pickle=False) as stored:
+            with (folder / "batches.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 lengths, flat, watched = stored["lengths"], stored["members"], stored["watched"]
             updates = np.load(folder / "updates.npy", mmap_mode="r", allow_pickle=False)
             parameters = {str(name): int(size) for name, size in header["parameters"].items()}

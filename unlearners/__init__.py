@@ -8,10 +8,13 @@ from unlearners._stopping import NO_VALIDATION, StoppingRule
 from unlearners._task import Task
 from unlearners.amnesiac import Amnesiac
 from unlearners.bad_teacher import BadTeacher, zero_retrain_forgetting
+from unlearners.boundary_expansion import BoundaryExpansion
+from unlearners.boundary_shrink import BoundaryShrink
 from unlearners.cf_k import CFk
 from unlearners.contrastive import Contrastive
 from unlearners.contrastive_moco import ContrastiveMoCo
 from unlearners.coun import CoUn
+from unlearners.delete import Delete
 from unlearners.eu_k import EUk
 from unlearners.finetune import Finetune
 from unlearners.fisher import Fisher
@@ -35,6 +38,8 @@ __all__ = [
     "SSD",
     "Amnesiac",
     "BadTeacher",
+    "BoundaryExpansion",
+    "BoundaryShrink",
     "CFk",
     "Check",
     "CoUn",
@@ -43,6 +48,7 @@ __all__ = [
     "ContrastiveTerm",
     "Cost",
     "CostMeter",
+    "Delete",
     "EUk",
     "Entry",
     "Finetune",

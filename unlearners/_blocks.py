@@ -94,4 +94,5 @@ def _share(model: Classifier, paths: list[str], task: Task) -> float:
         network(torch.zeros(1, channels, height, width, device=task.device))
     root, counts = type(network).__name__, counter.get_flop_counts()
     names = [f"{root}.{path}" if path else root for path in paths]
-    return sum(sum(counts[name].values()) for name in names if name in counts) / counter.get_total_flops()
+    trained = sum(sum(counts[name].values()) for name in names if name in counts)
+    return float(trained / counter.get_total_flops())

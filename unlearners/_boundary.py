@@ -17,8 +17,8 @@ def sign_attack(model: Classifier, x: Tensor, y: Tensor, epsilon: float) -> Tens
     """One step of the fast gradient sign method in pixel space; network inputs ``[b, channels, height, width]`` in and
     out, y int64 ``[b]``.
 
-    In pixels of [0, 1]: ``clip(x + epsilon * sign(grad_x CE(model(x), y)), 0, 1)``, rounded to multiples of 1 / 255. The
-    network's input rises with the pixel, so both gradients have the same sign. The model's mode is the caller's
+    In pixels of [0, 1]: ``clip(x + epsilon * sign(grad_x CE(model(x), y)), 0, 1)``, rounded to multiples of 1 / 255.
+    The network's input rises with the pixel, so both gradients have the same sign. The model's mode is the caller's
     business; no gradient reaches its parameters. Source: Goodfellow et al. 2015, arXiv 1412.6572, with the grid of Chen
     et al. 2023, arXiv 2303.11570.
     """

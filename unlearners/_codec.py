@@ -19,11 +19,8 @@ def codec(y: Floats, z: Floats) -> float:
     y ``[n]``, z ``[n]`` or ``[n, k]``. NaN where y is constant. Equal values of z leave the neighbour to chance of
     order; part them before.
     """
-    n, rank = len(y), _ranks(y)
-    above = _ranks(-y)
-    below = np.minimum(rank, rank[_neighbours(z)])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return float((n * below - above**2).sum() / np.float64((above * (n - above)).sum()))
+    rank, above = _ranks(y), _ranks(-y)
+    return float(_unconditional(rank, above, _neighbours(z)[:, None])[0])
 
 
 def conditional_codec(y: Floats, z: Floats, x: Floats) -> float:
@@ -36,9 +33,10 @@ def conditional_codec(y: Floats, z: Floats, x: Floats) -> float:
     return _conditional(rank, known, z, x)
 
 
-def foci(y: Floats, variables: Floats, random: np.random.Generator, *, most: int) -> list[int]:
+def foci(y: Floats, variables: Floats, random: np.random.Generator, *, most: int, offered: int) -> list[int]:
     """Columns of ``variables`` ``[n, k]``, the one that tells most about y ``[n]`` first, then whichever tells most
-    beyond those chosen, until none tells anything or ``most`` are chosen.
+    beyond those chosen, until none tells anything or ``most`` are chosen. All take part in the first choice, the
+    ``offered`` that tell most by themselves in the later ones.
 
     Constant columns are never chosen; the list is empty when all are. Columns are scaled to standard deviation 1, and
     tiny noise from ``random`` parts equal values, of y too.
@@ -51,18 +49,28 @@ def foci(y: Floats, variables: Floats, random: np.random.Generator, *, most: int
     columns = columns + JITTER * random.standard_normal(columns.shape)
     rank = np.empty(len(y))
     rank[np.lexsort((random.random(len(y)), y))] = np.arange(1, len(y) + 1)
-    gains = [codec(rank, column) for column in columns.T]
-    chosen = [int(np.argmax(gains))]
-    while len(chosen) < min(most, columns.shape[1]):
+    alone = _unconditional(rank, len(y) + 1 - rank, _neighbours_by_column(columns))
+    best_first = np.argsort(-alone, kind="stable")[:offered]
+    chosen = [int(best_first[0])]
+    while len(chosen) < min(most, len(best_first)):
         given = columns[:, chosen]
         known = np.minimum(rank, rank[_neighbours(given)])
-        left = [k for k in range(columns.shape[1]) if k not in chosen]
+        left = [int(k) for k in best_first if k not in chosen]
         gains = [_conditional(rank, known, columns[:, k], given) for k in left]
         best = int(np.argmax(gains))
         if not gains[best] > 0:
             break
         chosen.append(left[best])
     return [int(varying[k]) for k in chosen]
+
+
+def _unconditional(rank: Floats, above: Floats, neighbours: NDArray[np.int64]) -> Floats:
+    """T for each column of neighbours ``[n, k]``."""
+    n = len(rank)
+    below = np.minimum(rank[:, None], rank[neighbours])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values: Floats = (n * below.sum(0) - (above**2).sum()) / np.float64((above * (n - above)).sum())
+    return values
 
 
 def _conditional(rank: Floats, known: Floats, z: Floats, x: Floats) -> float:
@@ -78,8 +86,22 @@ def _ranks(y: Floats) -> Floats:
 
 def _neighbours(points: Floats) -> NDArray[np.int64]:
     """Position of the nearest other point."""
-    table = points[:, None] if points.ndim == 1 else points
-    _, found = cKDTree(table).query(table, k=2)
-    own = np.arange(len(table))
+    if points.ndim == 1:
+        return _neighbours_by_column(points[:, None])[:, 0]
+    _, found = cKDTree(points).query(points, k=2)
+    own = np.arange(len(points))
     nearest: NDArray[np.int64] = np.where(found[:, 1] == own, found[:, 0], found[:, 1])
+    return nearest
+
+
+def _neighbours_by_column(columns: Floats) -> NDArray[np.int64]:
+    """The same for each column ``[n, k]`` by itself, by sorting."""
+    n, k = columns.shape
+    order = np.argsort(columns, axis=0, kind="stable")
+    gaps = np.diff(np.take_along_axis(columns, order, axis=0), axis=0)
+    open_end = np.full((1, k), np.inf)
+    down = np.concatenate([open_end, gaps]) <= np.concatenate([gaps, open_end])
+    beside = np.take_along_axis(order, np.arange(n)[:, None] + np.where(down, -1, 1), axis=0)
+    nearest = np.empty((n, k), dtype=np.int64)
+    np.put_along_axis(nearest, order, beside, axis=0)
     return nearest

@@ -24,9 +24,10 @@ class ForgetPhase(Unlearner):
     rate: peak learning rate, as a multiple of the recipe's. passes: most passes over the forget set. schedule: of the
     rate, over the whole budget. batch_size: None for the recipe's. momentum: of SGD; there is no weight decay. clip:
     largest gradient norm, None for no limit. bn: running statistics by default, since forget-only batches would move
-    them. max_utility_loss: fall of validation accuracy, a fraction, at which the last good state is restored. per_pass:
-    the rate is that of a whole pass, so each of its b batches steps with ``rate / b``: the rule looks after whole
-    passes, and a pass of many full steps would run past it.
+    them. max_utility_loss: fall of validation accuracy, a fraction, at which the last good state is restored.
+    per_pass: the rate is that of a whole pass, so that each of its b batches steps with ``rate / b``; False for the
+    plain rate of every step, as published codes have it. The rule looks after whole passes, and a pass of many full
+    steps over a large forget set runs far past the point where it would have held.
     """
 
     search: ClassVar[Mapping[str, Grid]] = {"rate": Scaled(0.1, 0.3, 1.0, 3.0)}

@@ -1,12 +1,15 @@
 """Gradients as measurements: in eval mode, in float32, on un-augmented images, billed as they are read."""
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vjp, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from unlearners._optimisation import trainable
 from unlearners._pool import Batch, Pool
@@ -56,8 +59,23 @@ def logits_at(model: nn.Module, weights: Gradients, x: Tensor) -> Tensor:
 
 
 def weights_of(model: nn.Module) -> Gradients:
-    """The trainable parameters as plain tensors that share their memory."""
-    return tuple(parameter.detach() for parameter in trainable(model))
+    """The values of the trainable parameters; contiguous, since vmap is slow on channels-last strides."""
+    return tuple(parameter.detach().contiguous() for parameter in trainable(model))
+
+
+@contextmanager
+def transforms() -> Iterator[None]:
+    """Inside, torch.func does not tell the caller of its own slow paths and of what it imports, and attention takes the
+    plain path: the fused ones have no forward-mode derivative."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
+        warnings.filterwarnings("ignore", "There is a performance drop because", UserWarning)
+        warnings.filterwarnings("ignore", ".*torch.jit.script.* is deprecated", DeprecationWarning)
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def batch_gradient(model: nn.Module, x: Tensor, y: Tensor, *, smoothing: float = 0.0, total: bool = False) -> Gradients:
@@ -82,8 +100,10 @@ def per_sample_gradients(model: nn.Module, x: Tensor, y: Tensor, *, smoothing: f
         return F.cross_entropy(logits_at(model, weights, image[None]), label[None], label_smoothing=smoothing)
 
     weights, size = weights_of(model), _chunk(model)
-    for images, labels in zip(x.split(size), y.split(size), strict=True):
-        yield vmap(grad(loss), in_dims=(None, 0, 0))(weights, images, labels)
+    for images, labels in zip(x.contiguous().split(size), y.split(size), strict=True):
+        with transforms():
+            gradients: Gradients = vmap(grad(loss), in_dims=(None, 0, 0))(weights, images, labels)
+        yield gradients
 
 
 def squared_gradients(model: nn.Module, x: Tensor, y: Tensor) -> Gradients:
@@ -117,8 +137,10 @@ def fisher_sum(model: nn.Module, x: Tensor, uniforms: Tensor | None) -> Gradient
     weights, size = weights_of(model), _chunk(model)
     draws = torch.zeros(len(x), device=x.device) if uniforms is None else uniforms.to(x)
     result = tuple(torch.zeros_like(weight) for weight in weights)
-    for images, numbers in zip(x.split(size), draws.split(size), strict=True):
-        for sum_, part in zip(result, vmap(own, in_dims=(None, 0, 0))(weights, images, numbers), strict=True):
+    for images, numbers in zip(x.contiguous().split(size), draws.split(size), strict=True):
+        with transforms():
+            squares = vmap(own, in_dims=(None, 0, 0))(weights, images, numbers)
+        for sum_, part in zip(result, squares, strict=True):
             sum_ += part.sum(0)
     return result
 

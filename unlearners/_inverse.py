@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import jvp, vjp
 
-from unlearners._gradients import Gradients, flat, like_weights, logits_at, weights_of
+from unlearners._gradients import Gradients, flat, like_weights, logits_at, transforms, weights_of
 from unlearners._pool import Batch
 
 Curvature = Literal["fisher", "gauss_newton"]
@@ -99,7 +99,8 @@ def curvature_product(
         return logits_at(model, at, x)
 
     function = losses if curvature == "fisher" else logits
-    value, along = jvp(function, (weights,), (tangents,))
+    with transforms():
+        value, along = jvp(function, (weights,), (tangents,))
     if curvature == "gauss_newton":
         p = value.softmax(1)
         along = p * along - p * (p * along).sum(1, keepdim=True)

@@ -43,5 +43,5 @@ def largest(values: Sequence[Tensor], share: float) -> list[Tensor]:
     flat = torch.cat([value.abs().flatten() for value in values])
     kept = torch.zeros(len(flat), dtype=torch.bool, device=flat.device)
     kept[torch.argsort(flat, descending=True, stable=True)[: int(share * len(flat))]] = True
-    parts = kept.split([value.numel() for value in values])
+    parts = kept.split([value.numel() for value in values])  # type: ignore[no-untyped-call]
     return [part.view(value.shape) for part, value in zip(parts, values, strict=True)]

@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from learners import Classifier
 from unlearners._base import STRICT
+from unlearners._cost import Role
 from unlearners._defaults import Among, BySize, Grid, Scaled, filled
 from unlearners._losses import distillation_loss, retain_loss
 from unlearners._optimisation import Schedule, Steps
@@ -37,13 +38,13 @@ class Scrub(ContrastHost):
     so that the run ends with repair. Both KLs are of softmax outputs at ``temperature`` T and times T^2.
 
     alpha, gamma: weights of the retain set's KL and cross-entropy. msteps: max passes, at most one an epoch.
-    forget_batch_size: of max passes, None for 64 or the retain batch if that is smaller; ``forget images /
-    forget_batch_size`` is the number of ascent steps of a max pass and the method's main knob, and a fixed size gives
-    each forget example the same push whatever the size of the set. clip: largest gradient norm, of all steps. cap: a
-    forget batch whose KL, without T^2, exceeds ``cap * ln(classes)`` is left without a step. rewind: SCRUB+R, return
-    the epoch whose forget error is closest to that of validation examples with the forget set's classes; see ``Rewind``
-    for the rest. rewind reads validation images, for this choice alone (the registry, which speaks of the defaults,
-    does not list them), and raises DataError without.
+    forget_batch_size: of max passes, None for 64, or the retain batch if that is smaller, and for 16 where small
+    networks forget classes; ``forget images / forget_batch_size`` is the number of ascent steps of a max pass and the
+    method's main knob, and a fixed size gives each forget example the same push whatever the size of the set.
+    clip: largest gradient norm, of all steps. cap: a forget batch whose KL, without T^2, exceeds ``cap * ln(classes)``
+    is left without a step. rewind: SCRUB+R, return the epoch whose forget error is closest to that of validation
+    examples with the forget set's classes; see ``Rewind``. It reads validation images, for this choice alone (the
+    registry, which speaks of the defaults, does not list them), and raises DataError without.
 
     Original and student start as the same function, where the gradient of a max pass is zero. Batch statistics or
     dropout in the student's max pass would break the tie. By default there are none, because forget batches use the
@@ -56,7 +57,8 @@ class Scrub(ContrastHost):
     is constant.
 
     Defaults: alpha 0.5, gamma 1 and T 4 are the authors' membership setting, l has its rate (5e-4 at a peak of 0.1)
-    and 5 of 182 epochs; m is a proposal; xs and s are a sweep of this project.
+    and 5 of 182 epochs; m is a proposal; xs and s are a sweep of this project, which for whole classes needed three
+    times the rate and forget batches of 16.
 
     Cost: max passes x forget images x 4 + (epochs + min passes before them) x retain images x 4 image passes, a teacher
     that is not cached included, less 2 for each image of a batch above the cap; with rewind also one for each forget
@@ -67,6 +69,12 @@ class Scrub(ContrastHost):
         "rate": BySize(xs=1.0, s=1.0, m=0.01, l=0.005),
         "share": BySize(xs=0.3, s=0.3, m=0.05, l=0.03, few_images=0.3),
         "msteps": BySize(xs=12, s=4, m=2, l=2),
+    }
+    by_size_of_class: ClassVar[Mapping[str, BySize[Any]]] = {
+        **by_size,
+        "rate": BySize(xs=3.0, s=3.0, m=0.01, l=0.005),
+        "msteps": BySize(xs=12, s=6, m=2, l=2),
+        "forget_batch_size": BySize(xs=16, s=16, m=64, l=64),
     }
     search: ClassVar[Mapping[str, Grid]] = {
         "rate": Scaled(0.3, 1.0, 3.0),
@@ -111,7 +119,7 @@ class Scrub(ContrastHost):
     def _losses(self, teacher: Classifier, task: Task, steps: Steps) -> tuple[Loss, Loss]:
         """Of a max pass and of a min pass."""
 
-        def divergence(seen: Seen, role: str) -> Tensor:
+        def divergence(seen: Seen, role: Role) -> Tensor:
             with torch.no_grad():
                 target = teacher(seen.x)
             task.meter.forward(role, len(seen.y))

@@ -100,9 +100,9 @@ def test_missing_tables_are_named() -> None:
 
 def test_class_forgetting_leaves_out_methods_that_cannot_and_refuses_them_when_asked() -> None:
     content = {"data": {"source": "digits"}, "forget": {"classes": [3], "unseen": 20}}
-    assert "contrastive" not in [spec.method for spec in parse_config(content).candidates]
-    with pytest.raises(ConfigError, match="contrastive cannot forget by class"):
-        parse_config({**content, "unlearners": {"contrastive": {}}})
+    assert "lcodec" not in [spec.method for spec in parse_config(content).candidates]
+    with pytest.raises(ConfigError, match="lcodec cannot forget by class"):
+        parse_config({**content, "unlearners": {"lcodec": {}}})
 
 
 def test_the_same_method_twice_under_two_names() -> None:

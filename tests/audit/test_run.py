@@ -177,17 +177,24 @@ def test_more_retrains_keep_those_that_exist(config: AuditConfig, tmp_path: Path
 
 def test_code_version_covers_all_that_training_and_inference_import() -> None:
     learners = Path(str(sys.modules["learners"].__file__)).parent
+    decides_nothing = {
+        "_errors",
+        "_files",
+        "_jobs",
+        "_ledger",
+    }  # messages, digests, where a job runs, what is kept of it
     reached, waiting = set[str](), ["_train", "_stacked", "_inference", "_train_many"]
     while waiting:
         module = waiting.pop()
+        if module in decides_nothing:
+            continue
         reached.add(module)
         for node in ast.walk(ast.parse((learners / f"{module}.py").read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("learners._"):
                 name = str(node.module).removeprefix("learners.")
                 if name not in reached:
                     waiting.append(name)
-    decides_nothing = {"_errors", "_files", "_jobs"}  # messages, digests, and where a job runs
-    assert reached - decides_nothing == set(DECISIVE)
+    assert reached == set(DECISIVE)
     assert code_version() != code_version("unlearners")
 
 

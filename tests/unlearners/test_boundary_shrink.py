@@ -10,10 +10,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from learners import Classifier, Examples, Recipe, to_input
-from unlearners import Task
+from unlearners import BoundaryShrink, Task
 from unlearners._boundary import neighbours, sign_attack
 from unlearners._pool import Pool
-from unlearners.boundary_shrink import BoundaryShrink
 
 
 def shrink(**more: Any) -> BoundaryShrink:
@@ -109,8 +108,7 @@ def test_targets_come_in_the_order_of_the_forget_set_whatever_the_batches(world:
     assert torch.equal(one, neighbours(copy.deepcopy(world.model), small, "x", epsilon=0.3, exclude_true=True))
 
 
-def test_an_attack_that_leaves_the_grid_to_chance_would_show(world: Any) -> None:
-    """Targets are those of the un-augmented images, and the same on every call."""
+def test_targets_are_the_answers_to_the_attacked_images_as_they_are(world: Any) -> None:
     world = world.of("class")
     (x, y), *_ = Pool(world.task, "forget", augment=False).plain(100)
     model = copy.deepcopy(world.model).eval()

@@ -8,8 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from unlearners import Delete
 from unlearners._pool import Pool
-from unlearners.delete import Delete, erased_targets, erasure_loss
+from unlearners.delete import erased_targets, erasure_loss
 
 
 def delete(**more: Any) -> Delete:
@@ -112,6 +113,7 @@ def test_targets_are_those_of_the_original_throughout(world: Any, monkeypatch: p
 
 def test_the_class_is_no_longer_recognised(world: Any) -> None:
     world = world.of("class")
+    # The validation examples of this small world are few; the floor is off.
     candidate = delete(rate=0.5, passes=60, momentum=0.9)(world.model, world.task)
     with torch.no_grad():
         after, labels = answers(world, candidate)

@@ -106,3 +106,41 @@ def test_without_decay_a_zero_gradient_moves_nothing(plain: Any, fresh_model: An
 def test_an_absurd_rate_raises(clip: Any, world: Any) -> None:
     with pytest.raises(DataError, match="gradient_ascent diverged.*lower gradient_ascent.rate"):
         step(rate=1e30, clip=clip, passes=3, cap=2.0)(world.model, world.task)
+
+
+def lengths(world: Any, model: Any, **more: Any) -> float:
+    """How far one pass of steps of known length goes at most: 10 images in fours are 3 batches."""
+    candidate = step(batch_size=4, clip=0.01, **more)(model, world.task)
+    moved = torch.cat([(a - b).flatten() for a, b in zip(candidate.parameters(), model.parameters(), strict=True)])
+    return float(moved.detach().norm())
+
+
+def test_a_pass_is_no_longer_than_the_rate_however_many_batches(plain: Any, fresh_model: Any) -> None:
+    model = fresh_model(plain)
+    spread, full = (lengths(plain, model, per_pass=per_pass) for per_pass in (True, False))
+    assert spread <= 0.2 * 0.05 * 0.01 * 1.001
+    assert full == pytest.approx(3 * spread, rel=0.02)
+
+
+def test_a_rate_per_pass_is_the_rate_divided_by_the_batches(world: Any, fresh_model: Any) -> None:
+    model, task = fresh_model(world), world.with_task(validation=None).task
+    one = step(batch_size=4, passes=2, rate=0.3)(model, task).state_dict()
+    other = step(batch_size=4, passes=2, rate=0.1, per_pass=False)(model, task).state_dict()
+    for key in one:
+        torch.testing.assert_close(one[key], other[key], rtol=1e-5, atol=1e-7)
+
+
+def test_a_cosine_spans_the_whole_budget(plain: Any, fresh_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from unlearners._optimisation import Optimisation
+
+    rates, rate_at = [], Optimisation.rate_at
+
+    def recording(self: Optimisation, taken: int) -> float:
+        rates.append(rate_at(self, taken))
+        return rates[-1]
+
+    monkeypatch.setattr(Optimisation, "rate_at", recording)
+    step(batch_size=4, passes=4, schedule="cosine", per_pass=False, rate=1e-3)(fresh_model(plain), plain.task)
+    assert len(rates) == 4 * 3
+    assert rates[0] == pytest.approx(1e-3 * 0.05) and rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.1 * rates[0]

@@ -1,4 +1,4 @@
-"""The command ``vestige unlearn``."""
+"""The commands ``vestige methods`` and ``vestige unlearn``."""
 
 from pathlib import Path
 
@@ -8,6 +8,23 @@ from click.core import ParameterSource
 from audit import _console
 from audit._entry import PASS
 from audit._options import PATH, json_option
+
+
+@click.command()
+@click.argument("name", required=False)
+@json_option
+@click.option("--markdown", "as_page", is_flag=True, help="Print docs/methods.md.")
+def methods(name: str | None, as_json: bool, as_page: bool) -> int:
+    """List the unlearning methods, or explain NAME with its parameters."""
+    from audit import _methods_page
+
+    if as_page and (name or as_json):
+        raise click.UsageError("--markdown prints the page of all methods; give it alone")
+    if as_page:
+        click.echo(_methods_page.markdown())
+    else:
+        _methods_page.print_methods(name, as_json)
+    return PASS
 
 
 @click.command()
