@@ -68,6 +68,7 @@ class Fisher(Unlearner):
     Default alpha: xs and s are a sweep of this project, the largest that kept the accuracy of retained data within a
     point or so; l is the value in use in the released code, m a proposal. No alpha made members of a random forget set
     harder to tell without a loss of accuracy; whole classes are forgotten by the reset of their rows, at any alpha.
+
     Batch normalisation: running statistics are used and stay; scale and shift get noise.
     Cost: 3 image passes for each of m = min(images, retain images), or m x (1 + 2 x classes) with ``exact``.
     """

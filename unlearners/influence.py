@@ -61,7 +61,9 @@ class Influence(Unlearner):
     is what published codes use on CIFAR-10 (1 to 20 elsewhere), with the damping 1 that their start implies; m is a
     proposal. One step of first order cannot undo the memory of a tenth of the data: a random forget set is hidden a
     little, at a price in accuracy. ``gauss_newton`` paid less for more in that sweep, at several times the cost on a
-    network with convolutions (alpha 1 with a damping of 0.003 to 0.01). Batch normalisation: running statistics are used and stay; scale and shift move.
+    network with convolutions (alpha 1 with a damping of 0.003 to 0.01).
+
+    Batch normalisation: running statistics are used and stay; scale and shift move.
 
     Cost: 3 image passes for each forget and retain image, and for each of m = min(samples, retain images) 3 more, or 6
     for each iteration with ``cg`` (a tangent pass is counted as a backward pass, which costs as much).

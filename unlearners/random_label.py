@@ -29,8 +29,7 @@ class RandomLabel(RandomLabels):
     is then refused. The other parameters are those of ``RandomLabels`` and ``ContrastHost``.
 
     Defaults: l has the rate and the 10 of 182 epochs of SalUn's comparison (1e-3 at a peak of 0.1); m is a proposal;
-    xs and s are a sweep of this project. Forget batches use the running statistics; for single examples ``bn =
-    "train"`` cost less retain accuracy in that sweep, but it does not forget whole classes.
+    xs and s are a sweep of this project.
 
     Forget examples end up wrong and unsure, which gives them away as surely as memorisation does; with ``redraw =
     "once"`` they end up wrong and sure. Without retain data and at published rates almost nothing happens.
@@ -39,6 +38,7 @@ class RandomLabel(RandomLabels):
     """
 
     by_size: ClassVar[Mapping[str, BySize[Any]]] = {
+        **RandomLabels.by_size,
         "rate": BySize(xs=0.1, s=0.2, m=0.01, l=0.01),
         "share": BySize(xs=0.1, s=0.3, m=0.1, l=0.05),
     }

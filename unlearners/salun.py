@@ -37,9 +37,7 @@ class SalUn(RandomLabels):
 
     Defaults: rho of 0.5 is the paper's. l has the rate of later comparisons (0.005 at a peak of 0.1, 10 of 182 epochs;
     the code's own example has 0.013); m is a proposal; xs and s are a sweep of this project: without the cosine, and
-    from 0.6 of the peak on, small networks with batch normalisation lost a third of their utility and more. Forget
-    batches use the running statistics; for single examples ``bn = "train"`` cost less retain accuracy in that sweep,
-    but it does not forget whole classes.
+    from 0.6 of the peak on, small networks with batch normalisation lost a third of their utility and more.
 
     Wrong labels make forget examples unlike unseen ones as well: they end up wrong and unsure.
 
@@ -47,6 +45,7 @@ class SalUn(RandomLabels):
     """
 
     by_size: ClassVar[Mapping[str, BySize[Any]]] = {
+        **RandomLabels.by_size,
         "rate": BySize(xs=0.1, s=0.2, m=0.05, l=0.05),
         "share": BySize(xs=0.1, s=0.3, m=0.1, l=0.05),
     }

@@ -19,7 +19,7 @@ from unlearners._ranges import BatchSize, Passes, Positive, Weight
 from unlearners._registry import register
 from unlearners._retain_phase import ContrastHost
 from unlearners._rewind import Rewind
-from unlearners._steps import Loss, Normalisation, Seen, above_cap, frozen_copy, one_pass, train_mode
+from unlearners._steps import Loss, Seen, above_cap, frozen_copy, one_pass, train_mode
 from unlearners._task import Task
 
 
@@ -46,11 +46,9 @@ class Scrub(ContrastHost):
     examples with the forget set's classes; see ``Rewind``. It reads validation images, for this choice alone (the
     registry, which speaks of the defaults, does not list them), and raises DataError without.
 
-    Original and student start as the same function, where the gradient of a max pass is zero. Batch statistics or
-    dropout in the student's max pass would break the tie. By default there are none, because forget batches use the
-    running statistics: then one min pass goes before the first epoch, and the record says so. ``bn = "train"``, as
-    published, breaks the tie by itself; on a small convolutional network it kept more utility for single examples
-    and made no difference for classes.
+    Original and student start as the same function, where the gradient of a max pass is zero. Batch statistics in the
+    student's max pass (``bn = "train"``, as published) or dropout break the tie. Where there are none, in a perceptron
+    or with ``bn = "frozen_on_forget"``, one min pass goes before the first epoch, and the record says so.
 
     The authors' code neither clips nor caps. Here all steps are clipped: in the sweep, clipped ascent beside unclipped
     repair destroyed the model, since T^2 makes the repair's gradients large. Their schedule falls in steps; ours
@@ -90,7 +88,6 @@ class Scrub(ContrastHost):
     msteps: Passes | None = None
     clip: Positive | None = 1.0
     cap: Positive = 2.0
-    bn: Normalisation = "frozen_on_forget"
     rewind: bool = False
 
     def unlearn(self, model: Classifier, task: Task) -> Classifier:

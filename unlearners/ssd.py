@@ -53,7 +53,9 @@ class SSD(Unlearner):
 
     Defaults: alpha of l is the authors' for ResNet-18; m is a proposal; xs and s are a sweep of this project, the
     largest effect at a small loss of accuracy. A random forget set is hardly touched until the model suffers; whole
-    classes are forgotten (on the small convolutional network only in a narrow range of alpha). Batch normalisation: running statistics are used and stay; scale and shift may be dampened.
+    classes are forgotten (on the small convolutional network only in a narrow range of alpha).
+
+    Batch normalisation: running statistics are used and stay; scale and shift may be dampened.
     Nothing can diverge, since no weight grows. Cost: (n_forget + n) x 3 image passes.
     """
 

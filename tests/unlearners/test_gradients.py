@@ -254,7 +254,8 @@ def test_conjugate_gradients_with_products_agree_with_woodbury(perceptron_world:
 
 
 def test_one_newton_step_reproduces_leaving_data_out_of_a_ridge_regression_to_first_order() -> None:
-    """The error of alpha 1 falls with the square of the share that is left out."""
+    """What is left out is alike in both shares, so the way to the retrained weights grows with the share and the error
+    of alpha 1 with its square."""
     random = np.random.default_rng(0)
     n, width, ridge = 4_000, 4, 0.1
     x = torch.from_numpy(random.normal(size=(n, width)))
@@ -263,6 +264,9 @@ def test_one_newton_step_reproduces_leaving_data_out_of_a_ridge_regression_to_fi
     def fitted(a: Tensor, b: Tensor) -> Tensor:
         return torch.linalg.solve(a.T @ a / len(a) + ridge * torch.eye(width), a.T @ b / len(a))
 
+    alike = (x[:, 0] > 0) & (y > x @ torch.arange(4.0).double())
+    order = torch.argsort(alike.int(), descending=True, stable=True)
+    x, y = x[order], y[order]
     original, errors, moves = fitted(x, y), [], []
     for left_out in (40, 400):
         kept = slice(left_out, None)
@@ -273,9 +277,9 @@ def test_one_newton_step_reproduces_leaving_data_out_of_a_ridge_regression_to_fi
         retrained = fitted(x[kept], y[kept])
         errors.append(float((original + step - retrained).norm()))
         moves.append(float((original - retrained).norm()))
-    assert errors[0] < 0.1 * moves[0]
+    assert errors[0] < 0.05 * moves[0]
     assert errors[1] < 0.3 * moves[1]
-    assert errors[0] < 0.1 * errors[1]
+    assert errors[0] < 0.03 * errors[1]
 
 
 def test_attention_works_and_its_fast_path_is_left_as_it_was() -> None:
@@ -304,6 +308,5 @@ def test_channels_last_weights_give_the_same_gradients(convolutional_world: Any)
     recipe: Recipe = convolutional_world.task.recipe
     plain = build_classifier(recipe, convolutional_world.task.examples.shape, 3, 1).eval()
     expected = matrix(plain, x, y)
-    torch.testing.assert_close(
-        matrix(plain.to(memory_format=torch.channels_last), x, y), expected, rtol=1e-4, atol=1e-6
-    )
+    plain.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(matrix(plain, x, y), expected, rtol=1e-4, atol=1e-6)

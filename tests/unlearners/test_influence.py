@@ -22,9 +22,8 @@ def plain(world: Any, role: str) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def direction(world: Any) -> torch.Tensor:
-    forget, retain = (
-        flat(batch_gradient(world.model, *plain(world, role), total=True)) for role in ("forget", "retain")
-    )
+    model, roles = world.model, ("forget", "retain")
+    forget, retain = (flat(batch_gradient(model, *plain(world, role), total=True)) for role in roles)
     return forget / 43 - 10 / (43 * 33) * retain
 
 

@@ -135,8 +135,8 @@ def test_a_noise_that_drowns_the_weights_is_refused_before_anything_is_read(worl
 
 
 def test_it_can_be_forced_and_the_noise_left_out(world: Any) -> None:
-    forced = changed_rows(world, run(world, damping=0.1, force=True))
-    assert forced and "at most" in notes(world)
+    forced = world.with_task(validation=None)
+    assert changed_rows(forced, run(forced, damping=0.1, force=True)) and "at most" in notes(forced)
     quiet = world.with_task()
     run(quiet, damping=0.01, noise=False)
     assert "no noise was added" in notes(quiet)
@@ -180,7 +180,8 @@ def test_the_step_climbs_the_loss_of_the_example(perceptron_world: Any) -> None:
     candidate = run(world, noise=False, damping=1e-3)
     images, labels = world.task.examples.read(np.array([position]))
     x = ((torch.from_numpy(images).float() - 127.5) / 63.75).permute(0, 3, 1, 2)
-    losses = [float(F.cross_entropy(model(x), torch.from_numpy(labels))) for model in (world.model, candidate)]
+    with torch.no_grad():
+        losses = [float(F.cross_entropy(model(x), torch.from_numpy(labels))) for model in (world.model, candidate)]
     assert losses[1] > losses[0]
 
 
@@ -228,7 +229,11 @@ class Net(nn.Module):
 @pytest.fixture
 def net() -> Classifier:
     torch.manual_seed(0)
-    return Classifier(Net(), nn.Linear(5, 3)).eval()
+    network = Classifier(Net(), nn.Linear(5, 3)).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(2)  # so that no second derivative is tiny
+    return network
 
 
 X = torch.randn(6, 2, 8, 8, generator=torch.Generator().manual_seed(2))
@@ -264,10 +269,10 @@ def test_the_curvature_in_one_layer_is_the_exact_hessian(net: Classifier, layer:
         curvature.add(net, part)
     factor = curvature.factor(units)
     values = torch.cat([read_slice(layers[unit.layer], unit.row) for unit in units]).double()
-    hessian = torch.func.hessian(lambda v: loss_of(net, layers, units, v))(values)
+    hessian = torch.autograd.functional.hessian(lambda v: loss_of(net, layers, units, v), values)
     assert factor.shape == (6 * 3, len(values))
-    assert torch.allclose(factor.T @ factor, hessian, atol=1e-6)
-    assert float(hessian.abs().max()) > 1e-4
+    assert torch.allclose(factor.T @ factor, hessian, rtol=1e-3, atol=1e-6)
+    assert float(hessian.abs().max()) > 1e-3
 
 
 def test_across_layers_the_curvature_is_never_negative(net: Classifier) -> None:
@@ -325,7 +330,7 @@ def test_a_slice_is_read_and_written_whole(net: Classifier) -> None:
     layer = last_layers(net, 4, X[:1])[0]
     before = {key: tensor.clone() for key, tensor in net.state_dict().items()}
     values = read_slice(layer, 2)
-    assert values.tolist() == [*layer.weight[2].flatten().tolist(), float(layer.bias[2])]
+    assert values.tolist() == [*layer.weight[2].flatten().tolist(), layer.bias[2].item()]
     write_slice(layer, 2, values + 1)
     assert torch.equal(read_slice(layer, 2), values + 1)
     write_slice(layer, 2, values)

@@ -109,7 +109,7 @@ def test_forget_images_pass_in_the_first_epochs_only(msteps: int, reads: list[in
     counted: list[int] = []
     meter = world.task.meter
     task = replace(world.task, progress=lambda *_: counted.append(meter.cost().forward_examples_forget))
-    Scrub(share=0.4, rate=0.1, msteps=msteps)(world.model, task)
+    Scrub(share=0.4, rate=0.1, msteps=msteps, bn="frozen_on_forget")(world.model, task)
     assert counted == reads
 
 
@@ -145,7 +145,7 @@ def test_what_tells_train_mode_from_eval_mode(layer: nn.Module, frozen: bool, sa
 
 
 def test_a_tie_is_broken_by_a_min_pass_that_is_recorded_and_counted(world: Any) -> None:
-    Scrub(share=0.2, rate=0.1, msteps=1)(world.model, world.task)
+    Scrub(share=0.2, rate=0.1, msteps=1, bn="frozen_on_forget")(world.model, world.task)
     cost = world.task.meter.cost()
     assert cost.notes == (WARM_UP,)
     assert cost.backward_examples_retain == 3 * 33

@@ -40,9 +40,9 @@ def by_hand(world: Any, indices: Any) -> list[torch.Tensor]:
 def test_squares_of_single_images(world: Any) -> None:
     both = np.concatenate([world.task.forget, world.task.retain])
     after = SSD(alpha=1.5, lam=0.5, importance="per_sample")(world.model, world.task)
-    pairs = zip(world.model.parameters(), after.parameters(), by_hand(world, both), by_hand(world, world.task.forget))
+    overall, own = by_hand(world, both), by_hand(world, world.task.forget)
     moved = 0
-    for before, now, everywhere, forget in pairs:
+    for before, now, everywhere, forget in zip(world.model.parameters(), after.parameters(), overall, own, strict=True):
         expected = dampened(before.detach(), everywhere, forget, 1.5, 0.5)
         agreed = torch.isclose(now.detach(), expected, rtol=1e-3, atol=1e-6)
         edge = torch.isclose(forget, 1.5 * everywhere, rtol=1e-3)
@@ -66,9 +66,8 @@ def test_squares_of_batch_means(perceptron_world: Any) -> None:
     ):
         chosen = gradient.square() > 1e-9 * overall
         factor = (overall / gradient.square().where(chosen, torch.ones(()))).clamp(max=1)
-        torch.testing.assert_close(
-            now.detach(), torch.where(chosen, before * factor, before).detach(), rtol=1e-3, atol=1e-6
-        )
+        expected = torch.where(chosen, before * factor, before).detach()
+        torch.testing.assert_close(now.detach(), expected, rtol=1e-3, atol=1e-6)
 
 
 def test_a_short_last_batch_counts_by_its_images(perceptron_world: Any) -> None:

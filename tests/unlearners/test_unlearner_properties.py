@@ -183,7 +183,12 @@ METHODS: dict[str, Case] = {
     ),
     "random_label": Case({"share": 0.2}, {"share": 0.0}, relabelled, ("share", -1.0)),
     "salun": Case({"share": 0.2}, {"share": 0.0}, masked, ("rho", 0.0)),
-    "scrub": Case({"share": 0.2, "msteps": 1, "rate": 0.1}, {"share": 0.0}, max_and_min, ("alpha", -1.0)),
+    "scrub": Case(
+        {"share": 0.2, "msteps": 1, "rate": 0.1, "bn": "frozen_on_forget"},
+        {"share": 0.0},
+        max_and_min,
+        ("alpha", -1.0),
+    ),
     "bad_teacher": Case(
         {"share": 0.2, "retain_share": 1.0},
         {"share": 0.0},
