@@ -100,7 +100,7 @@ def per_sample_gradients(model: nn.Module, x: Tensor, y: Tensor, *, smoothing: f
         return F.cross_entropy(logits_at(model, weights, image[None]), label[None], label_smoothing=smoothing)
 
     weights, size = weights_of(model), _chunk(model)
-    for images, labels in zip(x.contiguous().split(size), y.split(size), strict=True):
+    for images, labels in zip(torch.split(x.contiguous(), size), torch.split(y, size), strict=True):
         with transforms():
             gradients: Gradients = vmap(grad(loss), in_dims=(None, 0, 0))(weights, images, labels)
         yield gradients
@@ -123,7 +123,7 @@ def fisher_sum(model: nn.Module, x: Tensor, uniforms: Tensor | None) -> Gradient
     """
 
     def own(weights: Gradients, image: Tensor, uniform: Tensor) -> Gradients:
-        log_p, pull = vjp(lambda at: F.log_softmax(logits_at(model, at, image[None])[0], 0), weights)
+        log_p, pull = vjp(lambda at: F.log_softmax(logits_at(model, at, image[None])[0], 0), weights)[:2]
         p, classes = log_p.exp(), torch.arange(len(log_p), device=log_p.device)
         if uniforms is not None:
             drawn = (p.cumsum(0) <= uniform).sum().clamp(max=len(p) - 1)
@@ -137,7 +137,7 @@ def fisher_sum(model: nn.Module, x: Tensor, uniforms: Tensor | None) -> Gradient
     weights, size = weights_of(model), _chunk(model)
     draws = torch.zeros(len(x), device=x.device) if uniforms is None else uniforms.to(x)
     result = tuple(torch.zeros_like(weight) for weight in weights)
-    for images, numbers in zip(x.contiguous().split(size), draws.split(size), strict=True):
+    for images, numbers in zip(torch.split(x.contiguous(), size), torch.split(draws, size), strict=True):
         with transforms():
             squares = vmap(own, in_dims=(None, 0, 0))(weights, images, numbers)
         for sum_, part in zip(result, squares, strict=True):
@@ -158,7 +158,7 @@ def flat_rows(gradients: Gradients) -> Tensor:
 def like_weights(model: nn.Module, vector: Tensor) -> Gradients:
     """A vector ``[P]`` cut into the shapes of the trainable parameters."""
     weights = weights_of(model)
-    parts = vector.split([weight.numel() for weight in weights])
+    parts = torch.split(vector, [weight.numel() for weight in weights])
     return tuple(part.view_as(weight) for part, weight in zip(parts, weights, strict=True))
 
 

@@ -32,7 +32,7 @@ def woodbury(gradients: Tensor, v: Tensor, damping: float) -> Tensor:
     in float64: with a small damping the two terms nearly cancel. Result ``[P]`` in the type of v.
     """
     samples = len(gradients)
-    blocks = list(zip(gradients.split(BLOCK, 1), v.split(BLOCK), strict=True))
+    blocks = list(zip(torch.split(gradients, BLOCK, 1), torch.split(v, BLOCK), strict=True))
     gram = damping * samples * torch.eye(samples, dtype=torch.float64, device=v.device)
     right = torch.zeros(samples, dtype=torch.float64, device=v.device)
     for rows, part in blocks:
@@ -100,11 +100,11 @@ def curvature_product(
 
     function = losses if curvature == "fisher" else logits
     with transforms():
-        value, along = jvp(function, (weights,), (tangents,))
+        value, along = jvp(function, (weights,), (tangents,))[:2]
     if curvature == "gauss_newton":
         p = value.softmax(1)
         along = p * along - p * (p * along).sum(1, keepdim=True)
-    _, pull = vjp(function, weights)
+    pull = vjp(function, weights)[1]
     return flat(pull(along)[0])
 
 

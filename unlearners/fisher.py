@@ -65,9 +65,9 @@ class Fisher(Unlearner):
     convolution may have too. mu is the original's weight; where whole classes are to be forgotten, it is 0 in their
     rows of the last layer, bias included, with a variance of 1e-3. That noise does not depend on alpha.
 
-    Default alpha: xs and s are a sweep of this project, the largest that kept the accuracy of retained data within a
-    point or so; l is the value in use in the released code, m a proposal. No alpha made members of a random forget set
-    harder to tell without a loss of accuracy; whole classes are forgotten by the reset of their rows, at any alpha.
+    Default alpha: xs and s are a sweep of this project, the largest that cost one to three points of accuracy; l is the
+    value in use in the released code, m a proposal. No alpha made members of a random forget set harder to tell without
+    a loss of accuracy; whole classes are forgotten by the reset of their rows, at any alpha above 0.
 
     Batch normalisation: running statistics are used and stay; scale and shift get noise.
     Cost: 3 image passes for each of m = min(images, retain images), or m x (1 + 2 x classes) with ``exact``.
@@ -101,7 +101,7 @@ class Fisher(Unlearner):
                 noise = torch.randn(weight.shape, generator=stream).to(weight)
                 if rows:
                     weight[list(rows)] = 0
-                weight += variance.sqrt() * noise
+                weight.add_(variance.sqrt() * noise)
         return model
 
     def _diagonal(self, model: Classifier, task: Task) -> Gradients:

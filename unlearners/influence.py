@@ -112,7 +112,7 @@ class Influence(Unlearner):
         refuse_unless_finite(self.entry.name, "the step", step, self.knob)
         with torch.no_grad():
             for weight, part in zip(trainable(model), like_weights(model, step), strict=True):
-                weight += part
+                weight.add_(part)
         return model
 
     def _solver(self, model: Classifier, task: Task) -> Literal["optml", "woodbury", "cg"]:

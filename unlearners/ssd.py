@@ -62,7 +62,7 @@ class SSD(Unlearner):
     knob: ClassVar[str] = "alpha"
     search: ClassVar[Mapping[str, Grid]] = {"alpha": Scaled(0.3, 1.0, 3.0, 10.0), "lam": Scaled(0.1, 1.0, 5.0)}
     by_size: ClassVar[Mapping[str, BySize[Any]]] = {"alpha": BySize(xs=3.0, s=2.0, m=10.0, l=10.0)}
-    by_size_of_class: ClassVar[Mapping[str, BySize[Any]]] = {"alpha": BySize(xs=10.0, s=60.0, m=10.0, l=10.0)}
+    by_size_of_class: ClassVar[Mapping[str, BySize[Any]]] = {"alpha": BySize(xs=10.0, s=80.0, m=10.0, l=10.0)}
 
     alpha: Positive | None = None
     lam: Positive = 1.0
