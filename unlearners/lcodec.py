@@ -84,8 +84,9 @@ class LCodec(Unlearner):
 
     The weights move by 1 / n and less: mostly no behavioural change is seen other than that of the noise. Defaults:
     epsilon, delta, spread and most are the released code's, and 1,000 copies for m and l. Damping is this project's,
-    where the code has 0.001 and, for CIFAR, 0.01: on digits (n = 1,000, 300 removals) 0.1 left a small convolutional
-    network at 9 % accuracy. The rest are proposals. Batch normalisation stays as it is, running statistics included.
+    where the code has 0.001 and, for CIFAR, 0.01: on digits (n = 1,000, 300 removals, the code's rule for taking back)
+    0.1 left a small convolutional network at 9 % accuracy. The rest are proposals. Batch normalisation stays as it is,
+    running statistics included.
 
     Cost: retain images r = hessian_images: r forward, r x classes backward; each forget example: perturbations + 1
     forward, 1 backward, one forward on each validation image; and once more on each validation image at the start. One
