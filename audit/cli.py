@@ -35,7 +35,7 @@ def cli() -> None:
 @click.option("--seed", type=click.IntRange(0, 9999), default=0, show_default=True, help="Determines everything.")
 @click.option("--workspace", type=PATH, default=Path("vestige-demo"), show_default=True, help="Where results go.")
 def demo(seed: int, workspace: Path) -> int:
-    """Audit every unlearning method on embedded data, with two controls; about half a minute."""
+    """Audit every unlearning method on embedded data, with two controls; about a minute."""
     from audit.demo import control_problems, run_demo
 
     place = Workspace(workspace / f"seed-{seed}")

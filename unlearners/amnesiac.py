@@ -16,7 +16,7 @@ from unlearners._defaults import BySize, Grid, Scaled
 from unlearners._losses import retain_loss
 from unlearners._pool import Pool
 from unlearners._registry import register
-from unlearners._retain_phase import RetainPhase
+from unlearners._retain_phase import ContrastHost
 from unlearners._steps import Seen, autocast, train_mode
 from unlearners._task import Task
 
@@ -33,7 +33,7 @@ UNDONE = 0.5
     needs=("ledger",),
 )
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class Amnesiac(RetainPhase):
+class Amnesiac(ContrastHost):
     """``theta = theta_original - sum of the updates of the batches that held a forget example``, then a short repair.
 
     The updates come from the ledger of the original's training (``learners.LedgerWriter``), and only those of the

@@ -12,7 +12,7 @@ from unlearners._defaults import Among, BySize, Grid, Scaled, filled
 from unlearners._losses import retain_loss
 from unlearners._ranges import Count
 from unlearners._registry import register
-from unlearners._retain_phase import RetainPhase
+from unlearners._retain_phase import ContrastHost
 from unlearners._task import Task
 
 
@@ -24,7 +24,7 @@ from unlearners._task import Task
     reads=("retain",),
 )
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class CFk(RetainPhase):
+class CFk(ContrastHost):
     """``min CE(f, D_r)`` over the last ``k`` blocks of the body and the head; with all blocks it is ``finetune``.
 
     k: blocks as ``unlearners._blocks.blocks_of`` counts them: a layer with its normalisation, or a residual or
