@@ -109,7 +109,9 @@ class Measures:
 
     def measured(self, key: ModelKey) -> Measured:
         """The literature's numbers on the model with this key."""
-        return self._kept("measured", Measured, lambda: self._measure(key), self._file(key), digest_indices(self.test))
+        # An original's file does not tell how what it was trained on is divided into forget and retain.
+        about = (self._file(key), self.plan.split.fingerprint, digest_indices(self.test))
+        return self._kept("measured", Measured, lambda: self._measure(key), *about)
 
     def _measure(self, key: ModelKey) -> Measured:
         plan, rows = self.plan, self.rows[0]

@@ -22,7 +22,10 @@ def notes_of(path: Path) -> str:
     """
     if not path.exists():
         return "\n"
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: expected a page of a study in UTF-8, got other bytes; choose another file") from None
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise DataError(f"{path}: expected {BEGIN} and {END} once each, in a page of a study; choose another file")
     return text[text.index(BEGIN) + len(BEGIN) : text.index(END)]

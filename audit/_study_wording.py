@@ -22,13 +22,16 @@ not enter the verdict. A spread (±) is a standard deviation (n - 1): of a candi
 retrains of all seeds.
 
 - **RA**: accuracy on the retain set. **UA**: 100 minus the accuracy on the forget set. **TA**: accuracy on the test
-  images; where a class is forgotten, on the test images of the remaining classes.
+  images; where a class is forgotten, on the test images of the remaining classes; where data subjects are, on the
+  unseen examples. Data without a test part: on the unseen examples, or where a class is forgotten on the validation
+  examples, which the stopping rules of some methods have seen.
 - **MIA-efficacy (SVC, confidence)**: the share of forget examples that an attack calls non-members, as in l1-sparse,
   SalUn and CoUn. A support vector classifier (C = 3, gamma = "auto", radial kernel) learns the probability of the true
   label on the first m retain examples (members) and the first m images of TA (non-members; so, as in the released
   code, without a forgotten class), in stored order; m is the number of the images of TA, or of the retain examples
   where these are fewer. For the fit, probabilities are rounded to a thousandth, and equal ones merged into one with a
-  weight.
+  weight. A forgotten class lies where the classifier has learnt from hardly any examples: there it says 100, or with
+  few images 0 or 100 by chance.
 - **Avg. Gap**: mean absolute difference to Retrain over these four, in percentage points; a gap of means over the
   seeds, not a mean of gaps. Noise does not cancel in it: `fresh_retrain`, one more retrain a seed, is the floor.
 - **A2 gap**: AUC of the R-LiRA score of forget against unseen examples, candidate minus the mean of the retrains.

@@ -34,7 +34,9 @@ def methods(name: str | None, as_json: bool, as_page: bool) -> int:
 @click.option("--output", type=PATH, required=True, help="Checkpoint to write.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A hyper-parameter, in TOML; repeatable.")
 @click.option("--seed", type=click.IntRange(0), help="Of the run  [default: an audit's for a candidate of this name]")
-@click.option("--ledger", type=PATH, help="Folder of the original's training ledger, for methods that need it.")
+@click.option(
+    "--ledger", type=PATH, help="Training ledger of the original, for amnesiac: a folder of WORKSPACE/ledgers."
+)
 @click.option("--force", is_flag=True, help="Overwrite an existing output.")
 @click.option("--tune", "tuned", is_flag=True, help="First search the hyper-parameters that are not set, blindly.")
 @click.option("--trials", type=click.IntRange(2, 1000), default=8, show_default=True, help="Runs of that search.")
@@ -54,7 +56,8 @@ def unlearn(
 ) -> int:
     """Apply METHOD to a checkpoint and write the candidate, for vestige audit --candidate.
 
-    --tune scores its trials on forget and validation examples; it reads neither a retrain nor an unseen example.
+    Data and split are the audit file's; its [unlearners] are not read. --tune scores its trials on forget and
+    validation examples; it reads neither a retrain nor an unseen example.
     """
     from audit._settings import read_settings
     from audit._unlearned import print_unlearned

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from audit._making import Watch, plan_models, train_missing, unlearn_missing
+from audit._places import refuse_place
 from audit._study_measures import Measures, held_out_rows
 from audit._study_page import notes_of, render
 from audit._study_records import CandidateRecord, Judged, SeedRecord, SettingRecord, Study
@@ -39,9 +40,14 @@ def run_study(
     stems = [file.stem for file in files]
     if len(set(stems)) < len(stems) or not files or seeds < 1:
         got = f"{', '.join(stems) or 'none'} and {seeds} seeds"
-        raise ConfigError(f"study: expected audit files of different names and at least one seed, got {got}")
-    notes_of(page)  # refuses before hours of training
+        raise ConfigError(
+            f"study: expected audit files of different names and at least one seed, got {got}; rename one"
+        )
+    refuse_place(page)  # this, the notes and the later files refuse before hours of training
+    notes_of(page)
     configs = [[read_config(file, seed=seed) for seed in range(seeds)] for file in files]
+    for file, of_seeds in zip(files[1:], configs[1:], strict=True):
+        held_out_rows(plan_models(of_seeds[0], file.parent))
     settings = []
     for file, of_seeds in zip(files, configs, strict=True):
         done = []

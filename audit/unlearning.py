@@ -10,6 +10,7 @@ import numpy as np
 
 import unlearners
 from audit._making import STRIDE, Watch, candidate_seed
+from audit._places import refuse_place
 from audit._records import cost_record
 from audit.config import AuditConfig
 from audit.judging import retrain_flops
@@ -68,9 +69,10 @@ def unlearn_checkpoint(
     """Apply ``method`` to the trained model in ``checkpoint`` and write the candidate to ``output``.
 
     Data, split, device and the tolerance of a search come from ``config``; the recipe is the checkpoint's own. seed: of
-    the run; None for the seed that an audit of this file gives a candidate with the method's name, so that the weights
-    are that candidate's. ledger: folder of the original's training ledger. trials: search the hyper-parameters that are
-    not given by so many runs first (``tuning``) and record the search in OUTPUT.tuning.json; None for no search. force:
+    the run; None for the seed that an audit of this file gives a candidate with the method's name, so that under the
+    same hyper-parameters the weights are that candidate's; the file's [unlearners] are not read. ledger: folder of the
+    original's training ledger. trials: search the hyper-parameters that are not given by so many runs first
+    (``tuning``) and record the search in OUTPUT.tuning.json; None for no search. force:
     overwrite. base: folder that the relative paths of ``config`` start from.
 
     Raises ConfigError for a method or hyper-parameters that do not fit, DataError for a checkpoint that was not trained
@@ -115,6 +117,7 @@ def unlearn_checkpoint(
         )
     chosen = unlearners.create(method, given if tuning is None else tuning.parameters)
     candidate = chosen(original, task)
+    watch(f"unlearning by {method}", 1, 1)  # a rule may have stopped it early
     if tuning is not None:
         task.meter.note(
             f"hyper-parameters from a blind search of {len(tuning.trials)} trials, whose FLOPs were "
@@ -152,6 +155,7 @@ def unlearn_checkpoint(
 
 def _refuse_files(checkpoint: Path, written: Sequence[Path], force: bool) -> None:
     for path in written:
+        refuse_place(path)
         if path.is_dir():
             raise DataError(f"{path}: expected the name of a file to write, got a folder; choose another output")
         if path.exists() and checkpoint.exists() and path.samefile(checkpoint):

@@ -15,7 +15,7 @@ from learners._duplicates import Duplicates, count_duplicates
 from learners._errors import ConfigError, DataError, VestigeError
 from learners._examples import Examples, Indices, LabelNoise
 from learners._files import canonical_json, digest, write_atomically
-from learners._flops import forward_flops
+from learners._flops import count_flops, forward_flops
 from learners._inference import accuracy, predict_logits
 from learners._jobs import available_workers, run_jobs
 from learners._ledger import Ledger, LedgerWriter
@@ -59,6 +59,7 @@ __all__ = [
     "checkpoint_bytes",
     "choose_workers",
     "count_duplicates",
+    "count_flops",
     "crop_windows",
     "derive_seed",
     "digest",

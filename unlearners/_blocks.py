@@ -1,14 +1,11 @@
 """The last blocks of a network, for methods that leave everything below as it is."""
 
-import copy
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
-from torch.utils.flop_counter import FlopCounterMode
 
-from learners import Classifier, ConfigError
+from learners import Classifier, ConfigError, count_flops
 from unlearners._task import Task
 
 WRAPPER = 0.9
@@ -88,11 +85,5 @@ def _within(key: str, path: str) -> bool:
 
 
 def _share(model: Classifier, paths: list[str], task: Task) -> float:
-    network = copy.deepcopy(model).eval()
-    height, width, channels = task.examples.shape
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(torch.zeros(1, channels, height, width, device=task.device))
-    root, counts = type(network).__name__, counter.get_flop_counts()
-    names = [f"{root}.{path}" if path else root for path in paths]
-    trained = sum(sum(counts[name].values()) for name in names if name in counts)
-    return float(trained / counter.get_total_flops())
+    counts = count_flops(model, task.examples.shape)
+    return sum(counts[path] for path in paths) / counts[""]

@@ -98,7 +98,7 @@ class ContrastivePhase(Unlearner):
             if rule is not None and rule.after_pass(number, passes):
                 break
         if skipped:
-            task.meter.note(f"{skipped} anchors had no partner among the retain examples and were skipped")
+            task.meter.note(f"{skipped} times an anchor had no partner among the retain examples and was skipped")
         return model
 
     def _steps(self, task: Task, model: Classifier) -> Steps:

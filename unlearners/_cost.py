@@ -54,7 +54,8 @@ class Cost:
 
     @property
     def image_passes(self) -> int:
-        """Forward passes plus two per backward pass, summed over all images."""
+        """Forward passes plus two per backward pass, summed over all images; a backward pass through a part of the
+        network counts whole here, and in ``flops`` what it spends."""
         real = self.forward_examples_forget + self.forward_examples_retain + self.forward_examples_validation
         back = self.backward_examples_forget + self.backward_examples_retain + self.backward_examples_synthetic
         return real + self.forward_examples_synthetic + BACKWARD * back

@@ -54,7 +54,8 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
 
 
 class Steps:
-    """Takes steps; refuses a loss that is not finite, so a diverging run raises instead of returning NaN.
+    """Takes steps on behalf of method ``name``; refuses a loss that is not finite, so a diverging run raises instead of
+    returning NaN.
 
     mask: bool, one tensor for each trainable parameter. Where it is False the value stays what it was at the start, to
     the last bit: a gradient of zero alone would leave weight decay and momentum at work.
@@ -63,7 +64,7 @@ class Steps:
     def __init__(
         self, name: str, model: nn.Module, optimisation: Optimisation, mask: Sequence[Tensor] | None = None
     ) -> None:
-        self._name = name
+        self.name = name
         self._optimisation = optimisation
         self._parameters = trainable(model)
         self._optimiser = optimisation.build(self._parameters)
@@ -79,7 +80,7 @@ class Steps:
         self._mask_gradients()
         if self._optimisation.clip is not None:
             norm = nn.utils.clip_grad_norm_(self._parameters, self._optimisation.clip)
-            refuse_unless_finite(self._name, "the gradient", norm, self._optimisation.knob)
+            refuse_unless_finite(self.name, "the gradient", norm, self._optimisation.knob)
         for group in self._optimiser.param_groups:
             group["lr"] = self._optimisation.rate_at(self._taken)
         self._optimiser.step()
@@ -88,7 +89,7 @@ class Steps:
 
     def require_finite(self, loss: Tensor) -> None:
         """Raise DataError when ``loss`` is NaN or infinite."""
-        refuse_unless_finite(self._name, "the loss", loss.detach(), self._optimisation.knob)
+        refuse_unless_finite(self.name, "the loss", loss.detach(), self._optimisation.knob)
 
     def _mask_gradients(self) -> None:
         for parameter, mask in zip(self._parameters, self._mask or (), strict=False):

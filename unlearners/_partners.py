@@ -43,7 +43,7 @@ class Partners:
         return x, y
 
     def _one_of_each(self, classes: np.ndarray) -> Batch:
-        """One random example of each class, in their order."""
+        """One random example of each class."""
         chosen = []
         for label in classes:
             own = self._task.retain[self._labels == label]

@@ -17,7 +17,7 @@ class Pool:
 
     role: whose images these are, for the bill too. indices: a part of the role's, None for all. augment: False leaves
     the pixels as they are. targets: ``[m, ...]``, handed out as y in place of the labels. Each pass is shuffled afresh.
-    noise: the role's stream for whatever noise a method adds.
+    noise: the role's stream for whatever noise a method adds. purpose: of a second pool of a role; own streams.
     """
 
     def __init__(
@@ -28,15 +28,17 @@ class Pool:
         indices: Indices | None = None,
         augment: bool = True,
         targets: Tensor | None = None,
+        purpose: str | None = None,
     ) -> None:
         own = task.held_out if role == "validation" else getattr(task, role)
         chosen = own if indices is None else indices
         self.role = role
         self._batches = Batches(task.examples, chosen, task.recipe, task.device, augment=augment, targets=targets)
-        self._order = torch_generator(task.seed, role, "order")
-        self._augmentation = torch_generator(task.seed, role, "augmentation")
-        self.noise = torch_generator(task.seed, role, "noise")
-        self._second = torch_generator(task.seed, role, "second view")
+        stream = (role,) if purpose is None else (role, purpose)
+        self._order = torch_generator(task.seed, *stream, "order")
+        self._augmentation = torch_generator(task.seed, *stream, "augmentation")
+        self.noise = torch_generator(task.seed, *stream, "noise")
+        self._second = torch_generator(task.seed, *stream, "second view")
 
     def __len__(self) -> int:
         return len(self._batches)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from learners import Classifier, torch_generator
+from learners import Classifier, DataError, torch_generator
 from unlearners._base import STRICT
 from unlearners._defaults import BySize
 from unlearners._losses import retain_loss
@@ -22,7 +22,10 @@ Labels = Literal["exclude_true", "include_true"]
 
 def random_labels(true: Tensor, classes: int, labels: Labels, generator: torch.Generator) -> Tensor:
     """A label for each of ``true`` (int64 ``[b]``): uniform over the other classes (``exclude_true``) or over all
-    (``include_true``; the true one comes up with probability 1 / classes). Drawn on the CPU."""
+    (``include_true``; the true one comes up with probability 1 / classes). Drawn on the CPU.
+    Raises DataError for fewer than two classes."""
+    if classes < 2:
+        raise DataError(f"random labels: expected at least 2 classes to draw from, got {classes}")
     if labels == "include_true":
         return torch.randint(classes, true.shape, generator=generator).to(true.device)
     return (true + torch.randint(1, classes, true.shape, generator=generator).to(true.device)) % classes

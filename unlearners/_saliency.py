@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from learners import Classifier
 from unlearners._base import refuse_unless_finite
+from unlearners._gradients import batch_gradient
 from unlearners._optimisation import trainable
 from unlearners._pool import Pool
-from unlearners._steps import autocast
 from unlearners._task import Task
 
 
@@ -19,16 +18,14 @@ def saliency_mask(name: str, model: Classifier, task: Task, *, share: float, bat
     forget batches of the gradient of the batch's mean cross-entropy|``.
 
     The gradients keep their signs until they are summed, so batches may cancel. Eval mode, un-augmented images, true
-    labels; a last batch that is smaller counts as much as the others. Costs 3 image passes for each forget image.
+    labels, no autocast; a last batch that is smaller counts as much as the others. Costs 3 image passes for each forget
+    image.
     Raises DataError on behalf of method ``name`` when a gradient is not finite.
     """
     model.eval()
-    parameters = trainable(model)
-    summed = [torch.zeros_like(parameter) for parameter in parameters]
+    summed = [torch.zeros_like(parameter) for parameter in trainable(model)]
     for x, y in Pool(task, "forget", augment=False).plain(batch_size):
-        with autocast(task):
-            loss = F.cross_entropy(model(x), y)
-        for total, gradient in zip(summed, torch.autograd.grad(loss, parameters), strict=True):
+        for total, gradient in zip(summed, batch_gradient(model, x, y), strict=True):
             total += gradient
         task.meter.forward("forget", len(y))
         task.meter.backward("forget", len(y))

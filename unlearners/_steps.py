@@ -35,7 +35,8 @@ Loss = Callable[[Classifier, Seen], Tensor | None]
 @contextmanager
 def train_mode(model: nn.Module, *, frozen: bool, still: Collection[nn.Module] = ()) -> Iterator[None]:
     """Train mode inside; with ``frozen``, batch normalisation uses its running statistics and leaves them alone (its
-    scale and shift still train); the modules in ``still`` stay in eval mode altogether."""
+    scale and shift still train), which a batch of a single image needs in any case, for it has no statistics; the
+    modules in ``still`` stay in eval mode altogether."""
     model.train()
     norms = [module for module in model.modules() if frozen and isinstance(module, _BatchNorm)]
     for module in [*norms, *still]:
@@ -86,7 +87,7 @@ def one_pass(
     modules that stay in eval mode.
     """
     for x, y in pool.epoch(batch_size):
-        with train_mode(model, frozen=frozen, still=still), autocast(task):
+        with train_mode(model, frozen=frozen or len(y) == 1, still=still), autocast(task):
             value = loss(model, see(model, x, y))
         task.meter.forward(pool.role, len(y))
         if value is not None:

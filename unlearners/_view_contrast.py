@@ -35,13 +35,13 @@ class ViewContrast:
     views: Views | None = None
     noise: Annotated[Positive, Strict()] = 0.1
 
-    def noisy(self, task: Task) -> bool:
-        """Whether the views are made by noise; the same answer for the whole run. Raises ConfigError where nothing
-        would tell the two views apart."""
+    def noisy(self, name: str, task: Task) -> bool:
+        """Whether the views are made by noise; the same answer for the whole run. Raises ConfigError on behalf of
+        method ``name`` where nothing would tell the two views apart."""
         if self.views == "recipe" and task.recipe.augmentation == "none":
             raise ConfigError(
-                "views: expected 'noise' for a recipe without augmentation, got 'recipe', which would make both views "
-                "the same image; set views to noise or leave it out"
+                f"{name}: expected views = 'noise' for a recipe without augmentation, got 'recipe', which would make "
+                "both views the same image; set views to noise or leave it out"
             )
         return self.views == "noise" or task.recipe.augmentation == "none"
 
@@ -64,8 +64,8 @@ def contrast_pass(
     Counts two forward and two backward passes for each image, and no backward pass for a batch without a loss, which is
     left without a step as in ``one_pass``.
     """
-    for x, other, y in _views(pool, task, contrast, batch_size):
-        with train_mode(model, frozen=frozen, still=still), autocast(task):
+    for x, other, y in _views(pool, contrast, contrast.noisy(steps.name, task), batch_size):
+        with train_mode(model, frozen=frozen or len(y) == 1, still=still), autocast(task):
             seen = see(model, x, y)
             second = model.represent(other)  # before the host's loss, which may leave the network in another mode
             host = loss(model, seen)
@@ -76,8 +76,7 @@ def contrast_pass(
             steps.take(host + contrast.weight * term)
 
 
-def _views(pool: Pool, task: Task, contrast: ViewContrast, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    noisy = contrast.noisy(task)
+def _views(pool: Pool, contrast: ViewContrast, noisy: bool, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     for x, other, y in pool.pairs(batch_size):
         if noisy:
             x, other = (

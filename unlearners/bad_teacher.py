@@ -112,7 +112,10 @@ class BadTeacher(Unlearner):
         seed = derive_seed(task.seed, "incompetent teacher")
         untrained = build_classifier(task.recipe, task.examples.shape, model.classes, seed).to(task.device)
         teachers = Teachers(good=frozen_copy(model), bad=frozen_copy(untrained))
-        steps, batches = self._steps(model), _both(task, retain_subset(task, filled(self.retain_share)))
+        kept = retain_subset(task, filled(self.retain_share))
+        if not len(kept):
+            task.meter.note(f"no retain image was drawn: retain_share of {len(task.retain)} images is less than one")
+        steps, batches = self._steps(model), _both(task, kept)
         order, augmentation = (torch_generator(task.seed, "both", purpose) for purpose in ("order", "augmentation"))
         for epoch in range(epochs):
             for x, forget in batches.epoch(order, augmentation, batch_size):

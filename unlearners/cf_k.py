@@ -35,7 +35,8 @@ class CFk(ContrastHost):
     ResNet-18, a tenth of the rate), m a proposal. xs and s have one block at the recipe's rate for 30 % of its epochs.
     Batch normalisation of the trained part trains, with the recipe's augmentation.
 
-    Cost: epochs x retain images x (1 + 2 phi) image passes, phi the trained part's share of the network's FLOPs.
+    Cost: epochs x retain images x (1 + 2 phi) forward passes' FLOPs, phi the trained part's
+    share of the network's.
     """
 
     by_size: ClassVar[Mapping[str, BySize[Any]]] = {

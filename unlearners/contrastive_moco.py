@@ -102,7 +102,8 @@ class ContrastiveMoCo(ContrastivePhase):
             move_towards(encoder, model, filled(self.key_momentum))
             enqueue(x, y)
 
-        for x, y in Pool(task, "retain", indices=balanced(task, self._size(task))).epoch(self.batch_size):
+        first = Pool(task, "retain", indices=balanced(task, self._size(task)), purpose="queue")
+        for x, y in first.epoch(self.batch_size):
             enqueue(x, y)
 
         def term(anchors: Tensor, labels: Tensor, _: Tensor, __: Tensor) -> ContrastiveTerm:

@@ -36,7 +36,7 @@ class CoUn(RetainPhase):
     made (``ViewContrast``). bn: batch statistics by default, so that both views update the running ones.
 
     Defaults: temperature and weights lie in the ranges of the paper ((0, 0.3], best 0.1, and [0.1, 6]); the rate of l
-    is within its [0.01, 0.1], with a cosine to 1e-4, for up to 50 of 182 epochs; weights and rates of xs and s are this
+    is within its [0.01, 0.1], with a cosine, for up to 50 of 182 epochs; weights and rates of xs and s are this
     project's sweep on digits, m is a proposal. Without an augmentation in the recipe the views are noise: crops and
     mirror images that the network never saw cost retain accuracy.
 

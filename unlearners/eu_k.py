@@ -36,7 +36,8 @@ class EUk(Unlearner):
 
     Defaults: the last stage and the head from that code, which is two blocks of ResNet-18; else one block, a proposal.
 
-    Cost: recipe epochs x retain images x (1 + 2 phi) image passes, phi the trained part's share of the network's FLOPs.
+    Cost: recipe epochs x retain images x (1 + 2 phi) forward passes' FLOPs, phi the trained part's
+    share of the network's.
     """
 
     by_size: ClassVar[Mapping[str, BySize[Any]]] = {"k": BySize(xs=1, s=1, m=1, l=2)}

@@ -81,7 +81,7 @@ class NegGradPlus(ContrastHost):
         def loss(network: Classifier, seen: Seen) -> Tensor:
             descent = descend(network, seen)
             forget_x, forget_y = next(forget)
-            with train_mode(network, frozen=self.bn != "train"), autocast(task):
+            with train_mode(network, frozen=self.bn != "train" or len(forget_y) == 1), autocast(task):
                 ascent = F.cross_entropy(network(forget_x), forget_y)
             task.meter.forward("forget", len(forget_y))
             refuse_unless_finite(self.entry.name, "the forget loss", ascent.detach())

@@ -25,8 +25,9 @@ from unlearners._task import Task
 class RandomLabel(RandomLabels):
     """``min CE(f, y') on D_f + CE(f, y) on D_r`` with random ``y'``: SalUn without a mask.
 
-    retain: False leaves the retain passes out and reads no retain image; the contrastive module, which rides on them,
-    is then refused. The other parameters are those of ``RandomLabels`` and ``ContrastHost``.
+    retain: False leaves the retain passes out and reads no retain image (the task names a retain set all the same); the
+    contrastive module, which rides on these passes, is then refused. The other parameters are those of ``RandomLabels``
+    and ``ContrastHost``.
 
     Defaults: l has the rate and the 10 of 182 epochs of SalUn's comparison (1e-3 at a peak of 0.1); m is a proposal;
     xs and s are a sweep of this project.

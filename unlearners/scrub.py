@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _NormBase
 
-from learners import Classifier
+from learners import Classifier, batch_bounds
 from unlearners._base import STRICT
 from unlearners._cost import Role
 from unlearners._defaults import Among, BySize, Grid, Scaled, filled
@@ -38,9 +38,10 @@ class Scrub(ContrastHost):
     so that the run ends with repair. Both KLs are of softmax outputs at ``temperature`` T and times T^2.
 
     alpha, gamma: weights of the retain set's KL and cross-entropy. msteps: max passes, at most one an epoch.
-    forget_batch_size: of max passes, None for 64, or the retain batch if that is smaller, and for 16 where small
-    networks forget classes; ``forget images / forget_batch_size`` is the number of ascent steps of a max pass and the
-    method's main knob, and a fixed size gives each forget example the same push whatever the size of the set.
+    forget_batch_size: of max passes, None for 64, or the retain batch if that is smaller; where classes are forgotten,
+    for 16 in small networks and 64 in others. ``forget images / forget_batch_size`` is the number of ascent steps of a
+    max pass and the method's main knob; a fixed size gives each forget example the same push whatever the size of the
+    set.
     clip: largest gradient norm, of all steps. cap: a forget batch whose KL, without T^2, exceeds ``cap * ln(classes)``
     is left without a step. rewind: SCRUB+R, return the epoch whose forget error is closest to that of validation
     examples with the forget set's classes; see ``Rewind``. It reads validation images, for this choice alone (the
@@ -95,10 +96,12 @@ class Scrub(ContrastHost):
         epochs, forget, retain = self._epochs(task), Pool(task, "forget"), Pool(task, "retain")
         teacher, ascents = frozen_copy(model), min(filled(self.msteps), epochs)
         rewind = Rewind(self.entry.name, task) if self.rewind and epochs else None
-        warm_up = int(ascents > 0 and same_function(model, frozen=self.bn != "train"))
+        warm_up = int(ascents > 0 and same_function(model, frozen=self.bn != "train" or len(forget) == 1))
         if warm_up:
             task.meter.note("one min pass before the first max pass, whose gradient would have been zero")
-        steps = self._steps(model, task, 1, clip=self.clip)
+        forget_batches = len(batch_bounds(len(forget), self._forget_batch_size(task)))
+        total = ascents * forget_batches + (epochs + warm_up) * self._batches(task, retain)
+        steps = self._steps(model, task, total, clip=self.clip)
         away, near = self._losses(teacher, task, steps)
         for number in range(1 - warm_up, epochs + 1):
             if 1 <= number <= ascents:
@@ -143,7 +146,10 @@ def same_function(model: nn.Module, *, frozen: bool) -> bool:
     """Whether train mode leaves the outputs what they are in eval mode: no batch statistics, no dropout, no dropped
     paths. A copy of the network in eval mode then cannot be told from it."""
     with train_mode(model, frozen=frozen):
-        return not any(
-            module.training and (isinstance(module, _BatchNorm) or getattr(module, "p", 0.0) > 0)
-            for module in model.modules()
-        )
+        return not any(_differs(module) for module in model.modules() if module.training)
+
+
+def _differs(module: nn.Module) -> bool:
+    rates = [getattr(module, name, 0.0) for name in ("p", "dropout")]
+    dropping = any(isinstance(rate, float) and rate > 0 for rate in rates)
+    return dropping or (isinstance(module, _NormBase) and module.track_running_stats)

@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from learners import Classifier, Indices, batch_bounds, numpy_generator, torch_generator
+from learners import Classifier, DataError, Indices, batch_bounds, numpy_generator, torch_generator
 from unlearners._base import STRICT, Unlearner
 from unlearners._defaults import BySize, Grid, Scaled, filled
 from unlearners._losses import retain_loss
@@ -84,6 +84,8 @@ class Unsir(Unlearner):
 
     def unlearn(self, model: Classifier, task: Task) -> Classifier:
         """Impair and repair in place."""
+        if not task.forgotten_classes:
+            raise DataError("unsir: expected at least one class to forget, got none; give the task a forget set")
         epochs = self.impair_epochs + self.repair_epochs
         task.meter.stopped(f"budget ({self.impair_epochs} + {self.repair_epochs} epochs)")
         if epochs == 0:

@@ -239,7 +239,7 @@ def test_plan_prints_and_answers_in_json(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_every_command_of_the_design_that_exists_has_help(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("demo", "init", "run", "audit", "plan", "methods", "attacks", "report"):
+    for name in ("demo", "init", "run", "audit", "unlearn", "study", "plan", "methods", "attacks", "report"):
         assert name in command_line.cli.commands
         assert run(name, "--help") == 0
         assert "Usage" in capsys.readouterr().out

@@ -12,7 +12,7 @@ import torch
 
 from audit._entry import main
 from audit._making import plan_models, unlearn_missing
-from audit._study_measures import MEASURING, held_out_rows
+from audit._study_measures import MEASURING, Measures, held_out_rows
 from audit._study_page import BEGIN, END, notes_of
 from audit._study_records import Judged, Measured, SeedRecord, SettingRecord, Spread, summarise
 from audit.config import read_config
@@ -202,6 +202,30 @@ def test_a_file_that_is_no_page_of_a_study_is_not_overwritten(
         assert command(str(done / "small.toml"), *options) == 4
         assert "in a page of a study" in capsys.readouterr().err
         assert (tmp_path / "mine.md").read_text() == text and not (tmp_path / "ws").exists()
+    (tmp_path / "mine.md").write_bytes(b"caf\xe9")
+    with pytest.raises(DataError, match="expected a page of a study in UTF-8"):
+        notes_of(tmp_path / "mine.md")
+
+
+def test_what_cannot_be_written_or_measured_is_told_before_anything_is_trained(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small, workspace = str(done / "small.toml"), ("--workspace", str(tmp_path / "ws"))
+    assert command(small, *workspace, "--page", str(done / "small.toml" / "page.md")) == 4
+    assert "to be a folder, got a file" in capsys.readouterr().err
+    classes = TOML.replace("random = 100, unseen = 300, validation = 50", "classes = [3], unseen = 60")
+    (tmp_path / "classes.toml").write_text(classes)
+    assert command(small, str(tmp_path / "classes.toml"), *workspace, "--page", str(tmp_path / "page.md")) == 4
+    assert "set forget.validation" in capsys.readouterr().err and not (tmp_path / "ws").exists()
+
+
+def test_an_original_is_measured_anew_where_another_part_of_its_data_is_to_be_forgotten(study: Path) -> None:
+    plan = plan_models(read_config(study / "small.toml", seed=0), study)
+    forget, retain = np.split(plan.trained_on, [300])
+    other = replace(plan, split=replace(plan.split, forget=forget, retain=retain))
+    place = Workspace(study / "ws" / "small" / "seed-0")
+    ours, theirs = (Measures(one, place).measured(plan.original) for one in (plan, other))
+    assert ours.test_accuracy == theirs.test_accuracy and ours.retain_accuracy != theirs.retain_accuracy
 
 
 def test_a_damaged_record_is_refused(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -297,7 +321,7 @@ def test_verdicts_are_counted_with_their_first_reasons_and_a_missing_a2_is_said(
         "3.0",
     ]
     assert row(_results(setting), "original")[1] == "90.00 ± 0.00"  # without the control no_op
-    assert Spread.of([1.0, 3.0]) == Spread(2.0, pytest.approx(2**0.5)) and Spread.of([1.0]).deviation is None
+    assert Spread.of([1.0, 3.0]) == Spread(2.0, 2**0.5) and Spread.of([1.0]).deviation is None
     only_refused = replace(setting, seeds=seeds[3:])
     assert summarise(only_refused, "a") is None
 

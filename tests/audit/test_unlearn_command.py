@@ -153,6 +153,10 @@ def test_what_exists_is_only_overwritten_by_force(
     assert "another file than the checkpoint" in capsys.readouterr().err
     (tmp_path / "folder").mkdir()
     assert place.unlearn("no_op", tmp_path / "folder", "--force") == 4
+    (tmp_path / "file").write_text("mine")
+    assert place.unlearn("no_op", tmp_path / "file" / "c") == 4
+    said = capsys.readouterr().err
+    assert "to be a folder, got a file" in said and "unlearning" not in said
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from learners import ConfigError, Recipe, build_classifier, forward_flops
+from learners import ConfigError, Recipe, build_classifier, count_flops, forward_flops
 
 SHAPE = (32, 32, 3)
 
@@ -23,6 +24,18 @@ def test_head_of_representation_is_the_output(name: str) -> None:
 def test_ln_02_forward_flops(name: str, width: int | None, megaflops: float) -> None:
     model = build_classifier(Recipe(architecture=name, width=width), SHAPE, 10, seed=0)
     assert forward_flops(model, SHAPE) / 1e6 == pytest.approx(megaflops, rel=0.01)
+
+
+def test_flops_of_attention_are_counted_in_eval_mode_too() -> None:
+    """torch fuses attention in eval mode without gradients; the counter does not see into it."""
+    model = build_classifier(Recipe(architecture="torchvision:vit_b_32"), (224, 224, 3), 10, seed=0).eval()
+    fused = torch.backends.mha.get_fastpath_enabled()
+    with FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, 3, 224, 224))
+    counts = count_flops(model, (224, 224, 3))
+    assert forward_flops(model, (224, 224, 3)) == counts[""] == counter.get_total_flops()
+    assert counts["body"] + counts["head"] == counts[""]
+    assert torch.backends.mha.get_fastpath_enabled() == fused
 
 
 def test_flops_of_a_dense_network_are_twice_its_products() -> None:

@@ -118,6 +118,13 @@ def convolutional_world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return _world(recipe, 3, tmp_path_factory.mktemp("convolutional"))
 
 
+@pytest.fixture(scope="session")
+def tiny_resnet_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Its last feature maps hold a single pixel."""
+    recipe = Recipe(architecture="resnet18", width=4, epochs=5, batch_size=16, learning_rate=0.05)
+    return _world(recipe, 3, tmp_path_factory.mktemp("resnet"))
+
+
 @pytest.fixture(params=["mlp", "cnn"])
 def world(request: pytest.FixtureRequest, perceptron_world: World, convolutional_world: World) -> Iterator[World]:
     """Both worlds in turn; the original must come out of every test as it went in."""

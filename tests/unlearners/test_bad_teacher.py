@@ -126,3 +126,11 @@ def test_zrf_of_worked_examples() -> None:
     assert zero_retrain_forgetting(half, one) == pytest.approx(zero_retrain_forgetting(one, half), abs=1e-12)
     mixed = zero_retrain_forgetting(np.vstack([one, one]), np.vstack([half, one]))
     assert mixed == pytest.approx((zero_retrain_forgetting(one, half) + 1) / 2, abs=1e-12)
+
+
+def test_a_share_that_draws_no_retain_image_is_recorded(world: Any) -> None:
+    few = world.with_task(retain=world.task.retain[:3])
+    BadTeacher(share=0.1, retain_share=0.3)(few.model, few.task)
+    cost = few.task.meter.cost()
+    assert cost.forward_examples_retain == 0
+    assert any(note.startswith("no retain image was drawn") for note in cost.notes)

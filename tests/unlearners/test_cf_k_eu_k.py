@@ -1,7 +1,6 @@
 """CF-k and EU-k: what a block is, that everything below is left alone, and what all blocks together equal."""
 
 import copy
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -176,9 +175,3 @@ def test_loose_parameters_and_dropout_below_stay_with_the_first_block(perceptron
     assert not differing(candidate, other), "dropout below the trained part is off"
     everything = CFk(k=2, rate=1.0, share=0.2)(model, world.with_task().task)
     assert differing(everything, model) == trained | {"body.shift", "body.first.weight", "body.first.bias"}
-
-
-def test_frozen_flags_come_back(world: Any) -> None:
-    for name in ("cf_k", "eu_k"):
-        candidate = method(name, 1)(world.model, replace(world.task, meter=type(world.task.meter)()))
-        assert all(parameter.requires_grad for parameter in candidate.parameters())

@@ -13,6 +13,7 @@ from unlearners import Finetune, Scrub
 from unlearners import _rewind as rewinding
 from unlearners import scrub as module
 from unlearners._losses import distillation_loss
+from unlearners._optimisation import Optimisation
 from unlearners._pool import Pool
 from unlearners._rewind import Rewind, rewind_to
 from unlearners._steps import frozen_copy, one_pass, see
@@ -138,6 +139,9 @@ class _Dropping(nn.Module):
         (nn.Dropout(0.2), True, False),
         (nn.Dropout(0.0), True, True),
         (_Dropping(0.1), True, False),
+        (nn.InstanceNorm2d(3, track_running_stats=True), False, False),
+        (nn.MultiheadAttention(4, 2, dropout=0.1), False, False),
+        (nn.MultiheadAttention(4, 2), False, True),
     ],
 )
 def test_what_tells_train_mode_from_eval_mode(layer: nn.Module, frozen: bool, same: bool) -> None:
@@ -265,3 +269,18 @@ def test_classes_without_validation_examples_are_recorded(perceptron_world: Any)
     Scrub(share=0.1, rewind=True)(world.model, world.task)
     (note,) = [note for note in world.task.meter.cost().notes if note.startswith("rewind")]
     assert "no validation example of 1 of the 3 classes" in note
+
+
+def test_a_cosine_falls_over_the_whole_run(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[float, int]] = []
+    rate_at = Optimisation.rate_at
+
+    def recording(self: Optimisation, step: int) -> float:
+        asked.append((rate_at(self, step), self.total))
+        return rate_at(self, step)
+
+    monkeypatch.setattr(Optimisation, "rate_at", recording)
+    Scrub(share=0.4, rate=0.1, msteps=2, schedule="cosine", cap=100.0)(world.model, world.task)
+    rates = [rate for rate, _ in asked]
+    assert rates == sorted(rates, reverse=True) and rates[0] > 20 * rates[-1]
+    assert {total for _, total in asked} == {len(asked)}

@@ -385,6 +385,23 @@ def test_p8_odd_sizes(name: str, forget: int, retain: int, world: Any) -> None:
 
 
 @every_method
+def test_p8_a_single_example_on_a_network_that_ends_in_one_pixel(name: str, tiny_resnet_world: Any) -> None:
+    """Batch normalisation has no statistics of one value per channel."""
+    world = tiny_resnet_world.suited(name).with_task(validation=None)
+    lone = world.with_task(forget=world.task.forget[:1])
+    state, _ = run(name, lone)
+    assert all(torch.isfinite(tensor).all() for tensor in state.values() if tensor.is_floating_point())
+
+
+@every_method
+def test_half_precision_in_the_forward_pass(name: str, convolutional_world: Any) -> None:
+    world = convolutional_world.suited(name).with_recipe(precision="bfloat16")
+    state, _ = run(name, world)
+    assert all(torch.isfinite(tensor).all() for tensor in state.values() if tensor.is_floating_point())
+    assert {tensor.dtype for tensor in state.values()} == {tensor.dtype for tensor in world.model.state_dict().values()}
+
+
+@every_method
 def test_p9_a_value_out_of_range_is_refused_by_name(name: str) -> None:
     with pytest.raises(ConfigError, match=rf"^{name}\.nonsense: expected .*, got .*; "):
         create(name, {"nonsense": 1})

@@ -228,3 +228,9 @@ def test_a_diverging_stage_names_its_own_rate(world: Any) -> None:
     for rate in ("impair_rate", "repair_rate"):
         with pytest.raises(DataError, match=f"lower unsir.{rate}"):
             quick(**{rate: 1e30})(world.model, world.of("class").task)
+
+
+def test_nothing_to_forget_is_refused(world: Any) -> None:
+    empty = world.of("class").with_task(forget=np.zeros(0, dtype=np.int64))
+    with pytest.raises(DataError, match="unsir: expected at least one class to forget, got none"):
+        Unsir()(empty.model, empty.task)

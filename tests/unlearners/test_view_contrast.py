@@ -156,15 +156,15 @@ def test_a_batch_without_a_loss_is_left_without_a_step(perceptron_world: Any, fr
 
 def test_how_views_are_made(world: Any) -> None:
     augmenting = world.task.recipe.augmentation != "none"
-    assert ViewContrast().noisy(world.task) is not augmenting
-    assert ViewContrast(views="noise").noisy(world.task)
+    assert ViewContrast().noisy("coun", world.task) is not augmenting
+    assert ViewContrast(views="noise").noisy("coun", world.task)
     if augmenting:
-        assert not ViewContrast(views="recipe").noisy(world.task)
+        assert not ViewContrast(views="recipe").noisy("coun", world.task)
 
 
 def test_two_equal_views_are_refused(perceptron_world: Any) -> None:
     world = perceptron_world.with_task()
-    with pytest.raises(ConfigError, match="^views: expected 'noise' for a recipe without augmentation, got 'recipe'"):
+    with pytest.raises(ConfigError, match="^finetune: expected views = 'noise' for a recipe without .*, got 'recipe'"):
         Finetune(contrastive=ViewContrast(views="recipe"))(world.model, world.task)
     Finetune(contrastive=ViewContrast(views="recipe", weight=0.0))(world.model, world.task)
 

@@ -1,0 +1,15 @@
+"""Where a command may write: looked at before hours of work, not after."""
+
+import os
+from pathlib import Path
+
+from learners import DataError
+
+
+def refuse_place(path: Path) -> None:
+    """Raise DataError when no file can be put at ``path``, with the folders that are missing."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise DataError(f"{path}: expected {folder} to be a folder, got a file; choose another place")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise DataError(f"{path}: expected leave to write into {folder}, got none; choose another place")
