@@ -20,9 +20,10 @@ The score has a sampling error: the standard error of the AUC (DeLong) or of the
 trial. Trials within one such error of the best are not told apart by it: among them the smaller loss wins (a gain
 counts as none), then fewer FLOPs, then the earlier trial.
 
-Limits: with few validation examples the error is large, and then the tie rule favours gentle and cheap trials, which forget
-less; more validation examples are the cure. The winner's own score is optimistic, as that of any best of several. Validation rows of people come from people
-who stay, whom a retrain knows a little, so there one half lies slightly above what a retrain would reach.
+Limits: with few validation examples the error is large, and then the tie rule favours gentle and cheap trials, which
+forget less; more validation examples are the cure. The winner's own score is optimistic, as that of any best of
+several. Validation rows of people come from people who stay, whom a retrain knows a little, so there one half lies
+slightly above what a retrain would reach.
 """
 
 from collections.abc import Sequence
