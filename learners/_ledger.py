@@ -37,6 +37,7 @@ class _Recording:
     """What a writer knows between the first step and the last."""
 
     members: list[Indices]
+    planned: int
     written: int = 0
     steps: int = 0
 
@@ -59,7 +60,9 @@ class LedgerWriter:
         batches = self._batches(indices, recipe, seed)
         self._discard()
         self._part.mkdir(parents=True)
-        recording = self._recording = _Recording(list(batches.values()))
+        recording = self._recording = _Recording(
+            list(batches.values()), recipe.epochs * len(batch_bounds(len(indices), recipe.batch_size))
+        )
         header = {"descr": "<f4", "fortran_order": False, "shape": (len(batches), len(flat_parameters(model)))}
         with self._updates.open("wb") as file:
             np.lib.format.write_array_header_2_0(file, header)
@@ -88,6 +91,11 @@ class LedgerWriter:
         if done != len(members):
             self._discard()
             raise DataError(f"{self.folder}: expected the updates of {len(members)} batches, got {done}; train again")
+        if recording.steps != recording.planned:
+            self._discard()
+            raise DataError(
+                f"{self.folder}: expected a run of {recording.planned} steps, got {recording.steps}; train again"
+            )
         lengths = np.array([len(one) for one in members], dtype=np.int64)
         flat = np.concatenate([np.zeros(0, dtype=np.int64), *members])
         np.savez(self._part / "batches.npz", members=flat, lengths=lengths, watched=np.unique(self.watched))

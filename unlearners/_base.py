@@ -48,7 +48,8 @@ class Unlearner(ABC):
 
     A hyper-parameter left at None is chosen by the size of the task, from the class's ``by_size`` table; where whole
     classes are to be forgotten, ``by_size_of_class`` goes before it. ``search``: what a search of hyper-parameters
-    tries. ``knob``: the hyper-parameter to lower when a run diverges.
+    tries. ``knob``: the hyper-parameter to lower when a run diverges; ``advice``: what to do instead, where lowering is
+    not it. ``moves``: whether the weights of the model given are moved, so that one at least must be trainable.
     """
 
     entry: ClassVar[Entry]
@@ -56,6 +57,8 @@ class Unlearner(ABC):
     by_size_of_class: ClassVar[Mapping[str, BySize[Any]]] = {}
     search: ClassVar[Mapping[str, Grid]] = {}
     knob: ClassVar[str] = "rate"
+    advice: ClassVar[str | None] = None
+    moves: ClassVar[bool] = True
 
     @abstractmethod
     def unlearn(self, model: Classifier, task: Task) -> Classifier:
@@ -106,12 +109,21 @@ class Unlearner(ABC):
                 f"{name}: expected a model with {task.examples.classes} outputs for {task.examples.name}, "
                 f"got {model.classes}"
             )
+        if self.moves and not any(parameter.requires_grad for parameter in model.parameters()):
+            raise DataError(
+                f"{name}: expected a model with at least one trainable parameter, got none; "
+                "set requires_grad on those that may move"
+            )
 
 
-def refuse_unless_finite(name: str, what: str, tensor: torch.Tensor, knob: str = "rate") -> None:
-    """Raise DataError when a value of ``tensor`` is NaN or infinite; ``knob``: the hyper-parameter to lower."""
+def refuse_unless_finite(
+    name: str, what: str, tensor: torch.Tensor, knob: str = "rate", *, advice: str | None = None
+) -> None:
+    """Raise DataError when a value of ``tensor`` is NaN or infinite; ``knob``: the hyper-parameter to lower,
+    ``advice``: what to do instead."""
     if not torch.isfinite(tensor).all():
-        raise DataError(f"{name} diverged: expected {what} to be finite, got NaN or infinity; lower {name}.{knob}")
+        todo = advice or f"lower {name}.{knob}"
+        raise DataError(f"{name} diverged: expected {what} to be finite, got NaN or infinity; {todo}")
 
 
 def _returned(method: Unlearner, model: Classifier, result: Classifier, task: Task) -> Classifier:
@@ -122,14 +134,15 @@ def _returned(method: Unlearner, model: Classifier, result: Classifier, task: Ta
         raise DataError(f"{name}: expected a candidate with the original's keys, shapes and types, got others")
     for key, tensor in after.items():
         if tensor.is_floating_point():
-            refuse_unless_finite(name, f"{key} of the candidate", tensor, method.knob)
+            refuse_unless_finite(name, f"{key} of the candidate", tensor, method.knob, advice=method.advice)
     if _attachments(result) != _attachments(model):
         raise RuntimeError(f"{name} left hooks or changed track_running_stats; remove them before returning")
     flags = {key: parameter.requires_grad for key, parameter in model.named_parameters()}
     for key, parameter in result.named_parameters():
         parameter.grad = None
         parameter.requires_grad_(flags[key])
-    refuse_unless_finite(name, "the candidate's logits", _probe(result.eval(), task), method.knob)
+    logits = _probe(result.eval(), task)
+    refuse_unless_finite(name, "the candidate's logits", logits, method.knob, advice=method.advice)
     return result
 
 

@@ -103,15 +103,16 @@ class CostMeter:
 
     @contextmanager
     def measure(self, flops_per_image: int, device: torch.device) -> Iterator[None]:
-        """Start from zero, and take the time until the block ends (the device's queue included)."""
+        """Start from zero, and take the time until the block ends: what the device had queued before is waited
+        for first, what the block queued is part of it."""
         self._forward, self._backward, self._checks, self._notes, self._stop = _zeros(), _zeros(), [], [], ""
         self._flops_per_image, self._passes = flops_per_image, 0.0
+        _wait_for(device)
         started = time.perf_counter()
         try:
             yield
         finally:
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
+            _wait_for(device)
             self._seconds = time.perf_counter() - started
 
     def cost(self) -> Cost:
@@ -130,3 +131,8 @@ class CostMeter:
             checks=tuple(self._checks),
             notes=tuple(self._notes),
         )
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,4 +1,4 @@
-"""Gradients as measurements: in eval mode, in float32, on un-augmented images, billed as they are read."""
+"""Gradients as measurements: in eval mode, in float32 (not TF32), on un-augmented images, billed as they are read."""
 
 import math
 import warnings
@@ -19,7 +19,8 @@ Gradients = tuple[Tensor, ...]
 """One tensor for each trainable parameter, in the network's order."""
 
 CHUNK_BYTES = 2**28
-"""Most memory that the gradients of single images may take at once."""
+"""Memory for the gradients of the images of one chunk (one image, where that alone takes more); squares, sums and what
+the transforms keep come on top, a few times as much."""
 
 
 class Reading:
@@ -64,11 +65,22 @@ def weights_of(model: nn.Module) -> Gradients:
 
 
 @contextmanager
+def full_precision() -> Iterator[None]:
+    """Inside, convolutions on a GPU multiply in float32; by default they do so in TF32, with 10 bits of a factor."""
+    allowed = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = allowed
+
+
+@contextmanager
 def transforms() -> Iterator[None]:
     """Inside, torch.func does not tell the caller of its own slow paths and of what it imports, and attention takes the
-    plain path: the fused ones have no forward-mode derivative."""
+    plain path: the fused ones have no forward-mode derivative. Full precision."""
     fast = torch.backends.mha.get_fastpath_enabled()
-    with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
+    with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH), full_precision():
         warnings.filterwarnings("ignore", "There is a performance drop because", UserWarning)
         warnings.filterwarnings("ignore", ".*torch.jit.script.* is deprecated", DeprecationWarning)
         torch.backends.mha.set_fastpath_enabled(False)
@@ -80,8 +92,9 @@ def transforms() -> Iterator[None]:
 
 def batch_gradient(model: nn.Module, x: Tensor, y: Tensor, *, smoothing: float = 0.0, total: bool = False) -> Gradients:
     """Gradient of the mean (``total``: the sum) of cross-entropy over a batch; a parameter that is not used has 0."""
-    loss = F.cross_entropy(model(x), y, label_smoothing=smoothing, reduction="sum" if total else "mean")
-    return torch.autograd.grad(loss, trainable(model), allow_unused=True, materialize_grads=True)
+    with full_precision():
+        loss = F.cross_entropy(model(x), y, label_smoothing=smoothing, reduction="sum" if total else "mean")
+        return torch.autograd.grad(loss, trainable(model), allow_unused=True, materialize_grads=True)
 
 
 def summed_gradient(model: nn.Module, batches: Iterable[Batch], *, smoothing: float = 0.0) -> Gradients:
@@ -163,4 +176,4 @@ def like_weights(model: nn.Module, vector: Tensor) -> Gradients:
 
 
 def _chunk(model: nn.Module) -> int:
-    return max(1, CHUNK_BYTES // (4 * sum(weight.numel() for weight in weights_of(model))))
+    return max(1, CHUNK_BYTES // (4 * sum(weight.numel() for weight in trainable(model))))

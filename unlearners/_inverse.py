@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import jvp, vjp
 
-from unlearners._gradients import Gradients, flat, like_weights, logits_at, transforms, weights_of
+from unlearners._gradients import Gradients, flat, full_precision, like_weights, logits_at, transforms, weights_of
 from unlearners._pool import Batch
 
 Curvature = Literal["fisher", "gauss_newton"]
@@ -104,8 +104,9 @@ def curvature_product(
     if curvature == "gauss_newton":
         p = value.softmax(1)
         along = p * along - p * (p * along).sum(1, keepdim=True)
-    pull = vjp(function, weights)[1]
-    return flat(pull(along)[0])
+    with full_precision():
+        pull = vjp(function, weights)[1]
+        return flat(pull(along)[0])
 
 
 def damped_product(

@@ -13,13 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from learners import Classifier, DataError
+from unlearners._gradients import full_precision
 
 Layer = nn.Conv2d | nn.Linear
 Call = tuple[Tensor, Tensor]
 """Input and output of a layer."""
 
 LARGEST_CURVATURE = 4 * 2**30
-"""Bytes of derivatives that are kept; a network with more of them should offer fewer layers."""
+"""Bytes of derivatives that are kept, and of the matrices of one Newton step."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Unit:
 
 
 def last_layers(model: Classifier, count: int, x: Tensor) -> list[Layer]:
-    """The last ``count`` convolutions and linear layers that may move and that a forward pass of ``x`` calls once."""
+    """The last ``count`` convolutions and linear layers that may move and that a forward pass of ``x`` calls once, in
+    the order in which the network registers them, which need not be that of the calls."""
     layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear) and m.weight.requires_grad]
     calls = [0] * len(layers)
 
@@ -106,6 +108,24 @@ def owns_bias(layer: Layer) -> bool:
     return layer.bias is not None and layer.bias.requires_grad
 
 
+def largest_slices(layers: Sequence[Layer], count: int) -> int:
+    """Values that ``count`` units own at most."""
+    sizes = sorted((_size(layer) for layer in layers for _ in range(layer.weight.shape[0])), reverse=True)
+    return sum(sizes[:count])
+
+
+def require_room(rows: int, values: int) -> None:
+    """Raise DataError when a Newton step with a factor of this shape would take more memory than
+    ``LARGEST_CURVATURE``: the factor, its smaller square and the copy that the solver makes of it, in float64."""
+    size = 8 * (rows * values + 2 * min(rows, values) ** 2)
+    if size > LARGEST_CURVATURE:
+        raise DataError(
+            f"lcodec: expected at most {LARGEST_CURVATURE / 2**30:.3g} GiB for the matrices of a Newton step, got "
+            f"{size / 2**30:.3g} ({rows} derivatives of {values} values); lower lcodec.hessian_images or "
+            "lcodec.most_units"
+        )
+
+
 class Curvature:
     """Second derivatives of the mean cross-entropy of given images, for any set of slices.
 
@@ -123,7 +143,7 @@ class Curvature:
 
     def add(self, model: Classifier, x: Tensor) -> None:
         """Take in a batch. Raises DataError when the derivatives of all images would not fit into memory."""
-        with listening(self._layers) as calls, torch.enable_grad():
+        with listening(self._layers) as calls, torch.enable_grad(), full_precision():
             logits = model(x)
         outputs = [out for _, out in calls]
         size = sum(4 * (out.numel() * logits.shape[1] + seen.numel()) for seen, out in calls) // len(x) * self._images
@@ -132,34 +152,47 @@ class Curvature:
                 f"lcodec: expected at most {LARGEST_CURVATURE / 2**30:.0f} GiB of derivatives, got {size / 2**30:.1f}; "
                 "lower lcodec.last_layers or lcodec.hessian_images"
             )
-        gradients = [
-            torch.autograd.grad(logits[:, c].sum(), outputs, retain_graph=True) for c in range(logits.shape[1])
-        ]
+        with full_precision():
+            gradients = [
+                torch.autograd.grad(logits[:, c].sum(), outputs, retain_graph=True) for c in range(logits.shape[1])
+            ]
         derivatives = [torch.stack(one, dim=1).detach() for one in zip(*gradients, strict=True)]
         seen = [inputs for inputs, _ in calls]
         self._parts.append((logits.detach().softmax(1), list(zip(seen, derivatives, strict=True))))
 
     def factor(self, units: Sequence[Unit]) -> Tensor:
         """``A`` with ``A' A`` the Gauss-Newton matrix of these slices, one after another: float64
-        ``[images x classes, values]``."""
-        blocks = []
-        for p, kept in self._parts:
-            jacobian = torch.cat([_jacobian(self._layers[u.layer], u.row, *kept[u.layer]) for u in units], dim=2)
-            centred = jacobian - torch.einsum("bc,bcp->bp", p.double(), jacobian)[:, None]
-            blocks.append((p.double().sqrt()[:, :, None] * centred).flatten(0, 1))
-        return torch.cat(blocks).div(self._images**0.5)
+        ``[images x classes, values]``. Raises DataError when a step with it would not fit into memory."""
+        lengths = [p.numel() for p, _ in self._parts]
+        sizes = [_size(self._layers[unit.layer]) for unit in units]
+        require_room(sum(lengths), sum(sizes))
+        whole = torch.empty((sum(lengths), sum(sizes)), dtype=torch.float64, device=self._parts[0][0].device)
+        for block, (p, kept) in zip(torch.split(whole, lengths), self._parts, strict=True):
+            wide = p.double()
+            for out, unit in zip(torch.split(block.view(*p.shape, -1), sizes, dim=2), units, strict=True):
+                jacobian = _jacobian(self._layers[unit.layer], unit.row, *kept[unit.layer])
+                jacobian -= torch.einsum("bc,bcp->bp", wide, jacobian)[:, None]
+                torch.mul(wide.sqrt()[:, :, None], jacobian, out=out)
+        return whole.div_(self._images**0.5)
 
 
 def newton_direction(factor: Tensor, gradient: Tensor, damping: float) -> Tensor:
-    """``(A' A + damping I)^-1 gradient`` for ``A`` ``[rows, values]``, through the smaller of the two squares."""
+    """``(A' A + damping I)^-1 gradient`` for ``A`` ``[rows, values]``, through the smaller of the two squares.
+
+    Takes about ``2 rows values m + m^3`` operations, m the smaller of rows and values."""
     rows, values = factor.shape
+    square = factor.T @ factor if values <= rows else factor @ factor.T
+    square.diagonal().add_(damping)
     if values <= rows:
-        square = factor.T @ factor + damping * torch.eye(values, dtype=factor.dtype, device=factor.device)
         direction: Tensor = torch.linalg.solve(square, gradient)
         return direction
-    square = factor @ factor.T + damping * torch.eye(rows, dtype=factor.dtype, device=factor.device)
     inner: Tensor = torch.linalg.solve(square, factor @ gradient)
     return (gradient - factor.T @ inner) / damping
+
+
+def _size(layer: Layer) -> int:
+    """Values that a unit owns."""
+    return layer.weight[0].numel() + owns_bias(layer)
 
 
 def _by_unit(layer: Layer, output: Tensor) -> Tensor:

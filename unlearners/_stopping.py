@@ -15,16 +15,19 @@ ROUNDING = 1e-9
 """Less than any difference of two accuracies, more than the rounding of one: a fall by exactly what is tolerated is."""
 
 
-def accuracy(name: str, model: Classifier, batches: Batches, task: Task, role: Role) -> float:
+def accuracy(
+    name: str, model: Classifier, batches: Batches, task: Task, role: Role, *, advice: str | None = None
+) -> float:
     """Share of un-augmented examples that the model gets right in eval mode; counted as forward passes.
 
-    Raises DataError on behalf of method ``name`` when a logit is not finite."""
+    Raises DataError on behalf of method ``name`` when a logit is not finite; ``advice``: what to do then, if not to
+    lower the rate."""
     model.eval()
     correct = 0
     with torch.inference_mode():
         for x, y in batches.plain(512):
             logits = model(x)
-            refuse_unless_finite(name, f"the logits of {role} examples", logits)
+            refuse_unless_finite(name, f"the logits of {role} examples", logits, advice=advice)
             correct += int((logits.argmax(1) == y).sum())
             task.meter.forward(role, len(y))
     return correct / len(batches)

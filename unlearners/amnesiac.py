@@ -81,7 +81,14 @@ class Amnesiac(ContrastHost):
             )
         self._take_back(model, ledger.total(rows))
         task.report(1, total)
-        pool = Pool(task, "retain")
+        task.meter.stopped(f"single shot, then a repair of {epochs} epochs" if epochs else "single shot")
+        if norms or epochs:
+            self._mend(model, task, norms, epochs)
+        return model
+
+    def _mend(self, model: Classifier, task: Task, norms: list[_BatchNorm], epochs: int) -> None:
+        """The statistics of ``norms`` anew, then the repair."""
+        pool, total = Pool(task, "retain"), bool(norms) + epochs + 1
         if norms:
             _take_statistics(model, task, norms, pool, self._batch_size(task))
             task.report(2, total)
@@ -93,8 +100,6 @@ class Amnesiac(ContrastHost):
         for epoch in range(epochs):
             self._retain_pass(model, task, steps, pool, loss)
             task.report(1 + bool(norms) + epoch + 1, total)
-        task.meter.stopped(f"single shot, then a repair of {epochs} epochs" if epochs else "single shot")
-        return model
 
     def _ledger(self, model: Classifier, task: Task) -> Ledger:
         """The task's ledger, if it is of this model and complete; refused otherwise."""
@@ -102,7 +107,7 @@ class Amnesiac(ContrastHost):
         if ledger is None:
             raise DataError(
                 f"{name}: expected the ledger of the original's training, got none; "
-                "train the original with a LedgerWriter that watches the forget set, or choose another method"
+                "let vestige run train the original beside amnesiac, or keep one with learners.LedgerWriter"
             )
         if ledger.weights != weights_digest(model):
             raise DataError(

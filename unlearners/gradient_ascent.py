@@ -44,7 +44,8 @@ class GradientAscent(ForgetPhase):
     moves within 20 passes, above them a single pass can fall through the floor. Those of m and l are the 5 epochs at
     1e-4 of the Unlearn-Sparse code at a peak of 0.1, where 5,000 images made 20 batches; clip and cap are proposals.
 
-    Cost: passes x forget images x 3 image passes, plus what the stopping rule reads (``StoppingRule``).
+    Cost: passes x forget images x 3 image passes, plus what the stopping rule reads (``StoppingRule``); a capped batch
+    costs its forward pass only.
     """
 
     by_size: ClassVar[Mapping[str, BySize[Any]]] = {

@@ -146,7 +146,11 @@ class Influence(Unlearner):
         if solver == "optml":
             return single_vector((row for chunk in rows() for row in chunk), v, count)
         if solver == "woodbury":
-            return woodbury(torch.cat(list(rows())), v, filled(self.damping))
+            gradients, start = v.new_empty(count, len(v)), 0
+            for chunk in rows():
+                gradients[start : start + len(chunk)] = chunk
+                start += len(chunk)
+            return woodbury(gradients, v, filled(self.damping))
 
         def batches() -> Iterator[Batch]:
             task.meter.forward("retain", 2 * count)

@@ -12,9 +12,10 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from learners import Batches, Classifier, DataError, Indices, numpy_generator, torch_generator
-from unlearners._base import STRICT, Unlearner
+from unlearners._base import STRICT, Unlearner, refuse_unless_finite
 from unlearners._codec import foci
 from unlearners._defaults import Among, BySize, Grid, Scaled, filled
+from unlearners._gradients import full_precision
 from unlearners._losses import retain_loss
 from unlearners._pool import Pool
 from unlearners._ranges import Count, Fraction, Positive
@@ -24,11 +25,13 @@ from unlearners._slices import (
     Layer,
     Unit,
     activations,
+    largest_slices,
     last_layers,
     listening,
     newton_direction,
     owns_bias,
     read_slice,
+    require_room,
     units_of,
     write_slice,
 )
@@ -88,16 +91,21 @@ class LCodec(Unlearner):
     0.1 left a small convolutional network at 9 % accuracy. The rest are proposals. Batch normalisation stays as it is,
     running statistics included.
 
-    Cost: retain images r = hessian_images: r forward, r x classes backward; each forget example: perturbations + 1
-    forward, 1 backward, one forward on each validation image; and once more on each validation image at the start. One
-    synthetic image finds the layers that are called once.
+    Cost: r = min(hessian_images, retain images): r forward, r x classes backward; each forget example: perturbations +
+    1 forward, 1 backward, one forward on each validation image (where no unit varies, the perturbations only); and once
+    more on each validation image at the start. One synthetic image finds the layers that are called once. Not counted
+    as image passes: the solve of each example, with a float64 matrix of r x classes rows and one column for each value
+    of the selected slices; its smaller square takes 2 x rows x columns x the smaller of both operations (10 units of
+    4,608 values, 10 classes: 38 billion at r = 64, 604 billion at r = 256). A run whose steps could take more than 4
+    GiB for it is refused before an image is read; that is why r is small for m and l.
     """
 
-    knob: ClassVar[str] = "noise"
+    advice: ClassVar[str | None] = "raise lcodec.damping"
     by_size: ClassVar[Mapping[str, BySize[Any]]] = {
         "perturbations": BySize(xs=200, s=200, m=1000, l=1000),
         "damping": BySize(xs=0.3, s=0.3, m=0.1, l=0.1, few_images=0.3),
         "last_layers": BySize(xs=8, s=8, m=4, l=2),
+        "hessian_images": BySize(xs=256, s=256, m=64, l=64),
     }
     search: ClassVar[Mapping[str, Grid]] = {"damping": Scaled(1.0, 3.0, 10.0), "epsilon": Among(0.1, 1.0, 10.0)}
 
@@ -112,14 +120,16 @@ class LCodec(Unlearner):
     most_units: Count = 10
     offered: Annotated[int, Field(ge=1)] = 64
     last_layers: Count | None = None
-    hessian_images: Annotated[int, Field(ge=1)] = 256
+    hessian_images: Annotated[int, Field(ge=1)] | None = None
     max_drop: Fraction = 0.05
 
     def unlearn(self, model: Classifier, task: Task) -> Classifier:
         """Remove one example after the other, in place."""
         layers = self._layers(model, task)
+        images = min(filled(self.hessian_images), len(task.retain))
+        require_room(images * model.classes, largest_slices(layers, min(self.most_units, self.offered)))
         deviation = self._deviation(layers, task)
-        removal = _Removal(self, model, task, layers, deviation)
+        removal = _Removal(self, model, task, layers, deviation, images)
         chosen = self._chosen(task)
         pool = Pool(task, "forget", indices=chosen, augment=False)
         for done, (x, y) in enumerate(pool.plain(1)):
@@ -180,16 +190,17 @@ class LCodec(Unlearner):
 class _Removal:
     """The state of a run: what was moved, what was taken back."""
 
-    def __init__(self, method: LCodec, model: Classifier, task: Task, layers: list[Layer], deviation: float) -> None:
+    def __init__(
+        self, method: LCodec, model: Classifier, task: Task, layers: list[Layer], deviation: float, images: int
+    ) -> None:
         self._method, self._model, self._task, self._layers = method, model, task, layers
         self._deviation = deviation
         self._units = units_of(layers)
-        self._curvature = self._measure()
+        self._curvature = self._measure(images)
         self._held_out: Batches | None = None
         if len(task.held_out):
             self._held_out = Batches(task.examples, task.held_out, task.recipe, task.device, augment=False)
-            self._floor = accuracy("lcodec", model, self._held_out, task, "validation")
-            self._floor -= method.max_drop
+            self._floor = self._accuracy(self._held_out) - method.max_drop
         self._copies = torch_generator(task.seed, "lcodec", "copies")
         self._noise = torch_generator(task.seed, "lcodec", "noise")
         self._ties = numpy_generator(task.seed, "lcodec", "ties")
@@ -200,12 +211,11 @@ class _Removal:
         """Select, step, and step back where utility fell."""
         chosen = self.select(x, y)
         self._selected.append(len(chosen))
+        if not chosen:
+            return
         before = [read_slice(self._layers[unit.layer], unit.row) for unit in chosen]
         self._step(x, y, chosen, before)
-        if self._held_out is None:
-            return
-        now = accuracy("lcodec", self._model, self._held_out, self._task, "validation")
-        if now < self._floor - ROUNDING:
+        if self._held_out is not None and self._accuracy(self._held_out) < self._floor - ROUNDING:
             self._reverted += 1
             self._write(chosen, before)
 
@@ -223,7 +233,7 @@ class _Removal:
             targets = y.expand(size)
             losses.append(F.cross_entropy(logits.double(), targets, label_smoothing=smoothing, reduction="none"))
             means.append(activations(self._layers, calls).double())
-        self._require_finite(torch.cat(losses), "the loss of noisy copies")
+        refuse_unless_finite("lcodec", "the loss of noisy copies", torch.cat(losses), advice=self._method.advice)
         columns = torch.cat(means).cpu().numpy()
         chosen = foci(
             torch.cat(losses).cpu().numpy(),
@@ -245,10 +255,9 @@ class _Removal:
         if still:
             note(f"{still} examples were not removed: no unit varied")
 
-    def _measure(self) -> Curvature:
-        """H on retain images, drawn once."""
+    def _measure(self, images: int) -> Curvature:
+        """H on so many retain images, drawn once."""
         task, pool = self._task, Pool(self._task, "retain", augment=False)
-        images = min(self._method.hessian_images, len(pool))
         curvature = Curvature(self._layers, images)
         x, _ = pool.draw(images)
         for part in torch.split(x, AT_ONCE):
@@ -261,28 +270,25 @@ class _Removal:
         task, method = self._task, self._method
         used = sorted({unit.layer for unit in chosen})
         owned = [one for k in used for one in _tensors(self._layers[k])]
-        with torch.enable_grad():
+        with torch.enable_grad(), full_precision():
             loss = retain_loss(self._model(x), y, task.recipe)
-        gradients = iter(torch.autograd.grad(loss, owned)) if owned else iter(())
+            gradients = iter(torch.autograd.grad(loss, owned))
         task.meter.forward("forget", 1)
         task.meter.backward("forget", 1)
-        if not chosen:
-            return
         by_layer = {k: (next(gradients), next(gradients) if owns_bias(self._layers[k]) else None) for k in used}
         slices = [read_slice(self._layers[unit.layer], unit.row, of=by_layer[unit.layer]) for unit in chosen]
         direction = newton_direction(self._curvature.factor(chosen), torch.cat(slices).double(), filled(method.damping))
         moved = torch.cat(before).double() + direction / (task.training_images - 1)
         moved = moved + self._deviation * torch.randn(len(moved), generator=self._noise).to(moved)
-        self._require_finite(moved, "the weights")
+        refuse_unless_finite("lcodec", "the weights", moved, advice=method.advice)
         self._write(chosen, list(torch.split(moved.to(before[0].dtype), [len(one) for one in before])))
 
     def _write(self, chosen: list[Unit], values: list[Tensor]) -> None:
         for unit, one in zip(chosen, values, strict=True):
             write_slice(self._layers[unit.layer], unit.row, one)
 
-    def _require_finite(self, tensor: Tensor, what: str) -> None:
-        if not torch.isfinite(tensor).all():
-            raise DataError(f"lcodec diverged: expected {what} to be finite, got NaN or infinity; raise lcodec.damping")
+    def _accuracy(self, held_out: Batches) -> float:
+        return accuracy("lcodec", self._model, held_out, self._task, "validation", advice=self._method.advice)
 
 
 def _tensors(layer: Layer) -> list[Tensor]:

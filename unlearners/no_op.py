@@ -1,5 +1,7 @@
 """Control: nothing is unlearned."""
 
+from typing import ClassVar
+
 from pydantic.dataclasses import dataclass
 
 from learners import Classifier
@@ -19,6 +21,8 @@ from unlearners._task import Task
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class NoOp(Unlearner):
     """Returns the original, bit for bit. Cost: nothing."""
+
+    moves: ClassVar[bool] = False
 
     def unlearn(self, model: Classifier, task: Task) -> Classifier:
         """``model`` as it is."""

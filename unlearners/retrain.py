@@ -1,5 +1,7 @@
 """Retraining from scratch: exact unlearning by definition."""
 
+from typing import ClassVar
+
 from pydantic.dataclasses import dataclass
 
 from learners import Classifier, train
@@ -21,6 +23,8 @@ class Retrain(Unlearner):
 
     It has no hyper-parameters of its own. Cost: epochs x retain images x 3 image passes.
     """
+
+    moves: ClassVar[bool] = False
 
     def unlearn(self, model: Classifier, task: Task) -> Classifier:
         """A model that never saw the forget set; ``model`` is not used."""

@@ -149,6 +149,20 @@ def test_a_run_of_fewer_steps_than_planned_leaves_no_ledger(
         writer.close(model)
 
 
+@pytest.mark.parametrize("taken", [0, 1, 11, 13])
+def test_so_does_one_in_which_nothing_watched_was_skipped(
+    taken: int, mlp_recipe: Recipe, examples: Examples, tmp_path: Path
+) -> None:
+    model = build_classifier(mlp_recipe, examples.shape, examples.classes, 3)
+    writer = LedgerWriter(tmp_path / "ledger", np.array([0, 1]))  # not trained on
+    after_step = writer.watch(model, INDICES, mlp_recipe, 3)
+    for step in range(taken):
+        after_step(step)
+    with pytest.raises(DataError, match=f"ledger: expected a run of 12 steps, got {taken}; train again"):
+        writer.close(model)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(mlp_recipe: Recipe, examples: Examples, tmp_path: Path) -> None:
     model = build_classifier(mlp_recipe, examples.shape, examples.classes, 3)

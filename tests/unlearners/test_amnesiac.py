@@ -115,3 +115,17 @@ def test_the_repair_trains_on_what_the_subtraction_left(world: Any) -> None:
     Amnesiac(share=0.3)(world.model, fresh.task)
     assert fresh.task.meter.cost().stop == "single shot, then a repair of 3 epochs"
     assert fresh.task.meter.cost().backward_examples_forget == 0
+
+
+def test_without_statistics_and_repair_the_retain_set_is_not_prepared(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from unlearners import amnesiac as module
+
+    built = []
+    pool = module.Pool
+    monkeypatch.setattr(module, "Pool", lambda *arguments: built.append(arguments) or pool(*arguments))
+    Amnesiac(**ONLY)(world.model, world.task)
+    assert not built
+    Amnesiac(share=0.2, statistics=False)(world.model, world.with_task().task)
+    assert len(built) == 1

@@ -108,7 +108,8 @@ def test_targets_are_those_of_the_original_throughout(world: Any, monkeypatch: p
     passes = torch.cat(given).split(count)
     assert len(passes) == 3
     for one in passes:
-        torch.testing.assert_close(one.sort(0).values, expected.sort(0).values, rtol=1e-4, atol=1e-6)
+        distances = (one[:, None] - expected).abs().amax(2)  # whole rows, in any order
+        assert float(distances.amin(0).max()) < 1e-5 and float(distances.amin(1).max()) < 1e-5
 
 
 def test_the_class_is_no_longer_recognised(world: Any) -> None:

@@ -16,6 +16,7 @@ from unlearners._gradients import (
     fisher_sum,
     flat,
     flat_rows,
+    full_precision,
     like_weights,
     per_sample_gradients,
     squared_gradients,
@@ -112,6 +113,34 @@ def test_reading_bills_and_reports_every_batch(world: Any) -> None:
     assert sizes == [16, 16, 1]
     assert (cost.forward_examples_retain, cost.backward_examples_retain) == (33, 99)
     assert calls == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_measurements_are_made_without_tf32_and_the_switch_comes_back(
+    convolutional_world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch = torch.backends.cudnn
+    allowed: list[bool] = []
+
+    class Listening(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            allowed.append(switch.allow_tf32)
+            return x
+
+    world = convolutional_world.with_task()
+    model, (x, y) = Classifier(nn.Sequential(Listening(), world.model.body), world.model.head).eval(), batch(world)
+    before = switch.allow_tf32
+    for setting in (True, False):
+        monkeypatch.setattr(switch, "allow_tf32", setting)
+        gradient = flat(batch_gradient(model, x, y))
+        matrix(model, x, y)
+        fisher_sum(model, x, None)
+        curvature_product(model, x, y, gradient, curvature="gauss_newton")
+        with pytest.raises(ZeroDivisionError), full_precision():
+            raise ZeroDivisionError
+        assert switch.allow_tf32 == setting
+    assert len(allowed) == 2 * 5 and not any(allowed)
+    monkeypatch.undo()
+    assert switch.allow_tf32 == before
 
 
 # The Fisher diagonal.

@@ -159,3 +159,10 @@ def test_a_step_that_is_not_finite_is_refused(mode: Any, perceptron_world: Any) 
 def test_a_step_has_the_shapes_of_the_parameters(world: Any) -> None:
     parts = like_weights(world.model, vector(world.model))
     assert all(torch.equal(part, weight) for part, weight in zip(parts, world.model.parameters(), strict=True))
+
+
+def test_the_gradients_are_filled_in_whatever_the_batches(perceptron_world: Any) -> None:
+    steps = [moved(perceptron_world, alpha=1.0, solver="woodbury", batch_size=size) for size in (2, 7, 100)]
+    assert float(steps[0].norm()) > 0
+    for other in steps[1:]:
+        torch.testing.assert_close(other, steps[0], rtol=1e-3, atol=1e-6)

@@ -18,10 +18,12 @@ from unlearners._slices import (
     Layer,
     Unit,
     activations,
+    largest_slices,
     last_layers,
     listening,
     newton_direction,
     read_slice,
+    require_room,
     units_of,
     write_slice,
 )
@@ -82,17 +84,100 @@ def test_a_tensor_that_may_not_move_does_not(perceptron_world: Any) -> None:
     rows = changed_rows(world, candidate)
     assert "head.bias" not in rows and not any(key.startswith("body.1") for key in rows)
     assert rows
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
+
+
+def test_a_network_without_a_layer_that_may_move_is_refused(convolutional_world: Any) -> None:
+    model = copy.deepcopy(convolutional_world.model)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.requires_grad_(False)
     with pytest.raises(DataError, match="expected a convolution or linear layer that may move"):
-        LCodec(**QUICK)(model, world.with_task().task)
+        LCodec(**QUICK)(model, convolutional_world.with_task().task)
+
+
+@pytest.mark.parametrize("validation", [True, False], ids=["validation", "no validation"])
+def test_whatever_diverges_the_advice_is_more_damping(validation: bool, world: Any) -> None:
+    one = world.with_task(forget=world.task.forget[:1])
+    world = one if validation else one.with_task(validation=None)
+    with pytest.raises(DataError, match="lcodec diverged: .*logits.*; raise lcodec.damping$") as refusal:
+        run(world, force=True, damping=1e-6, epsilon=1e-12)
+    assert ("of validation examples" in str(refusal.value)) == validation
+
+
+@pytest.mark.parametrize("rows, values", [(7, 100), (100, 7)])
+def test_the_room_of_a_step_is_limited_to_the_byte(rows: int, values: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from unlearners import _slices
+
+    size = 8 * (700 + 2 * 49)
+    monkeypatch.setattr(_slices, "LARGEST_CURVATURE", size)
+    require_room(rows, values)
+    monkeypatch.setattr(_slices, "LARGEST_CURVATURE", size - 1)
+    with pytest.raises(DataError, match="; lower lcodec.hessian_images or lcodec.most_units$"):
+        require_room(rows, values)
+
+
+def test_a_step_that_might_not_fit_is_refused_before_an_image_is_read(
+    perceptron_world: Any, watch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """16 images, 3 classes; the largest slices are those of the first layer, 65 values each."""
+    from unlearners import _slices
+
+    world = perceptron_world.with_task(forget=perceptron_world.task.forget[:1])
+    needed = 8 * (48 * 2 * 65 + 2 * 48**2)
+    derivatives = []
+    monkeypatch.setattr(_slices, "LARGEST_CURVATURE", needed - 1)
+    monkeypatch.setattr(Curvature, "add", lambda self, model, x: derivatives.append(len(x)))
+    examples = watch(world.task.examples, range(len(world.task.examples)))
+    for limits in ({"most_units": 2}, {"most_units": 10, "offered": 2}):
+        with pytest.raises(DataError, match="lower lcodec.hessian_images or lcodec.most_units"):
+            run(world.with_task(examples=examples), **limits)
+    assert not examples.seen and not derivatives
+    monkeypatch.undo()
+    monkeypatch.setattr(_slices, "LARGEST_CURVATURE", needed)
+    monkeypatch.setattr(Curvature, "add", _without_limit(Curvature.add, _slices))
+    run(world.with_task(), most_units=2)
+
+
+def _without_limit(add: Any, slices: Any) -> Any:
+    """``Curvature.add`` without the limit on derivatives, which is the same constant."""
+
+    def adding(self: Curvature, model: Classifier, x: Tensor) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(slices, "LARGEST_CURVATURE", 2**40)
+            add(self, model, x)
+
+    return adding
+
+
+def test_the_factor_is_checked_too(net: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    from unlearners import _slices
+
+    curvature = Curvature(last_layers(net, 4, X[:1]), len(X))
+    curvature.add(net, X)
+    assert curvature.factor([Unit(3, 1)]).shape == (18, 6)
+    monkeypatch.setattr(_slices, "LARGEST_CURVATURE", 8 * (18 * 6 + 2 * 36) - 1)
+    with pytest.raises(DataError, match="lower lcodec.hessian_images or lcodec.most_units"):
+        curvature.factor([Unit(3, 1)])
+
+
+def test_the_largest_slices_count_biases_that_may_move(net: Classifier) -> None:
+    layers = last_layers(net, 4, X[:1])  # slices of 10, 17, 3 and 6 values
+    assert [largest_slices(layers, count) for count in (1, 3, 4, 1000)] == [17, 51, 61, 3 * 17 + 4 * 10 + 3 * 6 + 5 * 3]
+    net.body.second.bias.requires_grad_(False)
+    assert largest_slices(layers, 2) == 32
+
+
+def test_large_networks_get_a_curvature_of_fewer_images() -> None:
+    table = LCodec.by_size["hessian_images"]
+    assert [table.at(size, 50_000) for size in ("xs", "s", "m", "l")] == [256, 256, 64, 64]
+    require_room(64 * 100, 10 * 4608)  # ten filters of a ResNet-18, a hundred classes
 
 
 def test_the_revert_rule_restores_the_bits(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import unlearners.lcodec as module
 
     measured = iter([0.9, *[0.84] * len(world.task.forget)])
-    monkeypatch.setattr(module, "accuracy", lambda *arguments: next(measured))
+    monkeypatch.setattr(module, "accuracy", lambda *arguments, **more: next(measured))
     candidate = run(world)
     assert changed_rows(world, candidate) == {}
     assert f"{len(world.task.forget)} examples were not removed: validation accuracy fell" in notes(world)
@@ -102,7 +187,7 @@ def test_a_fall_by_exactly_what_is_tolerated_is_kept(world: Any, monkeypatch: py
     import unlearners.lcodec as module
 
     measured = iter([0.9, *[0.85] * len(world.task.forget)])
-    monkeypatch.setattr(module, "accuracy", lambda *arguments: next(measured))
+    monkeypatch.setattr(module, "accuracy", lambda *arguments, **more: next(measured))
     assert changed_rows(world, run(world)) and "not removed" not in notes(world)
 
 
@@ -111,7 +196,7 @@ def test_utility_may_not_decay_in_small_steps(world: Any, monkeypatch: pytest.Mo
     import unlearners.lcodec as module
 
     measured = iter([0.9 - 0.01 * k for k in range(len(world.task.forget) + 1)])
-    monkeypatch.setattr(module, "accuracy", lambda *arguments: next(measured))
+    monkeypatch.setattr(module, "accuracy", lambda *arguments, **more: next(measured))
     run(world)
     assert "5 examples were not removed" in notes(world)
 
@@ -171,6 +256,9 @@ def test_an_example_on_which_no_unit_varies_counts_as_not_removed(perceptron_wor
     candidate = LCodec(**QUICK, last_layers=2, noise=False)(model, world.task)
     assert all(torch.equal(a, b) for a, b in zip(candidate.parameters(), model.parameters(), strict=True))
     assert "2 examples were not removed: no unit varied" in notes(world)
+    cost = world.task.meter.cost()
+    assert (cost.forward_examples_forget, cost.backward_examples_forget) == (2 * 30, 0)
+    assert cost.forward_examples_validation == len(world.task.held_out)
 
 
 def test_the_step_climbs_the_loss_of_the_example(perceptron_world: Any) -> None:

@@ -1,5 +1,6 @@
 """Sizes, budgets, the registry, the meter, the task, and what the base class refuses."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -149,6 +150,22 @@ def test_a_model_for_other_classes_is_refused(world: Any) -> None:
         Finetune()(other, world.task)
 
 
+def test_a_model_of_which_nothing_may_move_is_refused_by_all_that_would_move_it(perceptron_world: Any) -> None:
+    model = copy.deepcopy(perceptron_world.model).requires_grad_(False)
+    spared = set()
+    for name in names():
+        task = perceptron_world.suited(name).task
+        try:
+            create(name, {})(model, task)
+            spared.add(name)
+        except DataError as error:
+            assert str(error) == (
+                f"{name}: expected a model with at least one trainable parameter, got none; "
+                "set requires_grad on those that may move"
+            )
+    assert spared == {"retrain", "fresh_retrain", "no_op"}
+
+
 # The task and the meter.
 
 
@@ -185,3 +202,19 @@ def test_a_backward_pass_costs_two_forward_passes() -> None:
         meter.note("once")
     cost = meter.cost()
     assert (cost.image_passes, cost.flops, cost.notes) == (17, 17_000, ("once",))
+
+
+def test_what_a_device_had_queued_before_is_waited_for_and_not_billed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that stands still but for the device: 5 s of work from before, 2 s of the method's own."""
+    now, queued = [0.0], [5.0]
+
+    def synchronize(device: torch.device) -> None:
+        now[0] += queued[0]
+        queued[0] = 0.0
+
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+    monkeypatch.setattr("unlearners._cost.time.perf_counter", lambda: now[0])
+    meter = CostMeter()
+    with meter.measure(1, torch.device("cuda")):
+        queued[0] += 2.0
+    assert meter.cost().seconds == 2.0
