@@ -58,7 +58,7 @@ def test_taking_none_back_is_the_identity(world: Any) -> None:
 
 
 def test_without_a_ledger_it_refuses(world: Any) -> None:
-    with pytest.raises(DataError, match="expected the ledger of the original's training, got none; let vestige run train"):
+    with pytest.raises(DataError, match="expected the ledger of the original's training, got none; let vestige"):
         Amnesiac()(world.model, world.with_task(ledger=None).task)
 
 
