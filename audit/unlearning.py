@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from learners import (
     weights_digest,
     write_atomically,
 )
+from unlearners import Task, Unlearner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +74,8 @@ def unlearn_checkpoint(
     the run; None for the seed that an audit of this file gives a candidate with the method's name, so that under the
     same hyper-parameters the weights are that candidate's; the file's [unlearners] are not read. ledger: folder of the
     original's training ledger. trials: search the hyper-parameters that are not given by so many runs first
-    (``tuning``) and record the search in OUTPUT.tuning.json; None for no search. force:
-    overwrite. base: folder that the relative paths of ``config`` start from.
+    (``tuning``) and record the search in OUTPUT.tuning.json; None for no search. force: overwrite. base: folder that
+    the relative paths of ``config`` start from.
 
     Raises ConfigError for a method or hyper-parameters that do not fit, DataError for a checkpoint that was not trained
     on this split's forget and retain examples, and for files that are there already.
@@ -90,7 +92,7 @@ def unlearn_checkpoint(
     if split.setting not in unlearners.entry(method).settings:
         raise ConfigError(f"{method} cannot forget by {split.setting}, as the audit file asks; choose another method")
     _refuse_checkpoint(checkpoint, trained, examples, split)
-    task = unlearners.Task(
+    task = Task(
         examples=examples,
         forget=split.forget,
         retain=split.retain,
@@ -102,19 +104,12 @@ def unlearn_checkpoint(
         ledger=None if ledger is None else Ledger.read(ledger),
         progress=lambda done, total: watch(f"unlearning by {method}", done, total),
     )
-    forward = forward_flops(original, examples.shape)
-    whole = retrain_flops(trained.recipe, len(split.retain), forward)
+    whole = retrain_flops(trained.recipe, len(split.retain), forward_flops(original, examples.shape))
     tuning = None
     if trials is not None:
-        tuning = tune(
-            method,
-            given,
-            original,
-            task,
-            trials=trials,
-            tolerance=config.policy.margin_utility,
-            progress=lambda done, total: watch(f"tuning {method}", done, total),
-        )
+        progress = partial(watch, f"tuning {method}")
+        tolerance = config.policy.margin_utility
+        tuning = tune(method, given, original, task, trials=trials, tolerance=tolerance, progress=progress)
     chosen = unlearners.create(method, given if tuning is None else tuning.parameters)
     candidate = chosen(original, task)
     watch(f"unlearning by {method}", 1, 1)  # a rule may have stopped it early
@@ -123,20 +118,7 @@ def unlearn_checkpoint(
             f"hyper-parameters from a blind search of {len(tuning.trials)} trials, whose FLOPs were "
             f"{tuning.flops / whole:.2f} of a retrain's and are not in this bill"
         )
-    header = Checkpoint(
-        role="candidate",
-        recipe=trained.recipe,
-        shape=examples.shape,
-        classes=examples.classes,
-        seed=task.seed,
-        data=examples.fingerprint,
-        indices=split.fingerprint,
-        label_noise=examples.label_noise,
-        method=method,
-        parameters=chosen.resolve(original, task).settings(),
-        cost=asdict(task.meter.cost()),
-    )
-    weights = weights_digest(candidate)
+    header, weights = _header(chosen.resolve(original, task), task, split), weights_digest(candidate)
     record.unlink(missing_ok=True)  # with force: what another candidate of this name was tuned by
     if tuning is not None:
         content = {"candidate": weights, "seed_of_candidate": task.seed, **tuning.record()}
@@ -150,6 +132,23 @@ def unlearn_checkpoint(
         retrain_flops=whole,
         tuning=tuning,
         tuning_path=None if tuning is None else record,
+    )
+
+
+def _header(method: Unlearner, task: Task, split: Split) -> Checkpoint:
+    """Of the candidate that ``method``, with every hyper-parameter filled in, has just made on ``task``."""
+    return Checkpoint(
+        role="candidate",
+        recipe=task.recipe,
+        shape=task.examples.shape,
+        classes=task.examples.classes,
+        seed=task.seed,
+        data=task.examples.fingerprint,
+        indices=split.fingerprint,
+        label_noise=task.examples.label_noise,
+        method=method.entry.name,
+        parameters=method.settings(),
+        cost=asdict(task.meter.cost()),
     )
 
 
