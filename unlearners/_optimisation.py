@@ -48,6 +48,20 @@ class Optimisation:
         )
 
 
+def constant_adam(learning_rate: float, knob: str) -> Optimisation:
+    """Adam at one absolute rate, without weight decay."""
+    return Optimisation(
+        learning_rate=learning_rate,
+        momentum=0.0,
+        weight_decay=0.0,
+        schedule="constant",
+        clip=None,
+        total=1,
+        optimiser="adam",
+        knob=knob,
+    )
+
+
 def trainable(model: nn.Module) -> list[nn.Parameter]:
     """The parameters that a method may move, in the network's order."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad]

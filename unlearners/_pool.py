@@ -12,6 +12,11 @@ from unlearners._task import Task
 Batch = tuple[Tensor, Tensor]
 
 
+def unaugmented(task: Task, indices: Indices) -> Batches:
+    """These of the task's examples as the audit sees them."""
+    return Batches(task.examples, indices, task.recipe, task.device, augment=False)
+
+
 class Pool:
     """Batches of one role: the same streams for all methods, so that they differ in method only.
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from learners import Batches, Classifier, DataError, Indices
+from learners import Batches, Classifier, DataError
 from unlearners._cost import Check, Role
+from unlearners._pool import unaugmented
 from unlearners._stopping import accuracy
 from unlearners._task import Task
 
@@ -46,8 +47,8 @@ class Rewind:
                 "forget set; they are left out of the reference"
             )
         self._shares = counts[covered] / counts[covered].sum()
-        self._of_class = [self._read(task.held_out[held_out == label]) for label in classes[covered]]
-        self._forget = self._read(task.forget)
+        self._of_class = [unaugmented(task, task.held_out[held_out == label]) for label in classes[covered]]
+        self._forget = unaugmented(task, task.forget)
         self._errors: list[float] = []
         self._states: list[dict[str, Tensor]] = []
 
@@ -72,6 +73,3 @@ class Rewind:
 
     def _error(self, model: Classifier, batches: Batches, role: Role) -> float:
         return 1 - accuracy(self._name, model, batches, self._task, role)
-
-    def _read(self, indices: Indices) -> Batches:
-        return Batches(self._task.examples, indices, self._task.recipe, self._task.device, augment=False)

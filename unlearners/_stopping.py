@@ -4,9 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from learners import Batches, Classifier, Indices
+from learners import Batches, Classifier
 from unlearners._base import refuse_unless_finite
 from unlearners._cost import Check, Role
+from unlearners._pool import unaugmented
 from unlearners._task import Task
 
 NO_VALIDATION = "budget (no validation examples)"
@@ -62,8 +63,8 @@ class StoppingRule:
         held_out = set(np.unique(task.examples.labels[of_class]).tolist())
         every_class = self._by_class and held_out == set(task.forgotten_classes)
         self._role: Role = "validation" if every_class else "forget"
-        self._measured = self._read(of_class if every_class else task.forget)
-        self._validation = self._read(others) if len(others) else None
+        self._measured = unaugmented(task, of_class if every_class else task.forget)
+        self._validation = unaugmented(task, others) if len(others) else None
         self._floor = 0.0
         if self._validation is not None:
             self._floor = accuracy(name, model, self._validation, task, "validation") - max_utility_loss
@@ -103,9 +104,6 @@ class StoppingRule:
         if self._validation is not None:
             return ""
         return f"; no utility floor (no validation examples{' of other classes' if self._by_class else ''})"
-
-    def _read(self, indices: Indices) -> Batches:
-        return Batches(self._task.examples, indices, self._task.recipe, self._task.device, augment=False)
 
 
 def _state(model: Classifier) -> dict[str, Tensor]:

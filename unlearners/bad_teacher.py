@@ -15,7 +15,7 @@ from learners import Batches, Classifier, Indices, build_classifier, derive_seed
 from unlearners._base import STRICT, Unlearner
 from unlearners._defaults import Among, BySize, Grid, Scaled, epochs_of, filled
 from unlearners._losses import distillation_loss
-from unlearners._optimisation import Optimisation, Steps
+from unlearners._optimisation import Steps, constant_adam
 from unlearners._ranges import BatchSize, Fraction, Positive, Share
 from unlearners._registry import register
 from unlearners._steps import autocast, frozen_copy, train_mode
@@ -115,7 +115,8 @@ class BadTeacher(Unlearner):
         kept = retain_subset(task, filled(self.retain_share))
         if not len(kept):
             task.meter.note(f"no retain image was drawn: retain_share of {len(task.retain)} images is less than one")
-        steps, batches = self._steps(model), _both(task, kept)
+        adam = constant_adam(filled(self.learning_rate), self.knob)
+        steps, batches = Steps(self.entry.name, model, adam), _both(task, kept)
         order, augmentation = (torch_generator(task.seed, "both", purpose) for purpose in ("order", "augmentation"))
         for epoch in range(epochs):
             for x, forget in batches.epoch(order, augmentation, batch_size):
@@ -130,19 +131,6 @@ class BadTeacher(Unlearner):
             task.report(epoch + 1, epochs)
         task.meter.stopped(f"budget ({epochs} epochs)")
         return model
-
-    def _steps(self, model: Classifier) -> Steps:
-        optimisation = Optimisation(
-            learning_rate=filled(self.learning_rate),
-            momentum=0.0,
-            weight_decay=0.0,
-            schedule="constant",
-            clip=None,
-            total=1,
-            optimiser="adam",
-            knob=self.knob,
-        )
-        return Steps(self.entry.name, model, optimisation)
 
 
 def _both(task: Task, retained: Indices) -> Batches:

@@ -17,7 +17,7 @@ from unlearners._codec import foci
 from unlearners._defaults import Among, BySize, Grid, Scaled, filled
 from unlearners._gradients import full_precision
 from unlearners._losses import retain_loss
-from unlearners._pool import Pool
+from unlearners._pool import Pool, unaugmented
 from unlearners._ranges import Count, Fraction, Positive
 from unlearners._registry import register
 from unlearners._slices import (
@@ -199,7 +199,7 @@ class _Removal:
         self._curvature = self._measure(images)
         self._held_out: Batches | None = None
         if len(task.held_out):
-            self._held_out = Batches(task.examples, task.held_out, task.recipe, task.device, augment=False)
+            self._held_out = unaugmented(task, task.held_out)
             self._floor = self._accuracy(self._held_out) - method.max_drop
         self._copies = torch_generator(task.seed, "lcodec", "copies")
         self._noise = torch_generator(task.seed, "lcodec", "noise")

@@ -8,11 +8,12 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from learners import Batches, Classifier, Indices, numpy_generator
+from learners import Classifier, Indices, numpy_generator
 from unlearners._base import STRICT, Unlearner, refuse_unless_finite
 from unlearners._defaults import BySize, Grid, Scaled, filled
 from unlearners._gradients import Gradients, batch_count, batch_gradient, squared_gradients, weights_of
 from unlearners._optimisation import trainable
+from unlearners._pool import unaugmented
 from unlearners._ranges import BatchSize, Positive
 from unlearners._registry import register
 from unlearners._task import Task
@@ -110,7 +111,7 @@ def _batches(task: Task, indices: Indices, size: int) -> Iterator[tuple[Tensor, 
     """Shuffled, un-augmented batches of both roles, each image billed to its own."""
     shuffled = numpy_generator(task.seed, "ssd", "order").permutation(indices)
     of_forget = np.isin(shuffled, task.forget)
-    batches = Batches(task.examples, shuffled, task.recipe, task.device, augment=False)
+    batches = unaugmented(task, shuffled)
     for number, (x, y) in enumerate(batches.plain(size)):
         yield x, y
         own = int(of_forget[number * size : (number + 1) * size].sum())

@@ -14,7 +14,7 @@ from unlearners._base import STRICT, Unlearner
 from unlearners._defaults import BySize, Grid, Scaled, filled
 from unlearners._losses import retain_loss
 from unlearners._noise import learn_noise
-from unlearners._optimisation import Optimisation, Steps
+from unlearners._optimisation import Steps, constant_adam
 from unlearners._pool import Pool
 from unlearners._ranges import BatchSize, Count, Positive, Weight
 from unlearners._registry import register
@@ -93,13 +93,13 @@ class Unsir(Unlearner):
         retain = Pool(task, "retain", indices=subset(task, self.per_class))
         if self.impair_epochs:
             noise, labels = self._noise(model, task)
-            steps = self._steps(model, task, "impair_rate")
+            steps = self._steps(model, "impair_rate")
             order = torch_generator(task.seed, "unsir", "order")
             for epoch in range(self.impair_epochs):
                 for batch in mixed(retain, noise, labels, self.copies, self._batch_size(task), order):
                     self._impair(model, task, steps, *batch)
                 task.report(epoch + 1, epochs)
-        steps = self._steps(model, task, "repair_rate")
+        steps = self._steps(model, "repair_rate")
         for epoch in range(self.repair_epochs):
             one_pass(
                 model,
@@ -141,18 +141,9 @@ class Unsir(Unlearner):
             task.meter.backward(role, count)  # type: ignore[arg-type]
         steps.take(loss)
 
-    def _steps(self, model: Classifier, task: Task, rate: str) -> Steps:
-        optimisation = Optimisation(
-            learning_rate=filled(getattr(self, rate)),
-            momentum=0.0,
-            weight_decay=0.0,  # the notebook passes none to Adam
-            schedule="constant",
-            clip=None,
-            total=1,
-            optimiser="adam",
-            knob=rate,
-        )
-        return Steps(self.entry.name, model, optimisation)
+    def _steps(self, model: Classifier, rate: str) -> Steps:
+        # The notebook gives Adam no weight decay.
+        return Steps(self.entry.name, model, constant_adam(filled(getattr(self, rate)), rate))
 
     def _batch_size(self, task: Task) -> int:
         return task.recipe.batch_size if self.batch_size is None else self.batch_size
