@@ -2,12 +2,14 @@
 
 The score of a trial; lower is better:
 
-    single examples, people:  |AUC - 1/2|     + max(0, loss - tolerance)
+    single examples, people:  max(|AUC - 1/2|, |forget accuracy - validation accuracy| / 2) + max(0, loss - tolerance)
     classes:                  forget accuracy + max(0, loss - tolerance)
 
 AUC is that of phi on forget against validation examples, centred per class as in the audit. A retrain has trained on
-neither, so it would know the one as little as the other: one half is the aim. Both sides count, because a model that
-knows the forget set less than data it never saw gives it away as well. For classes validation holds nothing to compare
+neither, so it would know the one as little as the other: one half is the aim, and equal accuracies are. Half their
+difference is the AUC of correctness less one half. Where most outputs are saturated the two part: examples that a model
+gets right only because it trained on them move the AUC of phi by little. Both sides count, because a model that knows
+the forget set less than data it never saw gives it away as well. For classes validation holds nothing to compare
 with, and a network that has never met a class names it for none of its images: the aim is 0. The loss is the original's
 accuracy on validation examples (of the classes that stay) minus the trial's; up to the tolerance it is free, since a
 retrain too has fewer data.
@@ -16,9 +18,9 @@ Validation is cut into two halves by the seed, each class evenly. The first goes
 for its own stopping rule, and gives the medians of the classes; AUC and loss are taken on the second, which no step, no
 rule and no median of a trial has seen.
 
-The score has a sampling error: the standard error of the AUC (DeLong) or of the forget accuracy (binomial) in the best
-trial. Trials within one such error of the best are not told apart by it: among them the smaller loss wins (a gain
-counts as none), then fewer FLOPs, then the earlier trial.
+The score has a sampling error: the standard error of its first term (DeLong's of an AUC, binomial of an accuracy) in
+the best trial. Trials within one such error of the best are not told apart by it: among them the smaller loss wins (a
+gain counts as none), then fewer FLOPs, then the earlier trial.
 
 Limits: with few validation examples the error is large, and then the tie rule favours gentle and cheap trials, which
 forget less; more validation examples are the cure. The winner's own score is optimistic, as that of any best of
@@ -98,7 +100,10 @@ class Scale:
         else:
             phi = class_centred(logit(logits, labels[rows]), labels[rows], roles == 2)
             area = auc(phi[roles == 0], phi[roles == 1])
-            first, error = abs(area - 0.5), _error(phi[roles == 0], phi[roles == 1])
+            right = (logits.argmax(1) == labels[rows]).astype(np.float64)
+            by_phi = abs(area - 0.5), _error(phi[roles == 0], phi[roles == 1])
+            by_accuracy = abs(known - reached) / 2, _error(right[roles == 0], right[roles == 1])
+            first, error = max(by_phi, by_accuracy)
         loss = self.original_accuracy - reached
         return Measured(
             score=first + max(0.0, loss - self.tolerance),

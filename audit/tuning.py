@@ -15,7 +15,10 @@ from unlearners import Cost, CostMeter, Task, Unlearner
 
 TRIALS = 8
 OBJECTIVE = {
-    "sample": "|AUC(phi, forget against validation) - 1/2| + max(0, loss of validation accuracy - tolerance)",
+    "sample": (
+        "max(|AUC(phi, forget against validation) - 1/2|, |forget accuracy - validation accuracy| / 2)"
+        " + max(0, loss of validation accuracy - tolerance)"
+    ),
     "class": "accuracy on the forget set + max(0, loss of validation accuracy - tolerance)",
 }
 

@@ -162,6 +162,30 @@ def test_the_score_of_samples_is_two_sided_with_a_price_for_utility(
     assert within.score == pytest.approx(abs(one.auc - 0.5))
 
 
+@pytest.mark.parametrize(("right_of_ten", "right", "wrong"), [(9, 0.01, -8.0), (3, 8.0, -0.01)])
+def test_examples_right_or_wrong_by_training_alone_count_where_phi_tells_nothing(
+    original: tuple[Classifier, Task], monkeypatch: pytest.MonkeyPatch, right_of_ten: int, right: float, wrong: float
+) -> None:
+    model, task = original
+    labels = task.examples.labels
+    confidence = np.where(np.arange(300) % 10 < 6, 4.0, -4.0)  # six of ten right
+    forget = task.forget
+    confidence[forget] = np.where(np.arange(60) % 10 < right_of_ten, right, wrong)
+    logits = np.zeros((300, 10))
+    logits[np.arange(300), labels] = confidence
+    with_outputs(monkeypatch, task, logits)
+    scale = Scale.of(model, task, 0.02)
+    one = scale.measure(model, task)
+    correct = logits.argmax(1) == labels
+    known, reached = correct[forget].mean(), correct[scale.judged].mean()
+    assert one.auc is not None and abs(one.auc - 0.5) < abs(known - reached) / 2
+    assert one.score == pytest.approx(abs(known - reached) / 2)
+    by_hand = roc_auc_score(np.repeat([1, 0], [60, len(scale.judged)]), correct[np.concatenate([forget, scale.judged])])
+    assert one.score == pytest.approx(abs(by_hand - 0.5))
+    share = [known * (1 - known) / (60 - 1), reached * (1 - reached) / (len(scale.judged) - 1)]
+    assert one.standard_error == pytest.approx(0.5 * sum(share) ** 0.5)
+
+
 def test_the_score_of_a_class_is_its_accuracy_and_the_price(
     original: tuple[Classifier, Task], of_class: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
