@@ -85,6 +85,11 @@ class SeedRecord:
     candidates: tuple[CandidateRecord, ...]
     problems: tuple[str, ...]
 
+    @property
+    def retrain_means(self) -> tuple[float, ...]:
+        """RA, UA, TA and MIA-efficacy of Retrain: means over the seed's retrains."""
+        return means([one.four for one in self.retrains])
+
     def candidate(self, name: str) -> CandidateRecord:
         """The candidate with this name."""
         return next(one for one in self.candidates if one.name == name)
@@ -112,7 +117,7 @@ class SettingRecord:
     @property
     def retrain_means(self) -> tuple[float, ...]:
         """RA, UA, TA and MIA-efficacy of Retrain: means over the retrains of a seed, then over the seeds."""
-        return means([means([one.four for one in seed.retrains]) for seed in self.seeds])
+        return means([seed.retrain_means for seed in self.seeds])
 
     @property
     def names(self) -> list[str]:
@@ -153,7 +158,7 @@ class Spread:
 class Summary:
     """One candidate over the seeds where its method did not refuse.
 
-    four: RA, UA, TA, MIA-efficacy. gap: Avg. Gap of their means to Retrain's. The last fields are means; None where
+    four: RA, UA, TA, MIA-efficacy. gap: Avg. Gap of their means to Retrain's on the same seeds. The last fields are means; None where
     nothing is known.
     """
 
@@ -172,6 +177,7 @@ def summarise(setting: SettingRecord, name: str) -> Summary | None:
     judged = [one.judged for one in records if one.judged is not None]
     if not measured:
         return None
+    ran = [seed.retrain_means for seed, one in zip(setting.seeds, records, strict=True) if one.measured is not None]
 
     def mean_of(value: Callable[[Judged], float | None]) -> float | None:
         known = [found for one in judged if (found := value(one)) is not None]
@@ -181,7 +187,7 @@ def summarise(setting: SettingRecord, name: str) -> Summary | None:
     a2 = [gap for one in judged if (gap := one.gaps.get("A2")) is not None]
     return Summary(
         four=tuple(Spread.of(values) for values in zip(*measured, strict=True)),
-        gap=average_gap(means(measured), setting.retrain_means),
+        gap=average_gap(means(measured), means(ran)),
         a2=Spread.of(a2) if a2 else None,
         pflops=None if flops is None else flops / 1e15,
         share_of_retrain=mean_of(lambda one: one.share_of_retrain),

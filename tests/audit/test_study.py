@@ -298,7 +298,7 @@ def test_verdicts_are_counted_with_their_first_reasons_and_a_missing_a2_is_said(
             split="",
             counts={"retain": 10},
             original=model,
-            retrains=(model, replace(model, retain_accuracy=92.0)),
+            retrains=(model, replace(model, retain_accuracy=40.0 if end is None else 92.0)),
             candidates=(
                 CandidateRecord("a", "a", {}, None if end is None else model, end, "no" if end is None else None),
             ),
