@@ -42,6 +42,7 @@ def run_audit(
     watch("loading data", 0, 1)
     workspace.clear_remains()
     plan = plan_models(config, base)
+    watch("loading data", 1, 1)
     workspace.record("audit.json", describe(config))
     train_missing(plan, workspace, watch)
     unlearn_missing(plan, workspace, watch)
@@ -51,6 +52,7 @@ def run_audit(
     for done, key in enumerate(keys):
         watch("computing outputs", done, len(keys))
         made.append(outputs_of(plan, workspace, key, rows))
+    watch("computing outputs", len(keys), len(keys))
     reference, candidates = made[: 1 + len(plan.retrains)], made[1 + len(plan.retrains) :]
     shared = role_outputs(plan, rows, roles, reference, made[0])
     # Policy and preconditions are written down before any candidate is scored (verdict.md, section 6, E3).
@@ -69,6 +71,7 @@ def run_audit(
                 signals=config.attacks.signals,
             )
         )
+    watch("judging", len(candidates), len(candidates))
     policy, models = policy_record(config.policy, registered), models_record(plan, reference, plan.device.type)
     return build_report(audits, policy, data_record(plan, len(rows)), models, reproduce=reproduce)
 

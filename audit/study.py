@@ -67,6 +67,7 @@ def _audit(config: AuditConfig, workspace: Workspace, file: Path, watch: Watch) 
     watch("loading data", 0, 1)
     workspace.clear_remains()
     plan = plan_models(config, file.parent)
+    watch("loading data", 1, 1)
     held_out_rows(plan)  # refuses before hours of training
     workspace.record("audit.json", describe(config))
     train_missing(plan, workspace, watch)
