@@ -17,6 +17,8 @@ def refusal(error: ValidationError, where: str, known: Iterable[str]) -> str:
     if first["type"] in ("missing", "missing_argument"):
         return f"{path}: expected a value, got none; add the key"
     expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    if first["type"] == "dataclass_type":  # pydantic speaks of an instance of a class, which no file can hold
+        expected = "a table of keys and values"
     if not isinstance(first["input"], (str, int, float, list, dict)):  # a whole table, refused for what it combines
         return f"{path}: expected {expected}; correct the table"
     return f"{path}: expected {expected}, got {first['input']!r}; correct the value"

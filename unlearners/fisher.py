@@ -65,8 +65,9 @@ class Fisher(Unlearner):
     convolution may have too. mu is the original's weight; where whole classes are to be forgotten, it is 0 in their
     rows of the last layer, bias included, with a variance of 1e-3. That noise does not depend on alpha.
 
-    Default alpha: xs and s are a sweep of this project, the largest that cost one to three points of accuracy; l is the
-    value in use in the released code, m a proposal. No alpha made members of a random forget set harder to tell without
+    Default alpha: the largest that cost one to three points of accuracy, for xs in a sweep of this project on digits,
+    for s in the blind search (``vestige unlearn --tune``) on small CIFAR-10 and Fashion-MNIST; l is the value in use in
+    the released code, m a proposal. No alpha made members of a random forget set harder to tell without
     a loss of accuracy; whole classes are forgotten by the reset of their rows, at any alpha above 0.
 
     Batch normalisation: running statistics are used and stay; scale and shift get noise.
@@ -75,8 +76,8 @@ class Fisher(Unlearner):
 
     knob: ClassVar[str] = "alpha"
     search: ClassVar[Mapping[str, Grid]] = {"alpha": Scaled(0.01, 0.1, 1.0, 10.0)}
-    by_size: ClassVar[Mapping[str, BySize[Any]]] = {"alpha": BySize(xs=1e-6, s=3e-6, m=1e-7, l=1e-6)}
-    by_size_of_class: ClassVar[Mapping[str, BySize[Any]]] = {"alpha": BySize(xs=1e-7, s=2e-6, m=1e-7, l=1e-6)}
+    by_size: ClassVar[Mapping[str, BySize[Any]]] = {"alpha": BySize(xs=1e-6, s=3e-7, m=1e-7, l=1e-6)}
+    by_size_of_class: ClassVar[Mapping[str, BySize[Any]]] = {"alpha": BySize(xs=1e-7, s=2e-7, m=1e-7, l=1e-6)}
 
     alpha: Weight | None = None
     exponent: Exponent = "code"

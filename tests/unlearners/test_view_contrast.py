@@ -169,6 +169,11 @@ def test_two_equal_views_are_refused(perceptron_world: Any) -> None:
     Finetune(contrastive=ViewContrast(views="recipe", weight=0.0))(world.model, world.task)
 
 
+def test_a_number_in_place_of_the_table_is_refused_in_words_of_a_file() -> None:
+    with pytest.raises(ConfigError, match=r"^finetune.contrastive: expected a table of keys and values, got 3; correct"):
+        create("finetune", {"contrastive": 3})
+
+
 @every_host
 def test_the_table_of_an_audit_file_stands_for_the_module(name: str) -> None:
     method = create(name, {"contrastive": {"weight": 0.5, "views": "noise"}})
