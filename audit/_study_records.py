@@ -158,8 +158,8 @@ class Spread:
 class Summary:
     """One candidate over the seeds where its method did not refuse.
 
-    four: RA, UA, TA, MIA-efficacy. gap: Avg. Gap of their means to Retrain's on the same seeds. The last fields are means; None where
-    nothing is known.
+    four: RA, UA, TA, MIA-efficacy. gap: Avg. Gap of their means to Retrain's on the same seeds. The last fields are
+    means; None where nothing is known.
     """
 
     four: tuple[Spread, ...]

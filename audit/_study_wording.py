@@ -33,7 +33,8 @@ retrains of all seeds.
   weight. A forgotten class lies where the classifier has learnt from hardly any examples: there it says 100, or with
   few images 0 or 100 by chance.
 - **Avg. Gap**: mean absolute difference to Retrain over these four, in percentage points; a gap of means over the
-  seeds (those where the method did not refuse), not a mean of gaps. Noise does not cancel in it: `fresh_retrain`, one more retrain a seed, is the floor.
+  seeds (those where the method did not refuse), not a mean of gaps. Noise does not cancel in it: `fresh_retrain`, one
+  more retrain a seed, is the floor.
 - **A2 gap**: AUC of the R-LiRA score of forget against unseen examples, candidate minus the mean of the retrains.
 - **verdict**: vestige's own, counted over the seeds, with the first reason codes.
 - **PFLOPs**: counted 1e15 floating-point operations of the method, and as a share of one retrain's. **seconds**: wall

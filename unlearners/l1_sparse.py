@@ -48,11 +48,11 @@ class L1Sparse(ContrastHost):
     weights oscillate around zero by rate times g and none becomes exactly zero. What it does grows with rate x penalty
     x steps, so a penalty has to be chosen again when the number of steps changes. The recipe's weight decay stays on.
 
-    Defaults: xs from a small trial on digits; s from the blind search (``vestige unlearn --tune``) on small CIFAR-10 and
-    Fashion-MNIST, where ten times the penalty cost CIFAR-10 eight points of accuracy; l has a penalty of 1e-4 and a tenth of the
-    recipe's rate (0.01 at a peak of 0.1) from scripts around the released code, whose own command-line default of 0.2
-    ruins the network; the last fifth of the epochs without penalty and the values of m are proposals. The paper's other
-    scheme, pruning first, is not offered. Batch normalisation trains, with the recipe's augmentation.
+    Defaults: xs from a small trial on digits; s from the blind search (``vestige unlearn --tune``) on small CIFAR-10
+    and Fashion-MNIST, where ten times the penalty cost CIFAR-10 eight points of accuracy; l has a penalty of 1e-4 and a
+    tenth of the recipe's rate (0.01 at a peak of 0.1) from scripts around the released code, whose own command-line
+    default of 0.2 ruins the network; the last fifth of the epochs without penalty and the values of m are proposals.
+    The paper's other scheme, pruning first, is not offered. Batch normalisation trains, with the recipe's augmentation.
 
     Cost: epochs x retain images x 3 image passes.
     """
