@@ -4,6 +4,8 @@ from attacks._arrays import NotEstimable
 from attacks._checks import ROLES
 from attacks._outputs import Outputs
 from attacks._registry import ATTACKS, Attack
+from attacks.lira import Lira, lira
+from attacks.lira_bank import lira_leave_pair_out
 from attacks.literature import accuracy_percent, average_gap, mia_efficacy_svc_confidence, unlearn_accuracy
 from attacks.rlira import RLira, rlira
 from attacks.rmia import Rmia, rmia
@@ -26,6 +28,7 @@ __all__ = [
     "ROLES",
     "SIGNALS",
     "Attack",
+    "Lira",
     "NotEstimable",
     "Outputs",
     "RLira",
@@ -38,6 +41,8 @@ __all__ = [
     "class_centred",
     "delong_variance",
     "estimable",
+    "lira",
+    "lira_leave_pair_out",
     "mia_efficacy_svc_confidence",
     "placements",
     "rlira",

@@ -1,0 +1,148 @@
+"""Normal distributions of a signal over shadow models, one for each example and view: the ground under LiRA.
+
+A *world* is some models' values ``[models, views, n]`` with a mask ``[models, n]`` that says which of them count for an
+example: those that trained on it, those that did not, those that forgot it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from attacks._arrays import Floats, Labels, Mask, NotEstimable, no_nan
+from attacks._shrinkage import shrink, spread_of
+from learners import DataError
+
+Variance = Literal["auto", "fixed", "per_example", "shrunken"]
+Centre = Literal["mean", "median"]
+Tables = Sequence[NDArray[np.floating]] | NDArray[np.floating]
+"""One table ``[views, n]`` (or ``[n]``: a single view) for each model, in memory or mapped."""
+
+PER_EXAMPLE_FROM = 64
+"""Shadows from which ``auto`` takes a variance for each example (Carlini et al. 2022, section VI-D)."""
+
+FLOOR = 0.01
+"""Least variance of an example, as a share of the pooled one: a tenth of its standard deviation."""
+
+BLOCK = 1024
+"""Examples that are worked on at a time, so that all models' values of them stay in cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """count ``[n]``: models of the world. mean, variance: float64 ``[views, n]``, divisor count."""
+
+    count: Labels
+    mean: Floats
+    variance: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Normals:
+    """mean, variance: float64 ``[views, n]``. floored: (view, example) pairs whose variance was raised to the floor."""
+
+    mean: Floats
+    variance: Floats
+    floored: int
+
+    def log_density(self, values: Floats) -> Floats:
+        """Mean over views of the log density of ``values [..., views, n]``, ``[..., n]``, without the constant."""
+        density = -0.5 * (values - self.mean) ** 2 / self.variance - 0.5 * np.log(self.variance)
+        averaged: Floats = density.mean(-2)
+        return averaged
+
+    def standardised(self, values: Floats) -> Floats:
+        """Mean over views of (value - mean) / deviation, ``[..., n]``."""
+        averaged: Floats = ((values - self.mean) / np.sqrt(self.variance)).mean(-2)
+        return averaged
+
+
+def fit(
+    tables: Tables, mask: ArrayLike, variance: Variance, *, world: str, least: int = 2, centre: Centre = "mean"
+) -> tuple[Normals, str]:
+    """The normals of one world, and the rule of variance that was used.
+
+    tables: of N models. mask: bool ``[N, n]``. least: models that each example needs. world: named in refusals.
+    Raises NotEstimable where an example has fewer, DataError where all models say the same everywhere.
+    """
+    moments = moments_of(tables, mask, centre=centre)
+    rule = resolve(variance, len(mask_of(mask, len(tables))))
+    fewest = int(moments.count.min())
+    if fewest < least:
+        raise NotEstimable(
+            f"LiRA: expected at least {least} {world} shadows for each example, got {fewest} for "
+            f"{int((moments.count < least).sum())} examples; train more shadows"
+        )
+    return settle(moments, rule, world=world), rule
+
+
+def resolve(variance: Variance, models: int) -> str:
+    """The rule that ``auto`` stands for with so many shadows."""
+    if variance != "auto":
+        return variance
+    return "per_example" if models >= PER_EXAMPLE_FROM else "fixed"
+
+
+def moments_of(tables: Tables, mask: ArrayLike, *, centre: Centre = "mean") -> Moments:
+    """Moments of one world, a block of examples at a time; where an example has no model, its moments are 0."""
+    chosen = mask_of(mask, len(tables))
+    count = chosen.sum(0)
+    means, variances = [], []
+    for block, values in blocks(tables, chosen.shape[1]):
+        inside = chosen[:, None, block]
+        divisor = np.maximum(count[block], 1)
+        mean = np.where(inside, values, 0.0).sum(0) / divisor
+        spread = np.where(inside, (values - mean) ** 2, 0.0).sum(0) / divisor
+        means.append(mean if centre == "mean" else _medians(values, inside, count[block]))
+        variances.append(spread)
+    return Moments(count, np.concatenate(means, axis=-1), np.concatenate(variances, axis=-1))
+
+
+def settle(moments: Moments, rule: str, *, world: str) -> Normals:
+    """Normals from moments: one variance a view (``fixed``), each example's own, or its own drawn towards the pooled
+    one (``shrunken``); never below the floor."""
+    pooled = moments.variance.mean(-1, keepdims=True)
+    if not (pooled > 0).all():
+        raise DataError(f"LiRA: expected {world} shadows that differ, got identical values; train them with own seeds")
+    if rule == "fixed":
+        return Normals(moments.mean, np.broadcast_to(pooled, moments.mean.shape).copy(), 0)
+    variance = moments.variance
+    if rule == "shrunken":
+        count = moments.count.astype(np.float64)
+        variance = shrink(variance, count, spread_of(variance, count))
+    floor = FLOOR * pooled
+    return Normals(moments.mean, np.maximum(variance, floor), int((variance < floor).sum()))
+
+
+def blocks(tables: Tables, examples: int) -> Iterator[tuple[slice, Floats]]:
+    """All models' values of some examples at a time, float64 ``[N, views, b]``; refuses NaN and other shapes."""
+    shapes = {np.shape(table)[-1] for table in tables}
+    if shapes != {examples}:
+        raise DataError(f"shadows: expected values of {examples} examples from each model, got {sorted(shapes)}")
+    for start in range(0, examples, BLOCK):
+        block = slice(start, min(start + BLOCK, examples))
+        values = np.stack([np.atleast_2d(table)[:, block] for table in tables]).astype(np.float64)
+        no_nan("shadows", values)
+        yield block, values
+
+
+def mask_of(mask: ArrayLike, models: int) -> Mask:
+    """``mask`` as bool ``[models, n]``."""
+    chosen = np.asarray(mask)
+    if chosen.dtype != np.bool_ or chosen.ndim != 2 or len(chosen) != models:
+        raise DataError(
+            f"member: expected a boolean matrix [{models} models, examples], got {chosen.dtype} {list(chosen.shape)}"
+        )
+    return chosen
+
+
+def _medians(values: Floats, inside: Mask, count: Labels) -> Floats:
+    """Median over the models inside, ``[views, b]``."""
+    ranked = np.sort(np.where(inside, values, np.inf), axis=0)
+    shape = (1, *ranked.shape[1:])
+    low = np.broadcast_to(np.maximum(count - 1, 0) // 2, shape)
+    high = np.broadcast_to(np.minimum(count // 2, len(ranked) - 1), shape)
+    middle: Floats = (np.take_along_axis(ranked, low, 0)[0] + np.take_along_axis(ranked, high, 0)[0]) / 2
+    return middle
