@@ -4,11 +4,24 @@ from attacks._arrays import NotEstimable
 from attacks._checks import ROLES
 from attacks._outputs import Outputs
 from attacks._registry import ATTACKS, Attack
+from attacks.before_after import before_after
+from attacks.label_only import augmentation_vote
 from attacks.lira import Lira, lira
 from attacks.lira_bank import lira_leave_pair_out
-from attacks.literature import accuracy_percent, average_gap, mia_efficacy_svc_confidence, unlearn_accuracy
+from attacks.literature import (
+    accuracy_percent,
+    average_gap,
+    mia_accuracy_logistic_loss,
+    mia_efficacy_logistic_entropy,
+    mia_efficacy_svc_confidence,
+    unlearn_accuracy,
+)
+from attacks.population import population
+from attacks.quantile import quantile
+from attacks.references import attack_r, difficulty, sablayrolles
 from attacks.rlira import RLira, rlira
 from attacks.rmia import Rmia, rmia
+from attacks.rmia_shadows import rmia_leave_pair_out, rmia_shadows
 from attacks.roc import (
     auc,
     auc_rows,
@@ -20,8 +33,10 @@ from attacks.roc import (
     threshold_at_fpr,
     tpr_at_fpr,
 )
+from attacks.shadow_classifier import shadow_classifier
 from attacks.signals import SIGNALS, Signal
 from attacks.threshold import class_centred
+from attacks.ulira import ulira, ulira_leave_pair_out
 
 __all__ = [
     "ATTACKS",
@@ -35,21 +50,35 @@ __all__ = [
     "Rmia",
     "Signal",
     "accuracy_percent",
+    "attack_r",
     "auc",
     "auc_rows",
+    "augmentation_vote",
     "average_gap",
+    "before_after",
     "class_centred",
     "delong_variance",
+    "difficulty",
     "estimable",
     "lira",
     "lira_leave_pair_out",
+    "mia_accuracy_logistic_loss",
+    "mia_efficacy_logistic_entropy",
     "mia_efficacy_svc_confidence",
     "placements",
+    "population",
+    "quantile",
     "rlira",
     "rmia",
+    "rmia_leave_pair_out",
+    "rmia_shadows",
     "roc_curve",
+    "sablayrolles",
+    "shadow_classifier",
     "thin",
     "threshold_at_fpr",
     "tpr_at_fpr",
+    "ulira",
+    "ulira_leave_pair_out",
     "unlearn_accuracy",
 ]

@@ -6,16 +6,17 @@ example: those that trained on it, those that did not, those that forgot it.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attacks._arrays import Floats, Labels, Mask, NotEstimable, no_nan
 from attacks._shrinkage import shrink, spread_of
-from learners import DataError
+from learners import ConfigError, DataError
 
 Variance = Literal["auto", "fixed", "per_example", "shrunken"]
+Rule = Literal["fixed", "per_example", "shrunken"]
 Centre = Literal["mean", "median"]
 Tables = Sequence[NDArray[np.floating]] | NDArray[np.floating]
 """One table ``[views, n]`` (or ``[n]``: a single view) for each model, in memory or mapped."""
@@ -59,27 +60,26 @@ class Normals:
         return averaged
 
 
-def fit(
-    tables: Tables, mask: ArrayLike, variance: Variance, *, world: str, least: int = 2, centre: Centre = "mean"
-) -> tuple[Normals, str]:
-    """The normals of one world, and the rule of variance that was used.
+def fit(tables: Tables, mask: ArrayLike, rule: Rule, *, world: str, least: int = 2, centre: Centre = "mean") -> Normals:
+    """The normals of one world.
 
     tables: of N models. mask: bool ``[N, n]``. least: models that each example needs. world: named in refusals.
     Raises NotEstimable where an example has fewer, DataError where all models say the same everywhere.
     """
     moments = moments_of(tables, mask, centre=centre)
-    rule = resolve(variance, len(mask_of(mask, len(tables))))
     fewest = int(moments.count.min())
     if fewest < least:
         raise NotEstimable(
             f"LiRA: expected at least {least} {world} shadows for each example, got {fewest} for "
             f"{int((moments.count < least).sum())} examples; train more shadows"
         )
-    return settle(moments, rule, world=world), rule
+    return settle(moments, rule, world=world)
 
 
-def resolve(variance: Variance, models: int) -> str:
+def resolve(variance: Variance, models: int) -> Rule:
     """The rule that ``auto`` stands for with so many shadows."""
+    if variance not in get_args(Variance):
+        raise ConfigError(f"variance: expected one of {', '.join(get_args(Variance))}, got {variance!r}")
     if variance != "auto":
         return variance
     return "per_example" if models >= PER_EXAMPLE_FROM else "fixed"
@@ -100,7 +100,7 @@ def moments_of(tables: Tables, mask: ArrayLike, *, centre: Centre = "mean") -> M
     return Moments(count, np.concatenate(means, axis=-1), np.concatenate(variances, axis=-1))
 
 
-def settle(moments: Moments, rule: str, *, world: str) -> Normals:
+def settle(moments: Moments, rule: Rule, *, world: str) -> Normals:
     """Normals from moments: one variance a view (``fixed``), each example's own, or its own drawn towards the pooled
     one (``shrunken``); never below the floor."""
     pooled = moments.variance.mean(-1, keepdims=True)

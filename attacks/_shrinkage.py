@@ -56,7 +56,7 @@ class Spread:
         return degrees, np.where(finite, np.exp(mean + digamma(half) - np.log(half)), self.pooled)
 
 
-def spread_of(variance: Floats, count: Floats) -> Spread:
+def spread_of(variance: Floats, count: Floats | float) -> Spread:
     """Of ``variance [..., n]`` (divisor count) of so many values each, ``count [n]`` or a number, at least 2."""
     degrees = np.broadcast_to(np.asarray(count, np.float64) - 1, variance.shape)
     known = variance > 0
@@ -68,10 +68,12 @@ def spread_of(variance: Floats, count: Floats) -> Spread:
         total: Floats = values.sum(-1, keepdims=True)
         return total
 
-    return Spread(variance.shape[-1], over(variance), over(known * 1.0), over(logs), over(logs**2), over(noise))
+    return Spread(
+        variance.shape[-1], over(variance), over(known.astype(np.float64)), over(logs), over(logs**2), over(noise)
+    )
 
 
-def shrink(variance: Floats, count: Floats, spread: Spread) -> Floats:
+def shrink(variance: Floats, count: Floats | float, spread: Spread) -> Floats:
     """``variance [..., n]`` drawn towards the prior, with the divisor that it had."""
     degrees = np.asarray(count, np.float64) - 1
     prior, scale = spread.prior()

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attacks._arrays import Floats, no_nan
-from attacks._gaussians import Centre, Normals, Tables, Variance, fit, mask_of
+from attacks._gaussians import Centre, Normals, Rule, Tables, Variance, fit, mask_of, resolve
 from learners import ConfigError, DataError
 
 Form = Literal["online", "offline", "offline_two_sided"]
@@ -20,7 +20,7 @@ class Lira:
     whose variance was raised to a hundredth of the pooled one."""
 
     scores: Floats
-    variance: str
+    variance: Rule
     floored: int
 
 
@@ -55,10 +55,12 @@ def lira(
     values = target_values(targets, shadows, chosen.shape[1])
     if form not in FORMS:
         raise ConfigError(f"form: expected one of {', '.join(FORMS)}, got {form!r}")
-    outside, rule = fit(shadows, ~chosen, variance, world="OUT", centre=centre)
+    rule = resolve(variance, len(chosen))
+    outside = fit(shadows, ~chosen, rule, world="OUT", centre=centre)
+    refuse_in_sample(values, shadows)
     if form != "online":
         return Lira(offline_scores(values, outside, form), rule, outside.floored)
-    inside, _ = fit(shadows, chosen, variance, world="IN", centre=centre)
+    inside = fit(shadows, chosen, rule, world="IN", centre=centre)
     return Lira(log_ratio(values, inside, outside), rule, inside.floored + outside.floored)
 
 
@@ -87,3 +89,15 @@ def target_values(targets: ArrayLike, shadows: Tables, examples: int) -> Floats:
         )
     no_nan("targets", values)
     return values
+
+
+def refuse_in_sample(values: Floats, tables: Tables) -> None:
+    """Raise DataError where a target ``[P, views, n]`` is one of the shadows: it would be scored by a fit on itself."""
+    for place, table in enumerate(tables):
+        row = np.atleast_2d(table)
+        for target in values:
+            if np.array_equal(target[:, :1], row[:, :1]) and np.array_equal(target, row):
+                raise DataError(
+                    f"targets: expected models that are not among the shadows, got one equal to shadow {place}; "
+                    "leave it out, or score the shadows themselves with lira_leave_pair_out"
+                )

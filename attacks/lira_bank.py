@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attacks._arrays import Floats, Mask, NotEstimable
-from attacks._gaussians import FLOOR, Tables, Variance, blocks, mask_of, resolve
+from attacks._gaussians import FLOOR, Rule, Tables, Variance, blocks, mask_of, resolve
 from attacks._shrinkage import Spread, shrink, spread_of
 from attacks.lira import FORMS, Form, Lira
 from learners import ConfigError, DataError
@@ -48,17 +48,17 @@ def lira_leave_pair_out(
     scores = np.empty(chosen.shape)
     floored = 0
     for block, values, inside, outside in _sides(shadows, chosen, online=online):
-        variance, low = _settled(outside, spread_out, rule, len(chosen))
+        spread, low = _settled(outside, spread_out, rule, len(chosen))
         floored += low
         centred = values - np.repeat(outside.mean, 2, axis=0)
         if form == "offline":
-            scores[:, block] = (centred / np.repeat(np.sqrt(variance), 2, axis=0)).mean(1)
+            scores[:, block] = (centred / np.repeat(np.sqrt(spread), 2, axis=0)).mean(1)
             continue
-        scores[:, block] = -_log_density(centred, variance)
+        scores[:, block] = -_log_density(centred, spread)
         if inside is not None and spread_in is not None:
-            variance, low = _settled(inside, spread_in, rule, len(chosen))
+            spread, low = _settled(inside, spread_in, rule, len(chosen))
             floored += low
-            scores[:, block] += _log_density(values - np.repeat(inside.mean, 2, axis=0), variance)
+            scores[:, block] += _log_density(values - np.repeat(inside.mean, 2, axis=0), spread)
     return Lira(scores, rule, floored)
 
 
@@ -100,7 +100,7 @@ def _without(side: Floats, each: int) -> _Side:
 
 def _spreads(shadows: Tables, chosen: Mask, *, online: bool) -> tuple[Spread | None, Spread]:
     """How the variances of either side are spread over all examples, a row for each pair left out."""
-    count = np.float64(len(chosen) // 2 - 1)
+    count = float(len(chosen) // 2 - 1)
     parts = [
         (None if inside is None else spread_of(inside.variance, count), spread_of(outside.variance, count))
         for _, _, inside, outside in _sides(shadows, chosen, online=online)
@@ -113,13 +113,13 @@ def _spreads(shadows: Tables, chosen: Mask, *, online: bool) -> tuple[Spread | N
     return total_in, total_out
 
 
-def _settled(side: _Side, spread: Spread, rule: str, models: int) -> tuple[Floats, int]:
+def _settled(side: _Side, spread: Spread, rule: Rule, models: int) -> tuple[Floats, int]:
     """Variance ``[pairs, views, b]`` or ``[pairs, views, 1]`` by the rule, and how many were raised to the floor."""
     if rule == "fixed":
         return spread.pooled, 0
     variance, floor = side.variance, FLOOR * spread.pooled
     if rule == "shrunken":
-        variance = shrink(variance, np.float64(models // 2 - 1), spread)
+        variance = shrink(variance, float(models // 2 - 1), spread)
     return np.maximum(variance, floor), int((variance < floor).sum())
 
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attacks._arrays import Floats, no_nan
+from attacks._arrays import Floats, NotEstimable, no_nan
 from attacks.signals import correctness
-from learners import DataError
+from learners import DataError, numpy_generator
 
 SVC_PLACES = 3
 """Decimal places of a confidence that the support vector classifier is fitted on."""
@@ -72,6 +72,46 @@ def mia_efficacy_svc_confidence(
     return 100 * float(np.mean(model.predict(asked[:, None]) == 0))
 
 
+def mia_accuracy_logistic_loss(forget: ArrayLike, test: ArrayLike, *, seed: int) -> float:
+    """Accuracy of a logistic regression that tells forget from test examples by their loss, in percent; 50 is chance.
+
+    forget, test: cross-entropy on one model, ``[n]``. Of the larger set as many examples as the smaller has are drawn
+    from the seed; mean over 10 shuffled splits, a tenth held out each time. Losses are clipped to [-400, 400] as in
+    SCRUB. Raises DataError for no losses, NotEstimable below 10 examples of either kind. Sources: the starting kit of
+    the NeurIPS 2023 unlearning challenge; Kurmanji et al. 2023 (arXiv 2302.09880).
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedShuffleSplit, cross_val_score
+
+    sides = [_numbers(name, values) for name, values in (("forget", forget), ("test", test))]
+    size = min(len(side) for side in sides)
+    if size < 10:
+        raise NotEstimable(f"logistic MIA: expected at least 10 examples of either kind, got {size}; add examples")
+    random = numpy_generator(seed, "logistic loss")
+    drawn = [np.clip(random.choice(side, size, replace=False), -400, 400) for side in sides]
+    splits = StratifiedShuffleSplit(n_splits=10, random_state=int(random.integers(2**31)))
+    scores = cross_val_score(
+        LogisticRegression(), np.concatenate(drawn)[:, None], np.repeat([1, 0], size), cv=splits, scoring="accuracy"
+    )
+    return 100 * float(scores.mean())
+
+
+def mia_efficacy_logistic_entropy(retain: ArrayLike, test: ArrayLike, forget: ArrayLike) -> float:
+    """Share of forget examples that a logistic regression on the output's entropy calls members, in percent.
+
+    retain, test, forget: entropy on one model, ``[n]``. Members are retain, non-members test examples, weighted to be
+    as many. In this lineage *lower* is read as better forgetting, which a retrain does not bear out: hold it against
+    the retrain's. Source: Chundawat et al. 2023 (arXiv 2205.08096) and SSD (Foster et al. 2024, arXiv 2308.07707).
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    named = (("retain", retain), ("test", test), ("forget", forget))
+    members, others, asked = (_numbers(name, values) for name, values in named)
+    model = LogisticRegression(class_weight="balanced")
+    model.fit(np.concatenate([members, others])[:, None], np.repeat([1, 0], [len(members), len(others)]))
+    return 100 * float(np.mean(model.predict(asked[:, None]) == 1))
+
+
 def average_gap(candidate: Sequence[float], retrain: Sequence[float]) -> float:
     """Avg. Gap: the mean absolute difference to Retrain over RA, UA, TA and MIA-efficacy, in percentage points.
 
@@ -86,11 +126,16 @@ def average_gap(candidate: Sequence[float], retrain: Sequence[float]) -> float:
     return float(np.mean(np.abs(np.asarray(candidate, np.float64) - np.asarray(retrain, np.float64))))
 
 
-def _probabilities(name: str, values: ArrayLike) -> Floats:
+def _numbers(name: str, values: ArrayLike) -> Floats:
     found = np.asarray(values, dtype=np.float64)
     if found.ndim != 1 or not len(found):
-        raise DataError(f"{name}: expected confidences [n] of at least one example, got {list(found.shape)}")
+        raise DataError(f"{name}: expected numbers [n] of at least one example, got {list(found.shape)}")
     no_nan(name, found)
+    return found
+
+
+def _probabilities(name: str, values: ArrayLike) -> Floats:
+    found = _numbers(name, values)
     if found.min() < 0 or found.max() > 1:
         raise DataError(f"{name}: expected probabilities in [0, 1], got {found.min():g} to {found.max():g}")
     return found

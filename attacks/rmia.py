@@ -38,7 +38,7 @@ def rmia(
     below two retrains, since a retrain needs another one as reference.
     Source: Zarifzadeh et al. 2024 (arXiv 2312.03262), sections 3 and B.2.2.
     """
-    a, gamma = _number("a", a), _number("gamma", gamma)
+    a, gamma = number("a", a), number("gamma", gamma)
     retrains, others = model_scores("phi_retrains", phi_retrains), model_scores("phi_other", phi_other)
     same_examples("phi_retrains", retrains, "phi_other", others)
     chosen = calibration_mask(calibration, retrains.shape[1])
@@ -78,7 +78,7 @@ def expected_probability(p_out: ArrayLike, a: float) -> Floats:
     >>> expected_probability([0.6], 0.3).round(10).tolist()
     [0.74]
     """
-    a = _number("a", a)
+    a = number("a", a)
     expected: Floats = ((1.0 + a) * np.asarray(p_out, np.float64) + (1.0 - a)) / 2.0
     return expected
 
@@ -100,7 +100,7 @@ def population_share(ratio: ArrayLike, population: ArrayLike, gamma: float = 1.0
     >>> population_share([1.2], [0.8, 1.0, 1.2, 1.5]).tolist()
     [0.5]
     """
-    gamma = _number("gamma", gamma)
+    gamma = number("gamma", gamma)
     ranked = np.sort(np.asarray(population, np.float64))
     if ranked.ndim != 1 or not len(ranked):
         raise DataError(f"population: expected a list of at least one ratio, got shape {list(ranked.shape)}")
@@ -108,7 +108,7 @@ def population_share(ratio: ArrayLike, population: ArrayLike, gamma: float = 1.0
     return share
 
 
-def _number(name: str, value: object) -> float:
+def number(name: str, value: object) -> float:
     """One finite number in its range; anything that could depend on data (an array, a callable) is refused."""
     if isinstance(value, Real) and not isinstance(value, bool):
         number = float(value)

@@ -101,8 +101,8 @@ def test_a_forget_set_that_is_remembered_scores_lower() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"forget": []}, "forget: expected confidences"),
-        ({"test": [[0.5]]}, "test: expected confidences"),
+        ({"forget": []}, "forget: expected numbers"),
+        ({"test": [[0.5]]}, "test: expected numbers"),
         ({"retain": [0.5, np.nan]}, "retain: expected numbers, got 1 NaN"),
         ({"retain": [0.5, 1.5]}, "retain: expected probabilities in"),
     ],
