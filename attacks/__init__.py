@@ -33,7 +33,9 @@ from attacks.roc import (
     threshold_at_fpr,
     tpr_at_fpr,
 )
+from attacks.shadow_bank import ShadowBank, make_shadows, make_unlearned, read_shadows, read_unlearned
 from attacks.shadow_classifier import shadow_classifier
+from attacks.shadow_design import ShadowDesign
 from attacks.signals import SIGNALS, Signal
 from attacks.threshold import class_centred
 from attacks.ulira import ulira, ulira_leave_pair_out
@@ -48,6 +50,8 @@ __all__ = [
     "Outputs",
     "RLira",
     "Rmia",
+    "ShadowBank",
+    "ShadowDesign",
     "Signal",
     "accuracy_percent",
     "attack_r",
@@ -62,12 +66,16 @@ __all__ = [
     "estimable",
     "lira",
     "lira_leave_pair_out",
+    "make_shadows",
+    "make_unlearned",
     "mia_accuracy_logistic_loss",
     "mia_efficacy_logistic_entropy",
     "mia_efficacy_svc_confidence",
     "placements",
     "population",
     "quantile",
+    "read_shadows",
+    "read_unlearned",
     "rlira",
     "rmia",
     "rmia_leave_pair_out",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import unlearners
 from audit._ledgers import ledger_folder, needs_ledger, original_job, refuse_other_original
 from audit.config import AuditConfig, CandidateSpec
-from audit.workspace import ModelKey, Workspace, code_version, digest_indices
+from audit.workspace import ModelKey, Workspace, digest_indices
 from learners import (
     Checkpoint,
     DataError,
@@ -30,6 +30,7 @@ from learners import (
     canonical_json,
     checkpoint_bytes,
     choose_workers,
+    code_version,
     count_duplicates,
     digest,
     pick_device,

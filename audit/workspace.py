@@ -5,9 +5,6 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
-from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,35 +19,11 @@ from learners import (
     Indices,
     Recipe,
     canonical_json,
+    code_version,
     digest,
     load_checkpoint,
     write_atomically,
 )
-
-DECISIVE = (
-    "_architectures",
-    "_batches",
-    "_device",
-    "_examples",
-    "_inference",
-    "_recipe",
-    "_seeds",
-    "_stacked",
-    "_torchvision",
-    "_train",
-    "_train_many",
-)
-"""Modules of ``learners`` that decide which weights come out of a training run, and which logits of these."""
-
-
-@cache
-def code_version(*packages: str) -> str:
-    """Digest of the source that determines a model's weights: training, and all modules of ``packages``; and of the
-    versions of torch and torchvision."""
-    sources = [Path(str(import_module(f"learners.{name}").__file__)) for name in DECISIVE]
-    for package in packages:
-        sources += sorted(Path(str(import_module(package).__file__)).parent.glob("*.py"))
-    return digest(torch.__version__, version("torchvision"), *(source.read_bytes() for source in sources))
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ from learners._checkpoints import (
     save_checkpoint,
     weights_digest,
 )
+from learners._code_version import code_version
 from learners._device import one_thread, pick_device
 from learners._duplicates import Duplicates, count_duplicates
+from learners._engines import Engine, Processes
 from learners._errors import ConfigError, DataError, VestigeError
 from learners._examples import Examples, Indices, LabelNoise
 from learners._files import canonical_json, digest, write_atomically
@@ -19,6 +21,7 @@ from learners._flops import count_flops, forward_flops
 from learners._inference import accuracy, predict_logits
 from learners._jobs import available_workers, run_jobs
 from learners._ledger import Ledger, LedgerWriter
+from learners._ray import RayEngine
 from learners._recipe import Recipe
 from learners._refusals import refusal
 from learners._seeds import derive_seed, numpy_generator, seeded_torch, torch_generator
@@ -27,6 +30,7 @@ from learners._stacked import train_stacked
 from learners._torchvision import load_torchvision
 from learners._train import Progress, check_finite, fit, schedule_factor, sgd, steps_per_epoch, train
 from learners._train_many import Strategy, TrainJob, choose_workers, plan_groups, train_many
+from learners._views import View, parse_views, predict_views
 from learners.sources import SOURCES, load_examples
 
 __all__ = [
@@ -38,18 +42,22 @@ __all__ = [
     "ConfigError",
     "DataError",
     "Duplicates",
+    "Engine",
     "Examples",
     "Indices",
     "LabelNoise",
     "Ledger",
     "LedgerWriter",
+    "Processes",
     "Progress",
+    "RayEngine",
     "Recipe",
     "Setting",
     "Split",
     "Strategy",
     "TrainJob",
     "VestigeError",
+    "View",
     "accuracy",
     "available_workers",
     "batch_bounds",
@@ -58,6 +66,7 @@ __all__ = [
     "check_finite",
     "checkpoint_bytes",
     "choose_workers",
+    "code_version",
     "count_duplicates",
     "count_flops",
     "crop_windows",
@@ -70,9 +79,11 @@ __all__ = [
     "load_torchvision",
     "numpy_generator",
     "one_thread",
+    "parse_views",
     "pick_device",
     "plan_groups",
     "predict_logits",
+    "predict_views",
     "read_header",
     "refusal",
     "run_jobs",

@@ -4,8 +4,8 @@ import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -34,12 +34,14 @@ def run_jobs(
     workers: int,
     retries: int = 2,
     progress: Progress | None = None,
+    environments: Sequence[Mapping[str, str]] = (),
 ) -> Iterator[tuple[int, Result]]:
     """Yield ``(position, work(job, report))`` as jobs finish, in any order.
 
     work: a picklable function; it may call ``report(done, total)``. With one worker everything runs here, in order.
     A worker that dies (killed, out of memory) is replaced and its job redone up to ``retries`` times; an exception of
-    ``work`` is raised here, as it was when it is one of vestige's own. ``progress`` is called with thousandths of a job
+    ``work`` is raised here, as it was when it is one of vestige's own. environments: variables of each worker's slot,
+    set before the job is unpickled. ``progress`` is called with thousandths of a job
     done and to do, over all jobs.
     """
     shares = [0.0] * len(jobs)
@@ -51,11 +53,12 @@ def run_jobs(
 
     if workers <= 1 or len(jobs) <= 1:
         for position, job in enumerate(jobs):
-            result = work(job, lambda done, total, position=position: report(position, done / total))  # type: ignore[misc]
+            with _surroundings(environments[0] if environments else {}):
+                result = work(job, lambda done, total, position=position: report(position, done / total))  # type: ignore[misc]
             report(position, 1.0)
             yield position, result
         return
-    yield from _on_processes(work, jobs, workers, retries, report)
+    yield from _on_processes(work, jobs, workers, retries, report, environments)
 
 
 def available_workers() -> int:
@@ -69,17 +72,22 @@ def _on_processes(
     workers: int,
     retries: int,
     report: Callable[[int, float], None],
+    environments: Sequence[Mapping[str, str]],
 ) -> Iterator[tuple[int, Result]]:
     context = multiprocessing.get_context("spawn")  # a fork of a process that uses CUDA or threads is unsafe
     waiting, deaths = list(range(len(jobs))), [0] * len(jobs)
     running: dict[Connection, tuple[int, SpawnProcess]] = {}
+    slots: dict[Connection, int] = {}
     try:
         while waiting or running:
             while waiting and len(running) < workers:
                 position = waiting.pop(0)
                 here, there = context.Pipe(duplex=False)
-                process = context.Process(target=_worker, args=(work, jobs[position], there), daemon=True)
-                process.start()
+                slots[here] = next(slot for slot in range(workers) if slot not in [slots[one] for one in running])
+                environment = environments[slots[here]] if environments else {}
+                with _surroundings(environment):
+                    process = context.Process(target=_worker, args=(work, jobs[position], there), daemon=True)
+                    process.start()
                 there.close()
                 running[here] = (position, process)
             for ready in wait(list(running)):
@@ -112,6 +120,21 @@ def _on_processes(
             process.terminate()
             process.join()
             connection.close()
+
+
+@contextmanager
+def _surroundings(variables: Mapping[str, str]) -> Iterator[None]:
+    """This process's environment with these variables in it, for a child to inherit."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _worker(work: Work[Job, Result], job: Job, connection: Connection) -> None:

@@ -7,6 +7,7 @@ from scipy.stats import norm, rankdata
 from attacks import NotEstimable, _gaussians, auc, lira, tpr_at_fpr
 from attacks._shrinkage import inverse_trigamma, shrink, spread_of
 from learners import ConfigError, DataError
+from tests.attacks.gaussian_bank import bank
 
 
 def spread(mean: float, deviation: float) -> list[list[float]]:
@@ -36,16 +37,6 @@ def test_lira_03_04_offline_in_both_forms():
         two_sided = one(phi, (5, 1), (0, 2), form="offline_two_sided")
         # The constant of the density changes no rank and is left out.
         assert two_sided + 0.5 * np.log(2 * np.pi) == pytest.approx(1.7370857138, abs=1e-9)
-
-
-def bank(shadows: int, examples: int, seed: int, shift: float = 0.0, spread_of_sigma: float = 0.0, level: float = 2.0):
-    """Values and membership of an ideal Gaussian bank in complementary pairs, as in LIRA-17."""
-    random = np.random.default_rng(seed)
-    half = random.random((shadows // 2, examples)) < 0.5
-    member = np.stack([half, ~half], axis=1).reshape(shadows, examples)
-    sigma = np.exp(random.normal(0, spread_of_sigma, examples))
-    values = random.normal(0, level, examples) + sigma * (random.normal(size=(shadows, examples)) + shift * member)
-    return values, member, sigma
 
 
 def refit(target, values, member, form, variance):

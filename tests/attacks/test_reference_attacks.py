@@ -15,7 +15,7 @@ from attacks import (
 )
 from attacks.roc import threshold_at_fpr
 from learners import DataError
-from tests.attacks.test_lira import bank
+from tests.attacks.gaussian_bank import bank
 
 
 def by_hand(name, target, values, member):

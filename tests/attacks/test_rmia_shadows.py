@@ -6,7 +6,7 @@ from scipy.special import expit
 
 from attacks import NotEstimable, auc, rmia_leave_pair_out, rmia_shadows
 from learners import ConfigError, DataError
-from tests.attacks.test_lira import bank
+from tests.attacks.gaussian_bank import bank
 
 
 def by_definition(target, values, member, calibration, form, a, gamma):

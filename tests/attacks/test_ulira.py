@@ -5,7 +5,7 @@ import pytest
 
 from attacks import NotEstimable, auc, lira, lira_leave_pair_out, ulira, ulira_leave_pair_out
 from learners import DataError
-from tests.attacks.test_lira import bank
+from tests.attacks.gaussian_bank import bank
 
 
 @pytest.mark.parametrize("variance", ["fixed", "per_example", "shrunken"])

@@ -17,8 +17,8 @@ from audit.policy import Policy
 from audit.report import comparable, to_json
 from audit.run import run_audit
 from audit.single import audit_checkpoints
-from audit.workspace import DECISIVE, Workspace, code_version
-from learners import DataError, load_checkpoint, weights_digest
+from audit.workspace import Workspace
+from learners import DataError, _code_version, code_version, load_checkpoint, weights_digest
 
 TOML = """
 workers = 1
@@ -194,7 +194,7 @@ def test_code_version_covers_all_that_training_and_inference_import() -> None:
                 name = str(node.module).removeprefix("learners.")
                 if name not in reached:
                     waiting.append(name)
-    assert reached == set(DECISIVE)
+    assert reached == set(_code_version.DECISIVE)
     assert code_version() != code_version("unlearners")
 
 

@@ -1,0 +1,37 @@
+"""What the workers of the engine tests do; apart, so that a worker does not import Ray."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from learners import DataError
+
+
+class KillOnce:
+    """Work whose worker is killed the first time that it starts job number one."""
+
+    def __init__(self, work: Callable, folder: Path) -> None:
+        self.work, self.marker = work, folder / "killed"
+
+    def __call__(self, job, report):
+        if 1 in job and not self.marker.exists():
+            self.marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.work(job, report)
+
+
+def refuse(job, report):
+    raise DataError("a sentence")
+
+
+def crash(job, report):
+    raise ZeroDivisionError("boom")
+
+
+def die(job, report):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def where(job, report):
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
