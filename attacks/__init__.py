@@ -2,6 +2,9 @@
 
 from attacks._arrays import NotEstimable
 from attacks._checks import ROLES
+from attacks._entries import Scored
+from attacks._material import Material
+from attacks._numbers import NUMBERS, Answered, Number
 from attacks._outputs import Outputs
 from attacks._registry import ATTACKS, Attack
 from attacks.before_after import before_after
@@ -42,14 +45,19 @@ from attacks.ulira import ulira, ulira_leave_pair_out
 
 __all__ = [
     "ATTACKS",
+    "NUMBERS",
     "ROLES",
     "SIGNALS",
+    "Answered",
     "Attack",
     "Lira",
+    "Material",
     "NotEstimable",
+    "Number",
     "Outputs",
     "RLira",
     "Rmia",
+    "Scored",
     "ShadowBank",
     "ShadowDesign",
     "Signal",

@@ -1,61 +1,73 @@
-"""What attacks there are: the table behind ``vestige attacks`` and behind the tests that hold for all of them."""
+"""What attacks there are: the table behind ``vestige attacks`` and ``vestige attack``, and behind the tests that hold
+for all of them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import numpy as np
+from attacks import _entries as entries
+from attacks._entries import Scored
+from attacks._material import Material
 
-from attacks._arrays import Floats, Labels, Mask
-from attacks.rlira import rlira
-from attacks.rmia import rmia
-from attacks.threshold import class_centred
-
-AttackFunction = Callable[[Floats, Floats, Labels, Mask], tuple[Floats, Floats]]
+AttackFunction = Callable[[Material, str], Scored]
+REPORT = "report only"
+NEEDS: Mapping[str, tuple[str, Callable[[Material], bool]]] = MappingProxyType(
+    {
+        "model": ("the model itself", lambda material: True),
+        "retrains 2": ("2 retrains or more", lambda material: len(material.retrains) >= 2),
+        "retrains 3": ("3 retrains or more", lambda material: len(material.retrains) >= 3),
+        "original": ("the model before unlearning", lambda material: material.original is not None),
+        "features": ("features of the examples", lambda material: material.features is not None),
+        "shadows": ("a shadow bank (vestige shadows)", lambda material: material.shadows is not None),
+        "views": (
+            "a shadow bank with several views (vestige shadows --view)",
+            lambda material: material.shadows is not None and len(material.shadows.views) > 1,
+        ),
+        "unlearned": (
+            "unlearned shadows (vestige shadows --unlearn METHOD)",
+            lambda material: material.unlearned is not None,
+        ),
+    }
+)
+"""What an attack may require: in words, and how to tell that it is there."""
 
 
 @dataclass(frozen=True)
 class Attack:
     """A registered attack, higher = member.
 
-    needs: models and data that it requires. role: in the verdict. signal: registry name of the signal it reads, or
-    ``any``. function: ``(retrains [K, n], others [P, n], labels [n], calibration bool [n])`` of that signal to the
-    scores of the retrains ``[K, n]`` and of the others ``[P, n]``, each retrain scored without itself as a reference.
+    requires: a key of ``NEEDS``. role: in the verdict. signal: registry name of the signal it reads, or ``any``.
+    function: ``(material, signal)`` to the scores of the retrains, then of the others, each retrain scored without
+    itself as a reference.
     """
 
     name: str
     description: str
     citation: str
-    needs: str
+    requires: str
     role: str
     signal: str
     function: AttackFunction
 
+    @property
+    def needs(self) -> str:
+        """The evidence that it requires, in words."""
+        return NEEDS[self.requires][0]
 
-def _threshold(retrains: Floats, others: Floats, labels: Labels, calibration: Mask) -> tuple[Floats, Floats]:
-    return retrains, others
+    def possible(self, material: Material) -> bool:
+        """Whether the material holds that evidence."""
+        return NEEDS[self.requires][1](material)
 
-
-def _threshold_classwise(retrains: Floats, others: Floats, labels: Labels, calibration: Mask) -> tuple[Floats, Floats]:
-    return class_centred(retrains, labels, calibration), class_centred(others, labels, calibration)
-
-
-def _rlira(retrains: Floats, others: Floats, labels: Labels, calibration: Mask) -> tuple[Floats, Floats]:
-    scores = rlira(retrains, others, calibration)
-    return scores.retrains, scores.others
-
-
-def _rlira_abs(retrains: Floats, others: Floats, labels: Labels, calibration: Mask) -> tuple[Floats, Floats]:
-    scores = rlira(retrains, others, calibration)
-    return np.abs(scores.retrains), np.abs(scores.others)
+    def __call__(self, material: Material, signal: str | None = None) -> Scored:
+        """Scores ``[K + P, n]`` of all models; signal: for an attack that reads any, by default the logit."""
+        return self.function(material, (signal or "logit") if self.signal == "any" else self.signal)
 
 
-def _rmia(retrains: Floats, others: Floats, labels: Labels, calibration: Mask) -> tuple[Floats, Floats]:
-    scores = rmia(retrains, others, calibration)
-    return scores.retrains, scores.others
-
-
-_LIRA = "Carlini et al. 2022, arXiv 2112.03570, section VI-C; references and centring ours"
+_LIRA = "Carlini et al. 2022, arXiv 2112.03570"
+_RLIRA = f"{_LIRA}, section VI-C; references and centring ours"
+_RMIA = "Zarifzadeh et al. 2024, arXiv 2312.03262"
+_YE = "Ye et al. 2022, arXiv 2111.09679"
+_ULIRA = "Hayes et al. 2024, arXiv 2403.01218; Naderloui et al. 2025, arXiv 2506.13009"
 
 ATTACKS: Mapping[str, Attack] = MappingProxyType(
     {
@@ -65,46 +77,190 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 "threshold",
                 "one cut on a signal for all examples",
                 "Yeom et al. 2018, arXiv 1709.01604",
-                "the model itself",
-                "report only",
+                "model",
+                REPORT,
                 "any",
-                _threshold,
+                entries.threshold,
             ),
             Attack(
                 "threshold_classwise",
                 "one cut on a signal for each class, as the signal minus its class median on unseen examples",
                 "Song and Mittal 2021, arXiv 2003.10595",
-                "the model itself, calibration examples of each class",
+                "model",
                 "primary endpoint A1 (signal logit); can cause FAIL (entropy, modified_entropy); report only otherwise",
                 "any",
-                _threshold_classwise,
+                entries.threshold_classwise,
+            ),
+            Attack(
+                "population",
+                "an example's place among unseen examples of its class on the same model",
+                f"{_YE}, attack P",
+                "model",
+                REPORT,
+                "logit",
+                entries.population_classwise,
             ),
             Attack(
                 "rlira",
                 "phi against the mean of the other retrains, in pooled standard deviations",
-                _LIRA,
-                "3 retrains or more",
+                _RLIRA,
+                "retrains 3",
                 "primary endpoints A2 and T1",
                 "logit",
-                _rlira,
+                entries.retrain_lira,
             ),
             Attack(
                 "rlira_abs",
                 "distance of phi from the other retrains in either direction",
-                _LIRA,
-                "3 retrains or more",
+                _RLIRA,
+                "retrains 3",
                 "primary endpoints A3 and T2",
                 "logit",
-                _rlira_abs,
+                entries.retrain_lira_abs,
             ),
             Attack(
                 "rmia",
                 "share of unseen examples whose likelihood ratio is smaller, offline with retrains as references",
-                "Zarifzadeh et al. 2024, arXiv 2312.03262",
-                "2 retrains or more",
+                _RMIA,
+                "retrains 2",
                 "can cause FAIL; required for evidence grade B",
                 "logit",
-                _rmia,
+                entries.retrain_rmia,
+            ),
+            Attack(
+                "lira_online",
+                "likelihood of phi under shadows trained on the example over that under the others",
+                _LIRA,
+                "shadows",
+                REPORT,
+                "logit",
+                entries.lira_online,
+            ),
+            Attack(
+                "lira_online_fixed",
+                "the same with one variance for all examples",
+                _LIRA,
+                "shadows",
+                REPORT,
+                "logit",
+                entries.lira_online_fixed,
+            ),
+            Attack(
+                "lira_offline",
+                "phi in standard deviations above shadows that were not trained on the example",
+                _LIRA,
+                "shadows",
+                REPORT,
+                "logit",
+                entries.lira_offline,
+            ),
+            Attack(
+                "lira_offline_fixed",
+                "the same with one variance for all examples",
+                _LIRA,
+                "shadows",
+                REPORT,
+                "logit",
+                entries.lira_offline_fixed,
+            ),
+            Attack(
+                "lira_offline_two_sided",
+                "how unlikely phi is under shadows not trained on the example, in either direction",
+                f"{_LIRA}, released code",
+                "shadows",
+                REPORT,
+                "logit",
+                entries.lira_offline_two_sided,
+            ),
+            Attack(
+                "rmia_online",
+                "share of unseen examples whose likelihood ratio is smaller, with shadows of both kinds",
+                _RMIA,
+                "shadows",
+                REPORT,
+                "logit",
+                entries.rmia_online,
+            ),
+            Attack(
+                "rmia_offline",
+                "the same with shadows that were not trained on the example",
+                _RMIA,
+                "shadows",
+                REPORT,
+                "logit",
+                entries.rmia_offline,
+            ),
+            Attack(
+                "difficulty",
+                "a signal minus its mean over shadows that were not trained on the example",
+                "Watson et al. 2022, arXiv 2111.08440",
+                "shadows",
+                REPORT,
+                "loss",
+                entries.difficulty_calibrated,
+            ),
+            Attack(
+                "sablayrolles",
+                "a signal minus the middle between shadows trained on the example and the others",
+                "Sablayrolles et al. 2019, arXiv 1908.11229",
+                "shadows",
+                REPORT,
+                "loss",
+                entries.malt,
+            ),
+            Attack(
+                "attack_r",
+                "share of shadows not trained on the example that know it less",
+                f"{_YE}, attack R",
+                "shadows",
+                REPORT,
+                "loss",
+                entries.attack_reference,
+            ),
+            Attack(
+                "shadow_classifier",
+                "a network for each class that learnt members' posteriors on shadows",
+                "Shokri et al. 2017, arXiv 1610.05820",
+                "shadows",
+                REPORT,
+                "logits",
+                entries.shokri,
+            ),
+            Attack(
+                "label_only",
+                "share of views with the right label, over the share on shadows not trained on the example",
+                "Choquette-Choo et al. 2021, arXiv 2007.14321",
+                "views",
+                REPORT,
+                "decisions",
+                entries.label_only,
+            ),
+            Attack(
+                "quantile",
+                "phi against what a regression on unseen examples expects of such an example",
+                "Bertran et al. 2023, arXiv 2307.03694",
+                "features",
+                REPORT,
+                "logit",
+                entries.quantile_regression,
+            ),
+            Attack(
+                "before_after",
+                "phi before unlearning minus phi after; an exact retrain leaks here too, read the gap",
+                "Chen et al. 2021, arXiv 2005.02205",
+                "original",
+                REPORT,
+                "logit",
+                entries.before_and_after,
+            ),
+            Attack(
+                "ulira",
+                "likelihood of phi under shadows that unlearned the example over that under those that never saw it",
+                _ULIRA,
+                "unlearned",
+                REPORT,
+                "logit",
+                entries.unlearned_lira,
             ),
         )
     }

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from attacks import ATTACKS, SIGNALS
+from attacks import ATTACKS, NUMBERS, SIGNALS
 from audit._console import console
 from audit.power import Plan
 from learners import ConfigError
@@ -21,7 +21,7 @@ def template() -> str:
 
 
 def attack_records() -> list[dict[str, Any]]:
-    """Attacks and signals as plain values."""
+    """Attacks, numbers of the literature and signals as plain values."""
     attacks = [
         {"kind": "attack", "name": one.name, "description": one.description, "needs": one.needs, "role": one.role}
         | {"citation": one.citation}
@@ -32,7 +32,17 @@ def attack_records() -> list[dict[str, Any]]:
         | {"role": "read by the threshold attacks", "citation": one.citation}
         for one in SIGNALS.values()
     ]
-    return attacks + signals
+    numbers = [
+        {
+            "kind": "number",
+            "name": one.name,
+            "description": one.description,
+            "needs": "the model itself, retain examples",
+        }
+        | {"role": f"report only; desired: {one.desired}", "citation": one.citation}
+        for one in NUMBERS.values()
+    ]
+    return attacks + numbers + signals
 
 
 def print_attacks(name: str | None, as_json: bool) -> None:

@@ -19,6 +19,7 @@ from learners import (
     Recipe,
     Split,
     load_examples,
+    parse_views,
     refusal,
     split_classes,
     split_indices,
@@ -104,6 +105,23 @@ class AttacksTable:
         return self
 
 
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class ShadowsTable:
+    """``[shadows]``: count: of models, even; views: of every example, None for those that suit the recipe."""
+
+    count: Annotated[int, Field(ge=2, le=100_000, multiple_of=2)] = 16
+    views: Annotated[list[str], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.views is not None:
+            try:
+                parse_views(self.views)
+            except ConfigError as error:
+                raise ValueError(str(error).removeprefix("views: expected ")) from None
+        return self
+
+
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
 class CandidateSpec:
     """One candidate to make: its name, the registry name of the method, the hyper-parameters that were given."""
@@ -127,6 +145,7 @@ class AuditConfig:
     retrains: RetrainsTable = RetrainsTable()
     candidates: tuple[CandidateSpec, ...]
     attacks: AttacksTable = AttacksTable()
+    shadows: ShadowsTable = ShadowsTable()
     policy: Policy
 
     def load_data(self, base: Path) -> tuple[Examples, Split]:
@@ -165,7 +184,7 @@ class AuditConfig:
 CONTROLS = ("no_op", "fresh_retrain")
 """Candidates whose verdict is known beforehand: the first must FAIL, the second must not."""
 
-TABLES = ("data", "forget", "model", "recipe", "retrains", "unlearners", "attacks", "policy")
+TABLES = ("data", "forget", "model", "recipe", "retrains", "unlearners", "attacks", "shadows", "policy")
 TOP = ("seed", "device", "workers")
 
 
@@ -210,6 +229,7 @@ def parse_config(content: Mapping[str, Any]) -> AuditConfig:
         "retrains": _table(RetrainsTable, content, "retrains"),
         "candidates": _candidates(content.get("unlearners", {}), setting),
         "attacks": _table(AttacksTable, content, "attacks"),
+        "shadows": _table(ShadowsTable, content, "shadows"),
         "policy": Policy.of(content.get("policy", {})),
     }
     top = {key: content[key] for key in TOP if key in content}

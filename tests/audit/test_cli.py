@@ -205,7 +205,7 @@ def test_a_broken_pipe_exits_with_4() -> None:
 
 
 def test_listings_are_the_registries(capsys: pytest.CaptureFixture[str]) -> None:
-    from attacks import ATTACKS, SIGNALS
+    from attacks import ATTACKS, NUMBERS, SIGNALS
     from unlearners import names
 
     assert run("methods", "--json") == 0
@@ -215,7 +215,7 @@ def test_listings_are_the_registries(capsys: pytest.CaptureFixture[str]) -> None
     beta = next(p for one in methods if one["name"] == "neggrad_plus" for p in one["parameters"] if p["name"] == "beta")
     assert beta["accepts"] == "number >= 0, <= 1"
     assert run("attacks", "--json") == 0
-    assert {one["name"] for one in json.loads(capsys.readouterr().out)} == {*ATTACKS, *SIGNALS}
+    assert {one["name"] for one in json.loads(capsys.readouterr().out)} == {*ATTACKS, *NUMBERS, *SIGNALS}
     assert run("methods", "finetune") == 0 and "CE(f, D_r)" in capsys.readouterr().out
 
 

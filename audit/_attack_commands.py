@@ -1,0 +1,255 @@
+"""The commands ``vestige shadows`` and ``vestige attack``."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import numpy as np
+
+from attacks import ShadowBank
+from attacks.shadow_checks import bank_problems
+from audit import _console
+from audit._entry import PASS
+from audit._listing import print_table
+from audit._options import PATH, json_option
+from audit.attacking import AttackResult, AttackTable, NumberResult
+from learners import ConfigError, Engine, Processes, RayEngine
+
+workspace_option = click.option("--workspace", type=PATH, help="Folder of models and shadows  [default: vestige-NAME]")
+seed_option = click.option("--seed", type=click.IntRange(0, 9999), help="Instead of the file's seed.")
+
+
+@click.command()
+@click.argument("audit_file", type=PATH)
+@click.option("--count", type=int, help="Shadow models, an even number  [default: the file's, or 16]")
+@workspace_option
+@seed_option
+@click.option("--engine", "engine_name", type=click.Choice(["processes", "ray"]), help="Where they are trained.")
+@click.option("--workers", type=click.IntRange(1), help="Processes side by side  [default: one per core]")
+@click.option("--gpu", "gpus", type=click.IntRange(0), multiple=True, help="CUDA device to share out; repeatable.")
+@click.option("--ray-address", help="Of a running cluster  [default: RAY_ADDRESS, or a cluster of this machine]")
+@click.option("--job-cpus", type=float, default=1.0, show_default=True, help="Cores of a job on Ray.")
+@click.option("--job-gpus", type=float, default=0.0, show_default=True, help="GPUs of a job on Ray, e.g. 0.25.")
+@click.option("--keep-weights", is_flag=True, help="Keep the weights too, for methods to run on them later.")
+@click.option("--unlearn", multiple=True, metavar="CANDIDATE", help="Also run its method on each; repeatable.")
+@json_option
+def shadows(
+    audit_file: Path,
+    count: int | None,
+    workspace: Path | None,
+    seed: int | None,
+    engine_name: str | None,
+    workers: int | None,
+    gpus: tuple[int, ...],
+    ray_address: str | None,
+    job_cpus: float,
+    job_gpus: float,
+    keep_weights: bool,
+    unlearn: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Train shadow models for AUDIT_FILE: each on half of the audited data, under the audit's recipe.
+
+    What exists already is kept: kill it anywhere and start it again, or ask for more later. With --unlearn each shadow
+    is also told to forget its own half of the forget set and of as many unseen examples, which is what U-LiRA reads.
+    """
+    from audit.config import read_config
+    from audit.shadowing import run_shadows
+
+    engine = _engine(engine_name, workers, gpus, ray_address, job_cpus, job_gpus)
+    config = read_config(audit_file, seed=seed)
+    place = workspace or Path(f"vestige-{audit_file.stem}")
+    with _console.watching() as watch:
+        bank, unlearned = run_shadows(
+            config,
+            place,
+            base=audit_file.parent,
+            count=count,
+            engine=engine,
+            keep_weights=keep_weights,
+            unlearn=unlearn,
+            watch=watch,
+        )
+    records = [_record("trained", bank), *(_record(f"unlearned by {name}", one) for name, one in unlearned.items())]
+    if as_json:
+        click.echo(json.dumps(records, indent=2, allow_nan=False))
+        return PASS
+    header = ("shadows", "number", "views", "accuracy in", "accuracy out", "seconds", "PFLOPs")
+    print_table(header, [_row(one) for one in records])
+    click.echo(f"Bank: {bank.folder}")
+    _problems(bank_problems(bank))
+    return PASS
+
+
+@click.command()
+@click.argument("audit_file", type=PATH, required=False)
+@click.option("--outputs", type=PATH, help="Outputs file (.npz) in place of an audit file.")
+@click.option("--probabilities", is_flag=True, help="The outputs are softmax probabilities, not logits.")
+@click.option("--candidate", "names", multiple=True, help="Candidate to attack; repeatable  [default: all of the file]")
+@workspace_option
+@seed_option
+@json_option
+def attack(
+    audit_file: Path | None,
+    outputs: Path | None,
+    probabilities: bool,
+    names: tuple[str, ...],
+    workspace: Path | None,
+    seed: int | None,
+    as_json: bool,
+) -> int:
+    """Make every attack that the evidence allows on the candidates of AUDIT_FILE, or on an outputs file.
+
+    Models that the workspace lacks are made first, as vestige run would; shadows come from vestige shadows. The attacks
+    tell how much an attacker could; the verdict is that of vestige run or audit. The exit code does not depend on them.
+    """
+    from attacks import SIGNALS
+    from audit.attack_audit import attack_candidates, attack_outputs
+    from audit.config import read_config
+    from audit.policy import profile
+    from audit.workspace import Workspace
+
+    if (audit_file is None) == (outputs is None):
+        raise click.UsageError("give either an audit file or --outputs")
+    if outputs is not None:
+        if names or workspace or seed is not None:
+            raise click.UsageError("--candidate, --workspace and --seed go with an audit file")
+        policy = profile("standard")
+        tables = [attack_outputs(outputs, policy, signals=list(SIGNALS), probabilities=probabilities)]
+    else:
+        assert audit_file is not None
+        if probabilities:
+            raise click.UsageError("--probabilities goes with --outputs: checkpoints give logits")
+        config = read_config(audit_file, seed=seed)
+        place = Workspace(workspace or Path(f"vestige-{audit_file.stem}"))
+        with _console.watching() as watch:
+            tables = attack_candidates(config, place, base=audit_file.parent, names=names, watch=watch)
+    if as_json:
+        click.echo(json.dumps([asdict(table) for table in tables], indent=2, allow_nan=False))
+        return PASS
+    for table in tables:
+        _print(table)
+    return PASS
+
+
+def _engine(
+    name: str | None,
+    workers: int | None,
+    gpus: tuple[int, ...],
+    address: str | None,
+    job_cpus: float,
+    job_gpus: float,
+) -> Engine | None:
+    if name == "ray" or address is not None:
+        if name == "processes" or workers is not None or gpus:
+            raise click.UsageError("--workers and --gpu go with processes, --ray-address and --job-gpus with Ray")
+        return RayEngine(address=address, cpus=job_cpus, gpus=job_gpus)
+    if job_gpus or job_cpus != 1.0:
+        raise click.UsageError("--job-cpus and --job-gpus go with --engine ray")
+    if workers is None and not gpus:
+        return None
+    if gpus and workers is not None and workers < len(gpus):
+        raise ConfigError(f"workers: expected at least one for each of {len(gpus)} GPUs, got {workers}")
+    return Processes(workers=workers if workers is not None else len(gpus) or None, gpus=gpus)
+
+
+def _record(name: str, bank: ShadowBank) -> dict[str, object]:
+    def moments(values: np.ndarray) -> dict[str, float] | None:  # type: ignore[type-arg]
+        known = values[np.isfinite(values)]
+        if not len(known):
+            return None
+        return {"mean": float(known.mean()), "deviation": float(known.std(ddof=1)) if len(known) > 1 else 0.0}
+
+    return {
+        "shadows": name,
+        "number": len(bank),
+        "views": list(bank.views),
+        "accuracy_in": moments(bank.accuracy_in),
+        "accuracy_out": moments(bank.accuracy_out),
+        "seconds": float(bank.seconds.sum()),
+        "flops": float(bank.flops.sum()),
+        "folder": str(bank.folder),
+        "problems": list(bank_problems(bank)),
+    }
+
+
+def _row(record: dict[str, object]) -> tuple[str, ...]:
+    def spread(value: object) -> str:
+        return f"{value['mean']:.3f} +- {value['deviation']:.3f}" if isinstance(value, dict) else "-"
+
+    views, seconds, flops = record["views"], record["seconds"], record["flops"]
+    assert isinstance(views, list) and isinstance(seconds, float) and isinstance(flops, float)
+    numbers = (spread(record["accuracy_in"]), spread(record["accuracy_out"]), f"{seconds:.1f}", f"{flops / 1e15:.3g}")
+    return (str(record["shadows"]), str(record["number"]), ", ".join(views), *numbers)
+
+
+def _print(table: AttackTable) -> None:
+    first = table.results[0]
+    click.echo(f"\n{table.candidate}: {first.members} forget against {first.nonmembers} unseen examples.")
+    header = (
+        "attack",
+        "signal",
+        "AUC",
+        "retrains",
+        "gap",
+        "original",
+        "TPR 10 %",
+        "TPR 1 %",
+        "TPR 0.1 %",
+        "over phi",
+        "",
+    )
+    print_table(header, [_line(one, first.members) for one in table.results])
+    click.echo(
+        "AUC and its lead over a cut on phi with 95 % intervals (DeLong, paired); gap: to the mean of the retrains."
+    )
+    few = [f"{100 * point.fpr:g} %" for point in first.points if point.tpr is None]
+    if few:
+        click.echo(
+            f"TPR at {' and '.join(few)}: not estimable from {first.nonmembers} unseen examples (10 / FPR are needed)."
+        )
+    if table.numbers:
+        columns = ("number of the literature, percent", "candidate", "retrains", "original", "desired")
+        print_table(columns, [_number(one) for one in table.numbers])
+    missing: dict[str, list[str]] = {}
+    for name, needs in table.absent.items():
+        missing.setdefault(needs, []).append(name)
+    for needs, attacks in missing.items():
+        click.echo(f"Not made: {', '.join(attacks)}; needs {needs}.")
+    _problems(table.problems)
+
+
+def _line(one: AttackResult, members: int) -> tuple[str, ...]:
+    over = "-" if one.over_baseline is None else f"{one.over_baseline[0]:+.3f} +- {_half(one.over_baseline[1:])}"
+    remark = one.remark if one.members == members else f"{one.remark}, {one.members} forget examples".strip(", ")
+    return (
+        one.attack,
+        one.signal,
+        f"{one.auc:.3f} +- {_half(one.interval)}",
+        _figure(one.retrains),
+        _figure(one.gap, "+"),
+        _figure(one.original),
+        *(_figure(point.tpr) for point in one.points),
+        over,
+        remark,
+    )
+
+
+def _number(one: NumberResult) -> tuple[str, ...]:
+    values = (f"{one.candidate:.1f}", *("-" if v is None else f"{v:.1f}" for v in (one.retrains, one.original)))
+    return (one.name, *values, one.desired)
+
+
+def _half(interval: Sequence[float]) -> str:
+    return f"{(interval[1] - interval[0]) / 2:.3f}"
+
+
+def _figure(value: float | None, sign: str = "") -> str:
+    return "-" if value is None else f"{value:{sign}.3f}"
+
+
+def _problems(problems: Sequence[str]) -> None:
+    for problem in problems:
+        click.secho(f"Note: {problem}.", fg="yellow", err=True)

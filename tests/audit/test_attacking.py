@@ -1,0 +1,311 @@
+"""``vestige shadows`` and ``vestige attack``: the table against independent numbers, and both commands as a user meets
+them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from attacks import ATTACKS, Material, Outputs, ShadowBank
+from attacks.shadow_checks import bank_problems
+from audit._entry import main
+from audit._making import plan_models
+from audit.attacking import attack_all, literature_numbers
+from audit.config import parse_config
+from audit.shadowing import design_of, requests_of
+from learners import ConfigError, View
+
+TOML = """
+workers = 1
+[data]
+source = "digits"
+label_noise = 0.2
+[forget]
+random = 150
+unseen = 500
+validation = 50
+[model]
+architecture = "mlp"
+width = 32
+[recipe]
+epochs = 20
+batch_size = 32
+learning_rate = 0.1
+weight_decay = 0.0
+[retrains]
+count = 3
+[shadows]
+count = 8
+views = ["identity", "shift:1,0"]
+[unlearners.finetune]
+share = 0.2
+[policy]
+profile = "screening"
+min_evidence = "C"
+"""
+
+
+def run(*words: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    return int(ended.value.code or 0)
+
+
+def material(n: int = 3000, leak: float = 1.0, retrains: int = 3) -> tuple[Material, Any]:
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 4, n)
+    forget = np.arange(n) < n // 3
+    logits = random.normal(size=(retrains + 2, n, 4))
+    logits[:, np.arange(n), labels] += 2 * random.normal(size=n)  # an example's own difficulty
+    for model, share in ((retrains, leak), (retrains + 1, 2 * leak)):
+        logits[model, np.arange(n), labels] += share * forget
+    calibration = ~forget & (np.arange(n) % 5 == 0)
+    given = Material(
+        labels=labels,
+        calibration=calibration,
+        retrains=logits[:retrains],
+        others=logits[retrains:],
+        original=logits[-1],
+    )
+    return given, forget
+
+
+def test_areas_and_points_are_those_of_scikit_learn_and_of_a_sort() -> None:
+    given, forget = material()
+    table = attack_all(given, forget, candidate="c", signals=["logit", "entropy"])
+    judged = forget | ~given.calibration
+    for one in table.results:
+        scores = ATTACKS[one.attack](given, one.signal).scores
+        area = roc_auc_score(forget[judged], scores[3, judged])
+        assert one.auc == pytest.approx(area, abs=1e-12) and one.interval[0] < one.auc < one.interval[1]
+        assert one.original == pytest.approx(roc_auc_score(forget[judged], scores[4, judged]), abs=1e-12)
+        assert one.retrains is not None and one.gap == pytest.approx(one.auc - one.retrains)
+        assert (one.members, one.nonmembers) == (1000, 1600)
+        ten, one_percent, tail = one.points
+        others = np.sort(scores[3, judged & ~forget])
+        assert ten.tpr == (scores[3, forget] > others[-161]).mean()
+        assert one_percent.tpr is not None and one_percent.interval is not None
+        assert one_percent.interval[0] <= one_percent.tpr <= one_percent.interval[1]
+        assert tail.tpr is None  # 1,600 unseen examples say nothing about one in a thousand
+    assert {one.signal for one in table.results if one.attack == "threshold"} == {"logit", "entropy"}
+    assert "lira_online" in table.absent and "shadow bank" in table.absent["lira_online"]
+
+
+def test_attacks_are_compared_on_the_same_examples() -> None:
+    given, forget = material()
+    table = {
+        (one.attack, one.signal): one for one in attack_all(given, forget, candidate="c", signals=["logit"]).results
+    }
+    assert table["threshold", "logit"].over_baseline is None
+    lead = table["rlira", "logit"].over_baseline
+    assert lead is not None and lead[0] == pytest.approx(table["rlira", "logit"].auc - table["threshold", "logit"].auc)
+    assert lead[1] > 0.05  # taking the difficulty out shows the leak, beyond doubt
+    # Bootstrap over examples: the paired interval is neither of the two alone.
+    random, judged = np.random.default_rng(1), forget | ~given.calibration
+    scores = [ATTACKS[name](given, "logit").scores[3] for name in ("threshold", "rlira")]
+    members, others = np.flatnonzero(judged & forget), np.flatnonzero(judged & ~forget)
+    drawn = []
+    for _ in range(200):
+        rows = np.r_[random.choice(members, len(members)), random.choice(others, len(others))]
+        areas = [roc_auc_score(forget[rows], one[rows]) for one in scores]
+        drawn.append(areas[1] - areas[0])
+    assert (lead[2] - lead[1]) / 3.92 == pytest.approx(np.std(drawn), rel=0.2)
+
+
+def test_noise_is_at_chance_for_every_attack_that_there_is() -> None:
+    given, forget = material(leak=0.0)
+    for one in attack_all(given, forget, candidate="c", signals=["logit", "loss", "correctness"]).results:
+        assert abs(one.auc - 0.5) < 0.05, one.attack
+
+
+def test_numbers_of_the_literature_need_retain_examples() -> None:
+    given, forget = material(900)
+    role = np.where(forget, "forget", np.where(np.arange(900) % 2 == 0, "unseen", "retain"))
+    models = {"candidate": [given.others[0]], "retrain": list(given.retrains), "original": []}
+    numbers = {one.name: one for one in literature_numbers(models, given.labels, role, seed=0)}
+    assert set(numbers) == {"svc_efficacy", "logistic_loss", "logistic_entropy"}
+    assert numbers["logistic_loss"].candidate > (numbers["logistic_loss"].retrains or 0)
+    assert numbers["svc_efficacy"].original is None
+    assert literature_numbers(models, given.labels, np.where(forget, "forget", "unseen"), seed=0) == ()
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("audit")
+    (folder / "audit.toml").write_text(TOML)
+    return folder
+
+
+def test_the_design_suits_the_audit(audited: Path) -> None:
+    config = parse_config(__import__("tomllib").loads(TOML))
+    plan = plan_models(config, audited)
+    design, split = design_of(plan), plan.split
+    assert np.array_equal(design.pool, np.sort(np.concatenate([split.forget, split.retain, split.unseen])))
+    assert not np.isin(split.validation, design.pool).any()
+    assert [view.name for view in design.views] == ["identity", "shift:1,0"]
+    labels = plan.examples.labels
+    twins = np.setdiff1d(design.requests, split.forget)
+    assert np.isin(twins, split.unseen).all()
+    assert np.array_equal(np.bincount(labels[twins]), np.bincount(labels[split.forget]))
+    forgets = design.forgets(2)
+    assert np.abs(forgets.sum(1) - len(split.forget)).max() <= 10  # each class to within one
+    mirrored = replace(config, recipe=replace(config.recipe, augmentation="flip"), shadows=parse_shadows())
+    assert design_of(replace(plan, config=mirrored)).views == (View(), View(mirror=True))
+
+
+def parse_shadows() -> Any:
+    from audit.config import ShadowsTable
+
+    return ShadowsTable()
+
+
+def test_whole_classes_are_asked_for_whole() -> None:
+    import tomllib
+
+    content = tomllib.loads(TOML)
+    content["forget"] = {"classes": [3], "unseen": 100, "validation": 50}
+    plan = plan_models(parse_config(content), Path("."))
+    labels, split = plan.examples.labels, plan.split
+    requests = requests_of(plan)
+    assert (labels[requests] == 3).all() and np.isin(split.forget, requests).all()
+    pool = design_of(plan).pool
+    assert np.array_equal(requests, pool[labels[pool] == 3])
+
+
+def test_vestige_shadows_makes_grows_and_repeats_nothing(audited: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["shadows", str(audited / "audit.toml"), "--workspace", str(audited / "ws"), "--json"]
+    assert run(*words, "--count", "4") == 0
+    first = json.loads(capsys.readouterr().out)[0]
+    assert first["number"] == 4 and first["accuracy_in"]["mean"] > first["accuracy_out"]["mean"] > 0.5
+    assert any("4 shadows: weaker than" in one for one in first["problems"])
+    assert run(*words, "--unlearn", "finetune") == 0
+    trained, unlearned = json.loads(capsys.readouterr().out)
+    assert trained["number"] == unlearned["number"] == 8 and trained["folder"] == first["folder"]
+    assert unlearned["shadows"] == "unlearned by finetune" and unlearned["flops"] < trained["flops"]
+    before = {path: path.stat().st_mtime_ns for path in Path(trained["folder"]).rglob("*.npy")}
+    assert run(*words[:-1], "--unlearn", "finetune") == 0
+    said = capsys.readouterr()
+    assert "unlearned by finetune" in said.out and "Note: 8 shadows: weaker" in said.err
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_vestige_attack_makes_every_attack_that_the_workspace_allows(
+    audited: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["attack", str(audited / "audit.toml"), "--workspace", str(audited / "ws"), "--candidate", "finetune"]
+    assert run(*words, "--json") == 0
+    (table,) = json.loads(capsys.readouterr().out)
+    assert {one["attack"] for one in table["results"]} == set(ATTACKS) and table["absent"] == {}
+    found = {(one["attack"], one["signal"]): one for one in table["results"]}
+    assert found["lira_online", "logit"]["original"] > 0.55  # the shadows know the original's members
+    assert found["ulira", "logit"]["members"] == 150
+    assert [one["name"] for one in table["numbers"]] == ["svc_efficacy", "logistic_loss", "logistic_entropy"]
+    assert run(*words) == 0
+    said = capsys.readouterr()
+    assert "finetune: 150 forget against" in said.out and "TPR at 0.1 %: not estimable" in said.out.replace(
+        "1 % and ", ""
+    )
+    assert "Not made" not in said.out
+    assert run(*words[:-1], "no_op", "--json") == 0
+    (other,) = json.loads(capsys.readouterr().out)
+    assert set(other["absent"]) == {"ulira"} and "--unlearn" in other["absent"]["ulira"]
+
+
+def test_an_outputs_file_is_attacked_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given, forget = material(900)
+    role = np.where(forget, "forget", np.where(np.arange(900) % 3 == 0, "retain", "unseen"))
+    outputs = Outputs(
+        labels=given.labels.astype(np.int64), role=role, candidate=given.others[0], retrain=given.retrains[:2]
+    )
+    outputs.write(tmp_path / "o.npz")
+    assert run("attack", "--outputs", str(tmp_path / "o.npz"), "--json") == 0
+    (table,) = json.loads(capsys.readouterr().out)
+    assert table["candidate"] == "o" and {"rlira", "before_after", "lira_online", "quantile"} <= set(table["absent"])
+    assert {one["attack"] for one in table["results"]} == {"threshold", "threshold_classwise", "population", "rmia"}
+    assert all(one["original"] is None for one in table["results"])
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["attack"], "give either an audit file or --outputs"),
+        (
+            ["attack", "audit.toml", "--candidate", "nobody"],
+            "candidate: expected one of no_op, fresh_retrain, finetune",
+        ),
+        (["attack", "--outputs", "o.npz", "--candidate", "a"], "go with an audit file"),
+        (["attack", "audit.toml", "--probabilities"], "--probabilities goes with --outputs"),
+        (["shadows", "audit.toml", "--count", "7"], "an even number of at least 2, got 7"),
+        (
+            ["shadows", "audit.toml", "--unlearn", "nobody"],
+            "expected one of no_op, fresh_retrain, finetune, got 'nobody'",
+        ),
+        (["shadows", "audit.toml", "--engine", "ray", "--workers", "2"], "--workers and --gpu go with processes"),
+        (["shadows", "audit.toml", "--job-gpus", "0.25"], "--job-cpus and --job-gpus go with --engine ray"),
+        (["shadows", "audit.toml", "--gpu", "0", "--gpu", "1", "--workers", "1"], "at least one for each of 2 GPUs"),
+    ],
+)
+def test_usage_errors_are_sentences(
+    audited: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str], sentence: str
+) -> None:
+    monkeypatch.chdir(audited)
+    assert run(*words) == 2
+    said = capsys.readouterr().err
+    assert sentence in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ({"count": 7}, "shadows.count: expected a multiple of 2"),
+        ({"views": ["rotate"]}, "shadows: expected identity, mirror, shift:RIGHT,DOWN"),
+        ({"number": 4}, "shadows.number: expected one of the keys count, views"),
+    ],
+)
+def test_the_table_of_an_audit_file_is_checked(table: dict[str, Any], sentence: str) -> None:
+    import tomllib
+
+    with pytest.raises(ConfigError, match=sentence):
+        parse_config({**tomllib.loads(TOML), "shadows": table})
+
+
+def bank(**change: Any) -> ShadowBank:
+    random = np.random.default_rng(0)
+    half = random.random((8, 40)) < 0.5
+    logits = random.normal(size=(16, 1, 40, 3)).astype(np.float32)
+    given = {
+        "member": np.stack([half, ~half], axis=1).reshape(16, 40),
+        "forgot": np.zeros((16, 40), bool),
+        "labels": np.zeros(40, np.int64),
+        "rows": np.arange(40),
+        "views": ("identity",),
+        "phi": tuple(logits[..., 0]),
+        "logits": tuple(logits),
+        "accuracy_in": random.normal(0.95, 0.01, 16),
+        "accuracy_out": random.normal(0.7, 0.01, 16),
+        "seconds": np.ones(16),
+        "flops": np.ones(16),
+        "folder": Path("."),
+    }
+    return ShadowBank(**(given | change))
+
+
+def test_bank_11_a_sound_bank_says_nothing_and_every_fault_has_its_sentence() -> None:
+    assert bank_problems(bank(), accuracy_in=0.96, accuracy_out=0.7) == ()
+    logits = np.array(bank().logits)
+    shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    broken = np.where(np.arange(40)[:, None] == 3, np.nan, logits)
+    faults = {
+        "on examples that it was trained on is 0.600": bank_problems(bank(), accuracy_in=0.6),  # P10: one epoch
+        "on examples that it was not trained on is 0.900": bank_problems(bank(), accuracy_out=0.9),
+        "40 of 40 examples are not in for half": bank_problems(bank(member=np.ones((16, 40), bool))),
+        "1 of 16 shadows say exactly what another says": bank_problems(bank(phi=(bank().phi[1], *bank().phi[1:]))),
+        "outputs look like probabilities": bank_problems(bank(logits=tuple(shares))),
+        "outputs hold NaN": bank_problems(bank(logits=tuple(broken))),
+    }
+    for sentence, found in faults.items():
+        assert len(found) == 1 and sentence in found[0]
