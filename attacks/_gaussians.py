@@ -27,8 +27,8 @@ PER_EXAMPLE_FROM = 64
 FLOOR = 0.01
 """Least variance of an example, as a share of the pooled one: a tenth of its standard deviation."""
 
-BLOCK = 1024
-"""Examples that are worked on at a time, so that all models' values of them stay in cache."""
+BLOCK_VALUES = 2**16
+"""Values of all models that are worked on at a time, so that a block of examples stays in cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +91,16 @@ def moments_of(tables: Tables, mask: ArrayLike, *, centre: Centre = "mean") -> M
     count = chosen.sum(0)
     means, variances = [], []
     for block, values in blocks(tables, chosen.shape[1]):
-        inside = chosen[:, None, block]
+        inside = chosen[:, block].astype(np.float64)
         divisor = np.maximum(count[block], 1)
-        mean = np.where(inside, values, 0.0).sum(0) / divisor
-        spread = np.where(inside, (values - mean) ** 2, 0.0).sum(0) / divisor
-        means.append(mean if centre == "mean" else _medians(values, inside, count[block]))
-        variances.append(spread)
+        level = values.mean(0)
+        values -= level  # the squares then lose no digits to what all models say
+        mean = np.einsum("nvb,nb->vb", values, inside) / divisor
+        square = np.einsum("nvb,nvb,nb->vb", values, values, inside) / divisor
+        variances.append(np.maximum(square - mean**2, 0.0))
+        if centre == "median":
+            mean = _medians(values, chosen[:, None, block], count[block])
+        means.append(mean + level)
     return Moments(count, np.concatenate(means, axis=-1), np.concatenate(variances, axis=-1))
 
 
@@ -121,9 +125,15 @@ def blocks(tables: Tables, examples: int) -> Iterator[tuple[slice, Floats]]:
     shapes = {np.shape(table)[-1] for table in tables}
     if shapes != {examples}:
         raise DataError(f"shadows: expected values of {examples} examples from each model, got {sorted(shapes)}")
-    for start in range(0, examples, BLOCK):
-        block = slice(start, min(start + BLOCK, examples))
-        values = np.stack([np.atleast_2d(table)[:, block] for table in tables]).astype(np.float64)
+    whole = tables if isinstance(tables, np.ndarray) else None
+    views = np.size(tables[0]) // max(1, examples)
+    size = max(32, BLOCK_VALUES // (len(tables) * max(1, views)))
+    for start in range(0, examples, size):
+        block = slice(start, min(start + size, examples))
+        if whole is not None:
+            values = whole[..., block].astype(np.float64).reshape(len(tables), views, -1)
+        else:
+            values = np.stack([np.atleast_2d(table)[:, block] for table in tables]).astype(np.float64)
         no_nan("shadows", values)
         yield block, values
 

@@ -11,6 +11,7 @@ from attacks._gaussians import Centre, Normals, Rule, Tables, Variance, fit, mas
 from learners import ConfigError, DataError
 
 Form = Literal["online", "offline", "offline_two_sided"]
+FEW = 10
 FORMS = ("online", "offline", "offline_two_sided")
 
 
@@ -93,6 +94,8 @@ def target_values(targets: ArrayLike, shadows: Tables, examples: int) -> Floats:
 
 def refuse_in_sample(values: Floats, tables: Tables) -> None:
     """Raise DataError where a target ``[P, views, n]`` is one of the shadows: it would be scored by a fit on itself."""
+    if values.shape[-1] < FEW:  # so few values may agree by chance
+        return
     for place, table in enumerate(tables):
         row = np.atleast_2d(table)
         for target in values:

@@ -1,8 +1,6 @@
 """LiRA with every shadow in turn as the target: what the attack would do on models like these, with no model spared."""
 
 from collections.abc import Iterator
-from functools import reduce
-from operator import add
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +14,18 @@ from learners import ConfigError, DataError
 
 
 class _Side(NamedTuple):
-    """Moments of one side without the pair, ``[pairs, views, b]``; count is the same for all."""
+    """Moments of one side without the pair, ``[pairs, views, b]``; their count is the same for all."""
 
     mean: Floats
     variance: Floats
+
+
+class _Level(NamedTuple):
+    """What all examples say about the variances of one side, a row for each pair left out: the pooled one ``[pairs,
+    views, 1]``, and what shrinkage needs, where that is the rule."""
+
+    pooled: Floats
+    spread: Spread | None
 
 
 def lira_leave_pair_out(
@@ -44,21 +50,23 @@ def lira_leave_pair_out(
             "train more shadows"
         )
     online = form == "online"
-    spread_in, spread_out = _spreads(shadows, chosen, online=online)
+    level_in, level_out = _levels(shadows, chosen, rule, online=online)
     scores = np.empty(chosen.shape)
     floored = 0
     for block, values, inside, outside in _sides(shadows, chosen, online=online):
-        spread, low = _settled(outside, spread_out, rule, len(chosen))
+        variance, low = _settled(outside, level_out, rule, len(chosen))
         floored += low
-        centred = values - np.repeat(outside.mean, 2, axis=0)
+        centred = values - outside.mean[:, None]
         if form == "offline":
-            scores[:, block] = (centred / np.repeat(np.sqrt(spread), 2, axis=0)).mean(1)
+            centred /= np.sqrt(variance)[:, None]
+            scores[:, block] = centred.mean(2).reshape(len(chosen), -1)
             continue
-        scores[:, block] = -_log_density(centred, spread)
-        if inside is not None and spread_in is not None:
-            spread, low = _settled(inside, spread_in, rule, len(chosen))
+        score = -_log_density(centred, variance)
+        if inside is not None and level_in is not None:
+            variance, low = _settled(inside, level_in, rule, len(chosen))
             floored += low
-            scores[:, block] += _log_density(values - np.repeat(inside.mean, 2, axis=0), spread)
+            score += _log_density(values - inside.mean[:, None], variance)
+        scores[:, block] = score.reshape(len(chosen), -1)
     return Lira(scores, rule, floored)
 
 
@@ -77,55 +85,61 @@ def complementary(member: ArrayLike, models: int) -> Mask:
 
 
 def _sides(shadows: Tables, chosen: Mask, *, online: bool) -> Iterator[tuple[slice, Floats, _Side | None, _Side]]:
-    """For each block: the values ``[N, views, b]`` and the moments of both sides, a row for each pair left out."""
+    """For each block: the values ``[pairs, 2, views, b]`` and the moments of both sides without each pair in turn."""
     each = len(chosen) // 2 - 1
     for block, values in blocks(shadows, chosen.shape[1]):
         values -= values.mean(0)  # sums of squares lose no digits to a common level
-        first, second = values[0::2], values[1::2]
+        pairs = values.reshape(len(chosen) // 2, 2, *values.shape[1:])
         of_first = chosen[0::2, None, block]
-        yield (
-            block,
-            values,
-            _without(np.where(of_first, first, second), each) if online else None,
-            _without(np.where(of_first, second, first), each),
-        )
+        inside = _without(np.where(of_first, pairs[:, 0], pairs[:, 1]), each) if online else None
+        yield block, pairs, inside, _without(np.where(of_first, pairs[:, 1], pairs[:, 0]), each)
 
 
 def _without(side: Floats, each: int) -> _Side:
     """Moments over the pairs of ``side [pairs, views, b]``, with each pair in turn left out."""
-    mean = (side.sum(0) - side) / each
-    square = ((side**2).sum(0) - side**2) / each
-    return _Side(mean, np.maximum(square - mean**2, 0.0))
+    mean = side.sum(0) - side
+    mean /= each
+    np.multiply(side, side, out=side)
+    variance = side.sum(0) - side
+    variance /= each
+    variance -= mean * mean
+    return _Side(mean, np.maximum(variance, 0.0, out=variance))
 
 
-def _spreads(shadows: Tables, chosen: Mask, *, online: bool) -> tuple[Spread | None, Spread]:
-    """How the variances of either side are spread over all examples, a row for each pair left out."""
-    count = float(len(chosen) // 2 - 1)
-    parts = [
-        (None if inside is None else spread_of(inside.variance, count), spread_of(outside.variance, count))
-        for _, _, inside, outside in _sides(shadows, chosen, online=online)
-    ]
-    total_out = reduce(add, (outside for _, outside in parts))
-    total_in = reduce(add, (inside for inside, _ in parts if inside is not None)) if online else None
-    for total in (total_out, total_in):
-        if total is not None and not (total.variance > 0).all():
-            raise DataError("LiRA: expected shadows that differ, got identical values; train them with own seeds")
-    return total_in, total_out
+def _levels(shadows: Tables, chosen: Mask, rule: Rule, *, online: bool) -> tuple[_Level | None, _Level]:
+    """One pass over all examples before the scores."""
+    count, examples = float(len(chosen) // 2 - 1), chosen.shape[1]
+    sums: dict[str, Floats] = {}
+    spreads: dict[str, Spread] = {}
+    for _, _, inside, outside in _sides(shadows, chosen, online=online):
+        for name, side in (("IN", inside), ("OUT", outside)):
+            if side is None:
+                continue
+            part = side.variance.sum(-1, keepdims=True)
+            sums[name] = sums[name] + part if name in sums else part
+            if rule == "shrunken":
+                more = spread_of(side.variance, count)
+                spreads[name] = spreads[name] + more if name in spreads else more
+    if not all((total > 0).all() for total in sums.values()):
+        raise DataError("LiRA: expected shadows that differ, got identical values; train them with own seeds")
+    levels = {name: _Level(total / examples, spreads.get(name)) for name, total in sums.items()}
+    return levels.get("IN"), levels["OUT"]
 
 
-def _settled(side: _Side, spread: Spread, rule: Rule, models: int) -> tuple[Floats, int]:
+def _settled(side: _Side, level: _Level, rule: Rule, models: int) -> tuple[Floats, int]:
     """Variance ``[pairs, views, b]`` or ``[pairs, views, 1]`` by the rule, and how many were raised to the floor."""
     if rule == "fixed":
-        return spread.pooled, 0
-    variance, floor = side.variance, FLOOR * spread.pooled
-    if rule == "shrunken":
-        variance = shrink(variance, float(models // 2 - 1), spread)
+        return level.pooled, 0
+    variance, floor = side.variance, FLOOR * level.pooled
+    if level.spread is not None:
+        variance = shrink(variance, float(models // 2 - 1), level.spread)
     return np.maximum(variance, floor), int((variance < floor).sum())
 
 
 def _log_density(centred: Floats, variance: Floats) -> Floats:
-    """Mean over views, ``[N, b]``."""
-    of_each = np.repeat(variance, 2, axis=0)
-    density = -0.5 * centred**2 / of_each - 0.5 * np.log(of_each)
-    averaged: Floats = density.mean(1)
+    """Mean over views of ``centred [pairs, 2, views, b]``, ``[pairs, 2, b]``; overwrites ``centred``."""
+    np.multiply(centred, centred, out=centred)
+    centred *= (-0.5 / variance)[:, None]
+    centred -= (0.5 * np.log(variance))[:, None]
+    averaged: Floats = centred[:, :, 0] if centred.shape[2] == 1 else centred.mean(2)
     return averaged

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
 from attacks import ShadowBank
 from attacks.shadow_checks import bank_problems
@@ -156,7 +157,7 @@ def _engine(
 
 
 def _record(name: str, bank: ShadowBank) -> dict[str, object]:
-    def moments(values: np.ndarray) -> dict[str, float] | None:  # type: ignore[type-arg]
+    def moments(values: NDArray[np.float64]) -> dict[str, float] | None:
         known = values[np.isfinite(values)]
         if not len(known):
             return None

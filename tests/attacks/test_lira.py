@@ -111,9 +111,9 @@ def test_lira_07_too_few_shadows_are_refused():
 
 def test_lira_10_blocks_change_nothing(monkeypatch):
     values, member, _ = bank(12, 101, 7, shift=1.0)
-    whole = lira(values[:2], values, member).scores
-    monkeypatch.setattr(_gaussians, "BLOCK", 7)
-    assert np.array_equal(lira(values[:2], values, member).scores, whole)
+    whole = lira(values[:2] + 0.5, values, member).scores
+    monkeypatch.setattr(_gaussians, "BLOCK_VALUES", 1)
+    assert np.array_equal(lira(values[:2] + 0.5, values, member).scores, whole)
 
 
 def test_lira_14_15_p16_an_example_without_spread_is_floored_counted_and_does_not_rule():
@@ -166,7 +166,7 @@ def test_lira_17_power_on_ideal_gaussians(case, golden):
 def test_auto_takes_one_variance_below_64_shadows():
     for shadows, rule in ((62, "fixed"), (64, "per_example")):
         values, member, _ = bank(shadows, 50, 14)
-        assert lira(values[:1], values, member).variance == rule
+        assert lira(values[:1] + 0.5, values, member).variance == rule
 
 
 def test_a_shrunken_variance_is_better_than_either_on_few_shadows():
@@ -235,4 +235,4 @@ def test_what_cannot_be_meant_is_refused(change, message):
 def test_sig_17_inputs_stay_as_they_are():
     values, member, _ = bank(8, 10, 18)
     values.flags.writeable = member.flags.writeable = False
-    lira(values[:1], values, member)
+    lira(values[:1] + 0.5, values, member)

@@ -31,7 +31,7 @@ def test_views_too():
 def test_lira_10_blocks_change_no_score(monkeypatch):
     values, member, _ = bank(12, 101, 4, shift=1.0)
     whole = {rule: lira_leave_pair_out(values, member, variance=rule).scores for rule in ("fixed", "shrunken")}
-    monkeypatch.setattr(_gaussians, "BLOCK", 7)
+    monkeypatch.setattr(_gaussians, "BLOCK_VALUES", 1)
     for rule, scores in whole.items():
         assert np.allclose(lira_leave_pair_out(values, member, variance=rule).scores, scores, atol=1e-9)
 
