@@ -54,18 +54,18 @@ def lira_leave_pair_out(
     scores = np.empty(chosen.shape)
     floored = 0
     for block, values, inside, outside in _sides(shadows, chosen, online=online):
-        variance, low = _settled(outside, level_out, rule, len(chosen))
+        own, low = _settled(outside, level_out, rule, len(chosen))
         floored += low
         centred = values - outside.mean[:, None]
         if form == "offline":
-            centred /= np.sqrt(variance)[:, None]
+            centred /= np.sqrt(own)[:, None]
             scores[:, block] = centred.mean(2).reshape(len(chosen), -1)
             continue
-        score = -_log_density(centred, variance)
+        score = -_log_density(centred, own)
         if inside is not None and level_in is not None:
-            variance, low = _settled(inside, level_in, rule, len(chosen))
+            own, low = _settled(inside, level_in, rule, len(chosen))
             floored += low
-            score += _log_density(values - inside.mean[:, None], variance)
+            score += _log_density(values - inside.mean[:, None], own)
         scores[:, block] = score.reshape(len(chosen), -1)
     return Lira(scores, rule, floored)
 
