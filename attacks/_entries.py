@@ -171,7 +171,7 @@ def unlearned_lira(material: Material, signal: str) -> Scored:
 def _lira(material: Material, form: Form, variance: Variance) -> Scored:
     found = lira(material.phi_of_views, material.bank.phi, material.bank.member, form=form, variance=variance)
     raised = f", {found.floored} variances raised to the floor" if found.floored else ""
-    return _everywhere(material, found.scores, f"variance {found.variance}{raised}")
+    return _everywhere(material, found.scores.astype(np.float64), f"variance {found.variance}{raised}")
 
 
 def _rmia(material: Material, form: RmiaForm) -> Scored:

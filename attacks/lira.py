@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from attacks._arrays import Floats, no_nan
 from attacks._gaussians import Centre, Normals, Rule, Tables, Variance, fit, mask_of, resolve
@@ -17,10 +17,10 @@ FORMS = ("online", "offline", "offline_two_sided")
 
 @dataclass(frozen=True, eq=False)
 class Lira:
-    """scores: float64, ``[P, n]``. variance: the rule that was used. floored: (view, example) pairs of both worlds
-    whose variance was raised to a hundredth of the pooled one."""
+    """scores: ``[P, n]``, float64 except where a function says otherwise. variance: the rule that was used. floored:
+    (view, example) pairs of both worlds whose variance was raised to a hundredth of the pooled one."""
 
-    scores: Floats
+    scores: NDArray[np.floating]
     variance: Rule
     floored: int
 

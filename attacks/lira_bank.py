@@ -31,7 +31,8 @@ class _Level(NamedTuple):
 def lira_leave_pair_out(
     shadows: Tables, member: ArrayLike, *, form: Form = "online", variance: Variance = "auto"
 ) -> Lira:
-    """Scores ``[N, n]`` of the shadows themselves, each against all but itself and its complement; higher = member.
+    """Scores ``[N, n]`` of the shadows themselves, each against all but itself and its complement; higher = member;
+    computed in float64, and returned as float32 where all shadows are.
 
     shadows, form and variance as in ``lira``; member: bool ``[N, n]``, where models 2 i and 2 i + 1 complement each
     other and each example is IN for half of the models. Without its complement too, a target meets N / 2 - 1 shadows on
@@ -51,7 +52,9 @@ def lira_leave_pair_out(
         )
     online = form == "online"
     level_in, level_out = _levels(shadows, chosen, rule, online=online)
-    scores = np.empty(chosen.shape)
+    # A table as large as the input; in its type, so that the two together are no more than twice the input.
+    narrow = all(np.asarray(table).dtype == np.float32 for table in shadows)
+    scores = np.empty(chosen.shape, np.float32 if narrow else np.float64)
     floored = 0
     for block, values, inside, outside in _sides(shadows, chosen, online=online):
         own, low = _settled(outside, level_out, rule, len(chosen))

@@ -2,5 +2,5 @@
 
 import runpy
 
-for name in ("training", "augmentation", "scoring"):
+for name in ("training", "augmentation", "scoring", "shadow_scoring", "shadow_training"):
     runpy.run_module(f"benchmarks.{name}", run_name="__main__")

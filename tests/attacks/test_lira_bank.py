@@ -20,6 +20,15 @@ def test_lira_09_downdating_equals_a_fit_without_the_pair(form, variance):
         assert np.allclose(ours.scores[target], plain.scores[0], rtol=1e-9, atol=1e-9)
 
 
+def test_float32_in_float32_out_computed_in_float64():
+    values, member, _ = bank(16, 200, 9, shift=1.0, level=5.0)
+    narrow = values.astype(np.float32)
+    ours = lira_leave_pair_out(narrow, member).scores
+    assert ours.dtype == np.float32
+    wide = lira_leave_pair_out(narrow.astype(np.float64), member).scores
+    assert wide.dtype == np.float64 and np.array_equal(ours, wide.astype(np.float32))
+
+
 def test_views_too():
     values, member, _ = bank(12, 60, 2, shift=1.0)
     other, _, _ = bank(12, 60, 3)
