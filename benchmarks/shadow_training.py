@@ -2,9 +2,9 @@
 
     python -m benchmarks.shadow_training
 
-The same network, recipe, halves and number of steps on both sides; noise stands for images, apart from a class mean that
-can be learnt, so that accuracies can be compared. The plain side is what the field's scripts do: PIL images, flip and
-crop by torchvision for each image, a DataLoader, torch's own threads. The floor is the FLOPs over the measured
+The same network, recipe, halves and number of steps on both sides; noise stands for images, apart from a class mean
+that can be learnt, so that accuracies can be compared. The plain side is what the field's scripts do: PIL images, flip
+and crop by torchvision for each image, a DataLoader, torch's own threads. The floor is the FLOPs over the measured
 matrix-product rate.
 """
 

@@ -1,5 +1,7 @@
 """Every shadow as the target: LIRA-06, LIRA-08, LIRA-09, LIRA-11, LIRA-12; the count leak (P8)."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -27,6 +29,22 @@ def test_float32_in_float32_out_computed_in_float64():
     assert ours.dtype == np.float32
     wide = lira_leave_pair_out(narrow.astype(np.float64), member).scores
     assert wide.dtype == np.float64 and np.array_equal(ours, wide.astype(np.float32))
+
+
+def test_memory_is_that_of_input_and_output():
+    random = np.random.default_rng(10)
+    half = random.random((32, 100_000)) < 0.5
+    member = np.stack([half, ~half], axis=1).reshape(64, -1)
+    values = random.normal(size=member.shape).astype(np.float32)
+    for attack, most in (
+        (lambda: lira(values[:1] + 1, values, member), 0.6),
+        (lambda: lira_leave_pair_out(values, member), 1.6),
+    ):
+        tracemalloc.start()
+        attack()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < most * values.nbytes, peak / values.nbytes
 
 
 def test_views_too():
