@@ -37,7 +37,7 @@ class Scored:
 
 
 def threshold(material: Material, signal: str) -> Scored:
-    """The signal itself."""
+    """The signal itself: one cut on it for all examples, wherever it lies, is a point of the ROC curve."""
     return _everywhere(material, material.signal(signal))
 
 
@@ -156,16 +156,27 @@ def before_and_after(material: Material, signal: str) -> Scored:
 
 
 def unlearned_lira(material: Material, signal: str) -> Scored:
-    """U-LiRA's privacy game, on the examples that shadows were told to forget."""
+    """U-LiRA's privacy game, on the examples that shadows were told to forget; never seen: by models of the method."""
+    return _ulira(material, after=True)
+
+
+def unlearned_lira_efficacy(material: Material, signal: str) -> Scored:
+    """U-LiRA's efficacy game, on the same examples: shadows that no method touched stand for retrained models."""
+    return _ulira(material, after=False)
+
+
+def _ulira(material: Material, *, after: bool) -> Scored:
     bank = material.unlearned
     if bank is None:
         raise DataError("ulira: expected unlearned shadows, got none")
+    never = bank if after else material.bank
     asked = np.asarray(bank.forgot.any(axis=0))
-    tables = [table[:, asked] for table in bank.phi]
-    found = ulira(material.phi_of_views[..., asked], tables, bank.forgot[:, asked], tables, ~bank.member[:, asked])
+    forgotten, unseen = ([table[:, asked] for table in one.phi] for one in (bank, never))
+    targets = material.phi_of_views[..., asked]
+    found = ulira(targets, forgotten, bank.forgot[:, asked], unseen, ~never.member[:, asked])
     scores = np.zeros((material.models, len(material.labels)))
     scores[:, asked] = found.scores
-    return Scored(scores, asked, f"variance {found.variance}, {int(asked.sum())} examples asked for")
+    return Scored(scores, asked, f"variance {found.variance}")
 
 
 def _lira(material: Material, form: Form, variance: Variance) -> Scored:

@@ -1,13 +1,27 @@
 """What attacks there are: the table behind ``vestige attacks`` and ``vestige attack``, and behind the tests that hold
 for all of them."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from attacks import _entries as entries
 from attacks._entries import Scored
 from attacks._material import Material
+from attacks.before_after import before_after
+from attacks.label_only import augmentation_vote
+from attacks.lira import lira
+from attacks.population import population
+from attacks.quantile import quantile
+from attacks.references import attack_r, difficulty, sablayrolles
+from attacks.rlira import rlira
+from attacks.rmia import rmia
+from attacks.rmia_shadows import rmia_shadows
+from attacks.shadow_classifier import shadow_classifier
+from attacks.threshold import class_centred
+from attacks.ulira import ulira
 
 AttackFunction = Callable[[Material, str], Scored]
 REPORT = "report only"
@@ -25,7 +39,7 @@ NEEDS: Mapping[str, tuple[str, Callable[[Material], bool]]] = MappingProxyType(
         ),
         "unlearned": (
             "unlearned shadows (vestige shadows --unlearn METHOD)",
-            lambda material: material.unlearned is not None,
+            lambda material: material.shadows is not None and material.unlearned is not None,
         ),
     }
 )
@@ -38,7 +52,7 @@ class Attack:
 
     requires: a key of ``NEEDS``. role: in the verdict. signal: registry name of the signal it reads, or ``any``.
     function: ``(material, signal)`` to the scores of the retrains, then of the others, each retrain scored without
-    itself as a reference.
+    itself as a reference. reference: the function of plain arrays that computes the scores.
     """
 
     name: str
@@ -48,6 +62,12 @@ class Attack:
     role: str
     signal: str
     function: AttackFunction
+    reference: Callable[..., Any]
+
+    @property
+    def explanation(self) -> str:
+        """What it computes, from which arrays, and its source: the text of the function behind it."""
+        return inspect.getdoc(self.reference) or ""
 
     @property
     def needs(self) -> str:
@@ -81,6 +101,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 REPORT,
                 "any",
                 entries.threshold,
+                entries.threshold,
             ),
             Attack(
                 "threshold_classwise",
@@ -90,6 +111,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 "primary endpoint A1 (signal logit); can cause FAIL (entropy, modified_entropy); report only otherwise",
                 "any",
                 entries.threshold_classwise,
+                class_centred,
             ),
             Attack(
                 "population",
@@ -99,6 +121,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 REPORT,
                 "logit",
                 entries.population_classwise,
+                population,
             ),
             Attack(
                 "rlira",
@@ -108,6 +131,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 "primary endpoints A2 and T1",
                 "logit",
                 entries.retrain_lira,
+                rlira,
             ),
             Attack(
                 "rlira_abs",
@@ -117,6 +141,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 "primary endpoints A3 and T2",
                 "logit",
                 entries.retrain_lira_abs,
+                rlira,
             ),
             Attack(
                 "rmia",
@@ -126,6 +151,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 "can cause FAIL; required for evidence grade B",
                 "logit",
                 entries.retrain_rmia,
+                rmia,
             ),
             Attack(
                 "lira_online",
@@ -135,6 +161,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 REPORT,
                 "logit",
                 entries.lira_online,
+                lira,
             ),
             Attack(
                 "lira_online_fixed",
@@ -144,6 +171,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 REPORT,
                 "logit",
                 entries.lira_online_fixed,
+                lira,
             ),
             Attack(
                 "lira_offline",
@@ -153,6 +181,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 REPORT,
                 "logit",
                 entries.lira_offline,
+                lira,
             ),
             Attack(
                 "lira_offline_fixed",
@@ -162,6 +191,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 REPORT,
                 "logit",
                 entries.lira_offline_fixed,
+                lira,
             ),
             Attack(
                 "lira_offline_two_sided",
@@ -171,6 +201,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 REPORT,
                 "logit",
                 entries.lira_offline_two_sided,
+                lira,
             ),
             Attack(
                 "rmia_online",
@@ -180,6 +211,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 REPORT,
                 "logit",
                 entries.rmia_online,
+                rmia_shadows,
             ),
             Attack(
                 "rmia_offline",
@@ -189,6 +221,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 REPORT,
                 "logit",
                 entries.rmia_offline,
+                rmia_shadows,
             ),
             Attack(
                 "difficulty",
@@ -198,6 +231,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 REPORT,
                 "loss",
                 entries.difficulty_calibrated,
+                difficulty,
             ),
             Attack(
                 "sablayrolles",
@@ -207,6 +241,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 REPORT,
                 "loss",
                 entries.malt,
+                sablayrolles,
             ),
             Attack(
                 "attack_r",
@@ -216,6 +251,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 REPORT,
                 "loss",
                 entries.attack_reference,
+                attack_r,
             ),
             Attack(
                 "shadow_classifier",
@@ -225,6 +261,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 REPORT,
                 "logits",
                 entries.shokri,
+                shadow_classifier,
             ),
             Attack(
                 "label_only",
@@ -234,6 +271,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 REPORT,
                 "decisions",
                 entries.label_only,
+                augmentation_vote,
             ),
             Attack(
                 "quantile",
@@ -243,6 +281,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 REPORT,
                 "logit",
                 entries.quantile_regression,
+                quantile,
             ),
             Attack(
                 "before_after",
@@ -252,6 +291,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 REPORT,
                 "logit",
                 entries.before_and_after,
+                before_after,
             ),
             Attack(
                 "ulira",
@@ -261,6 +301,17 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 REPORT,
                 "logit",
                 entries.unlearned_lira,
+                ulira,
+            ),
+            Attack(
+                "ulira_efficacy",
+                "likelihood of phi under shadows that unlearned the example over that under shadows no method touched",
+                _ULIRA,
+                "unlearned",
+                REPORT,
+                "logit",
+                entries.unlearned_lira_efficacy,
+                ulira,
             ),
         )
     }

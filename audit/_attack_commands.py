@@ -89,6 +89,7 @@ def shadows(
 @click.option("--outputs", type=PATH, help="Outputs file (.npz) in place of an audit file.")
 @click.option("--probabilities", is_flag=True, help="The outputs are softmax probabilities, not logits.")
 @click.option("--candidate", "names", multiple=True, help="Candidate to attack; repeatable  [default: all of the file]")
+@click.option("--shadows", "count", type=int, help="Use so many of the shadows only  [default: all that are finished]")
 @workspace_option
 @seed_option
 @json_option
@@ -97,6 +98,7 @@ def attack(
     outputs: Path | None,
     probabilities: bool,
     names: tuple[str, ...],
+    count: int | None,
     workspace: Path | None,
     seed: int | None,
     as_json: bool,
@@ -115,8 +117,8 @@ def attack(
     if (audit_file is None) == (outputs is None):
         raise click.UsageError("give either an audit file or --outputs")
     if outputs is not None:
-        if names or workspace or seed is not None:
-            raise click.UsageError("--candidate, --workspace and --seed go with an audit file")
+        if names or workspace or seed is not None or count is not None:
+            raise click.UsageError("--candidate, --shadows, --workspace and --seed go with an audit file")
         policy = profile("standard")
         tables = [attack_outputs(outputs, policy, signals=list(SIGNALS), probabilities=probabilities)]
     else:
@@ -126,7 +128,7 @@ def attack(
         config = read_config(audit_file, seed=seed)
         place = Workspace(workspace or Path(f"vestige-{audit_file.stem}"))
         with _console.watching() as watch:
-            tables = attack_candidates(config, place, base=audit_file.parent, names=names, watch=watch)
+            tables = attack_candidates(config, place, base=audit_file.parent, names=names, count=count, watch=watch)
     if as_json:
         click.echo(json.dumps([asdict(table) for table in tables], indent=2, allow_nan=False))
         return PASS
@@ -196,6 +198,7 @@ def _print(table: AttackTable) -> None:
         "retrains",
         "gap",
         "original",
+        "efficacy",
         "TPR 10 %",
         "TPR 1 %",
         "TPR 0.1 %",
@@ -204,7 +207,8 @@ def _print(table: AttackTable) -> None:
     )
     print_table(header, [_line(one, first.members) for one in table.results])
     click.echo(
-        "AUC and its lead over a cut on phi with 95 % intervals (DeLong, paired); gap: to the mean of the retrains."
+        "AUC and its lead over a cut on phi with 95 % intervals (DeLong, paired); gap: to the mean of the retrains; "
+        "efficacy: AUC of its forget examples against the retrains'."
     )
     few = [f"{100 * point.fpr:g} %" for point in first.points if point.tpr is None]
     if few:
@@ -232,6 +236,7 @@ def _line(one: AttackResult, members: int) -> tuple[str, ...]:
         _figure(one.retrains),
         _figure(one.gap, "+"),
         _figure(one.original),
+        _figure(one.efficacy),
         *(_figure(point.tpr) for point in one.points),
         over,
         remark,

@@ -54,6 +54,11 @@ def print_attacks(name: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(chosen if name is None else chosen[0], indent=2))
         return
+    if name is not None and name in ATTACKS:
+        one = ATTACKS[name]
+        click.echo(f"{one.name}: {one.description}\n\nNeeds: {one.needs}. Reads: {one.signal}. Verdict: {one.role}.")
+        click.echo(f"Source: {one.citation}.\n\n{one.explanation}")
+        return
     keys = ("kind", "name", "description", "needs", "role", "citation")
     print_table(keys, [tuple(one[key] for key in keys) for one in chosen])
 

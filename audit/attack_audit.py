@@ -50,11 +50,13 @@ def attack_candidates(
     *,
     base: Path = Path("."),
     names: Sequence[str] = (),
+    count: int | None = None,
     watch: Watch = ignore,
 ) -> list[AttackTable]:
     """Every attack that an audit's workspace allows on its candidates, or on those named.
 
     Models that are missing are made first, as ``vestige run`` would; shadows are not: ``vestige shadows`` makes them.
+    count: use so many of them only, None for all.
     Raises ConfigError for a name that is no candidate of the file."""
     watch("loading data", 0, 1)
     plan = plan_models(config, base)
@@ -77,7 +79,7 @@ def attack_candidates(
         watch("attacking", done, len(plan.candidates))
         made = outputs_of(plan, workspace, key, rows)
         outputs = role_outputs(plan, rows, roles, reference, made)
-        shadows, unlearned = found_shadows(plan, workspace.root, spec)
+        shadows, unlearned = found_shadows(plan, workspace.root, spec, count)
         asked = roles != "retain"
         problems: tuple[str, ...] = ()
         if shadows is not None:

@@ -43,9 +43,10 @@ class OperatingPoint:
 @dataclass(frozen=True)
 class AttackResult:
     """One attack. auc: of the candidate, forget against unseen examples; interval: DeLong, 95 %. retrains: mean AUC of
-    the retrains, None without any; gap: auc minus that. original: of the model before unlearning. points: at 10, 1 and
-    0.1 % FPR. over_baseline: auc minus that of a cut on phi on the same examples, with its paired 95 % interval; None
-    for the baseline and where other examples were judged. members, nonmembers: examples judged. remark: of the run.
+    the retrains, None without any; gap: auc minus that. original: of the model before unlearning. efficacy: AUC of the
+    candidate's forget examples against the retrains' (the efficacy game: can it be told from a retrain there?). points:
+    at 10, 1 and 0.1 % FPR. over_baseline: auc minus that of a cut on phi on the same examples, with its paired 95 %
+    interval; None for the baseline itself. members, nonmembers: examples judged. remark: of the run.
     """
 
     attack: str
@@ -55,6 +56,7 @@ class AttackResult:
     retrains: float | None
     gap: float | None
     original: float | None
+    efficacy: float | None
     points: tuple[OperatingPoint, ...]
     over_baseline: tuple[float, float, float] | None
     members: int
@@ -178,6 +180,7 @@ def _result(
         retrains=mean,
         gap=None if mean is None else area - mean,
         original=None if before is None else auc(before[members], before[nonmembers]),
+        efficacy=auc(own[0], scores[:retrains, members].ravel()) if retrains else None,
         points=tuple(_point(*own, fpr) for fpr in FPRS),
         over_baseline=over,
         members=len(own[0]),

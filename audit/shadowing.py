@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from attacks import ShadowBank, ShadowDesign, make_shadows, make_unlearned, read_shadows, read_unlearned
+from attacks.shadow_bank import store_of, unlearned_store
 from audit._making import Plan, Watch, plan_models
 from audit.config import AuditConfig, CandidateSpec
 from audit.run import audited_rows, ignore
@@ -112,19 +113,28 @@ def run_shadows(
     return shadows, unlearned
 
 
-def found_shadows(plan: Plan, workspace: Path, spec: CandidateSpec) -> tuple[ShadowBank | None, ShadowBank | None]:
-    """The bank that the workspace holds for this audit, and what the candidate's method made of it; None for none."""
-    design, root = design_of(plan), workspace / FOLDER
-    from attacks.shadow_bank import store_of, unlearned_store
+def found_shadows(
+    plan: Plan, workspace: Path, spec: CandidateSpec, count: int | None = None
+) -> tuple[ShadowBank | None, ShadowBank | None]:
+    """The bank that the workspace holds for this audit, and what the candidate's method made of it; None for none.
 
-    if len(store_of(design, root).finished()) < 2:
+    count: of shadows, None for all that are finished; DataError where there are fewer."""
+    design, root, split = design_of(plan), workspace / FOLDER, plan.split
+    if count is None and len(store_of(design, root).finished()) < 2:
         return None, None
-    about = {"validation": plan.split.validation, "setting": plan.split.setting}
-    store = unlearned_store(design, root, spec.method, spec.parameters, **about)  # type: ignore[arg-type]
+    made = unlearned_store(design, root, spec.method, spec.parameters, split.validation, split.setting)
     unlearned = None
-    if len(store.finished()) >= 2:
-        unlearned = read_unlearned(design, root, spec.method, spec.parameters, **about)  # type: ignore[arg-type]
-    return read_shadows(design, root), unlearned
+    if len(made.finished()) >= (count or 2):
+        unlearned = read_unlearned(
+            design,
+            root,
+            spec.method,
+            spec.parameters,
+            validation=split.validation,
+            setting=split.setting,
+            count=count,
+        )
+    return read_shadows(design, root, count), unlearned
 
 
 def _candidate(plan: Plan, name: str) -> CandidateSpec:

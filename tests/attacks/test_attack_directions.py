@@ -116,7 +116,7 @@ def test_registered_attacks_describe_themselves_and_return_one_finite_score_per_
     attack, (material, _) = ATTACKS[name], audit
     assert attack.name == name and attack.signal in ("any", "logits", "decisions", *SIGNALS)
     assert all(getattr(attack, field) for field in ("description", "citation", "needs", "role"))
-    assert attack.possible(material)
+    assert attack.possible(material) and len(attack.explanation) > 20
     for given in (material.retrains, material.others, material.other_views):
         given.flags.writeable = False
     found = attack(material)
@@ -159,7 +159,7 @@ def test_registries_cannot_be_changed_by_accident():
         "threshold", "threshold_classwise", "population", "rlira", "rlira_abs", "rmia", "lira_online",
         "lira_online_fixed", "lira_offline", "lira_offline_fixed", "lira_offline_two_sided", "rmia_online",
         "rmia_offline", "difficulty", "sablayrolles", "attack_r", "shadow_classifier", "label_only", "quantile",
-        "before_after", "ulira",
+        "before_after", "ulira", "ulira_efficacy",
     ]  # fmt: skip
     assert list(NUMBERS) == ["svc_efficacy", "logistic_loss", "logistic_entropy"]
 

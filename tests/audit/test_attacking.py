@@ -85,6 +85,8 @@ def test_areas_and_points_are_those_of_scikit_learn_and_of_a_sort() -> None:
         assert one.original == pytest.approx(roc_auc_score(forget[judged], scores[4, judged]), abs=1e-12)
         assert one.retrains is not None and one.gap == pytest.approx(one.auc - one.retrains)
         assert (one.members, one.nonmembers) == (1000, 1600)
+        game = np.repeat([1, 0, 0, 0], 1000), np.concatenate([scores[k, forget] for k in (3, 0, 1, 2)])
+        assert one.efficacy == pytest.approx(roc_auc_score(*game), abs=1e-12)
         ten, one_percent, tail = one.points
         others = np.sort(scores[3, judged & ~forget])
         assert ten.tpr == (scores[3, forget] > others[-161]).mean()
@@ -210,9 +212,17 @@ def test_vestige_attack_makes_every_attack_that_the_workspace_allows(
         "1 % and ", ""
     )
     assert "Not made" not in said.out
+    assert run(*words, "--shadows", "6", "--json") == 0
+    (fewer,) = json.loads(capsys.readouterr().out)
+    weaker = {(one["attack"], one["signal"]): one for one in fewer["results"]}
+    assert (
+        weaker["rlira", "logit"] == found["rlira", "logit"] and weaker["attack_r", "loss"] != found["attack_r", "loss"]
+    )
+    assert run(*words, "--shadows", "64") == 4
+    assert "expected 64 finished models" in capsys.readouterr().err
     assert run(*words[:-1], "no_op", "--json") == 0
     (other,) = json.loads(capsys.readouterr().out)
-    assert set(other["absent"]) == {"ulira"} and "--unlearn" in other["absent"]["ulira"]
+    assert set(other["absent"]) == {"ulira", "ulira_efficacy"} and "--unlearn" in other["absent"]["ulira"]
 
 
 def test_an_outputs_file_is_attacked_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -238,6 +248,7 @@ def test_an_outputs_file_is_attacked_too(tmp_path: Path, capsys: pytest.CaptureF
             "candidate: expected one of no_op, fresh_retrain, finetune",
         ),
         (["attack", "--outputs", "o.npz", "--candidate", "a"], "go with an audit file"),
+        (["attack", "--outputs", "o.npz", "--shadows", "4"], "go with an audit file"),
         (["attack", "audit.toml", "--probabilities"], "--probabilities goes with --outputs"),
         (["shadows", "audit.toml", "--count", "7"], "an even number of at least 2, got 7"),
         (
