@@ -32,6 +32,16 @@ def no_nan(name: str, scores: Floats) -> None:
         )
 
 
+def only_finite(name: str, scores: Floats) -> None:
+    """Refuse NaN and infinity where means are taken."""
+    wrong = int((~np.isfinite(scores)).sum())
+    if wrong:
+        raise DataError(
+            f"{name}: expected finite numbers, got {wrong} of {scores.size} that are NaN or infinite; "
+            "check the logits they come from"
+        )
+
+
 def calibration_mask(calibration: ArrayLike, examples: int) -> Mask:
     """``calibration`` as bool ``[examples]`` with at least one true value."""
     mask = np.asarray(calibration)

@@ -18,6 +18,7 @@ from attacks.references import attack_r, difficulty, sablayrolles
 from attacks.rlira import rlira
 from attacks.rmia import rmia
 from attacks.rmia_shadows import RmiaForm, rmia_shadows
+from attacks.shadow_bank import OfView
 from attacks.shadow_classifier import shadow_classifier
 from attacks.signals import SIGNALS
 from attacks.threshold import class_centred
@@ -126,16 +127,16 @@ def attack_reference(material: Material, signal: str) -> Scored:
 
 def shokri(material: Material, signal: str) -> Scored:
     """The shadow classifier on the first view."""
-    first = [table[0] for table in material.bank.logits]
-    targets = material.logits_of_views[:, 0]
-    scores = shadow_classifier(targets, first, material.bank.member, material.labels, seed=material.seed)
+    targets, bank = material.logits_of_views[:, 0], material.bank
+    scores = shadow_classifier(targets, OfView(bank), bank.member, material.labels, seed=material.seed)
     return _everywhere(material, scores)
 
 
 def label_only(material: Material, signal: str) -> Scored:
     """Votes over the bank's views, less the mean vote of OUT shadows."""
     votes = augmentation_vote(material.logits_of_views.argmax(-1), material.labels)
-    tables = [augmentation_vote(np.asarray(table).argmax(-1), material.labels) for table in material.bank.logits]
+    bank = material.bank
+    tables = [augmentation_vote(bank.logits_of(model).argmax(-1), material.labels) for model in range(len(bank))]
     return _everywhere(material, difficulty(votes, tables, material.bank.member))
 
 
@@ -191,9 +192,9 @@ def _rmia(material: Material, form: RmiaForm) -> Scored:
     return _everywhere(material, scores)
 
 
-def _loss(phi: NDArray[np.floating[Any]]) -> Floats:
-    """log p_y from phi."""
-    log_p: Floats = -np.logaddexp(0.0, -np.asarray(phi, np.float64))
+def _loss(phi: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """log p_y from phi, in its precision."""
+    log_p: NDArray[np.floating[Any]] = -np.logaddexp(0.0, -np.asarray(phi, np.float64)).astype(phi.dtype)
     return log_p
 
 

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from attacks._arrays import Floats, Labels, Mask, NotEstimable, no_nan
+from attacks._arrays import Floats, Labels, Mask, NotEstimable, only_finite
 from attacks._shrinkage import shrink, spread_of
 from learners import ConfigError, DataError
 
@@ -134,7 +134,7 @@ def blocks(tables: Tables, examples: int) -> Iterator[tuple[slice, Floats]]:
             values = whole[..., block].astype(np.float64).reshape(len(tables), views, -1)
         else:
             values = np.stack([np.atleast_2d(table)[:, block] for table in tables]).astype(np.float64)
-        no_nan("shadows", values)
+        only_finite("shadows", values)
         yield block, values
 
 

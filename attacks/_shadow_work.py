@@ -13,6 +13,7 @@ from attacks.signals import logit
 from learners import (
     Checkpoint,
     Classifier,
+    DataError,
     Indices,
     Progress,
     accuracy,
@@ -53,7 +54,10 @@ def make_shadow(design: ShadowDesign, model: int, *, keep_weights: bool, progres
 def train_shadow(design: ShadowDesign, model: int, progress: Progress) -> Classifier:
     """Shadow ``model``: the same bits whenever and wherever on this kind of device."""
     indices, seed = design.trained_on(model), design.model_seed(model)
-    return train(design.recipe, design.examples, indices, seed, pick_device(design.device), progress=progress)
+    try:
+        return train(design.recipe, design.examples, indices, seed, pick_device(design.device), progress=progress)
+    except DataError as error:
+        raise DataError(f"shadow {model}: {error}") from None
 
 
 def unlearn_shadow(
@@ -89,7 +93,7 @@ def _answers(
 ) -> Answers:
     logits = predict_views(network, design.examples, design.rows, design.views, pick_device(design.device))
     labels = design.examples.labels[design.rows]
-    inside = design.member(model + 1)[model]
+    inside = design.member_of(model)
     return Answers(
         logits=logits,
         phi=logit(logits, labels).astype(np.float32),
@@ -101,6 +105,11 @@ def _answers(
     )
 
 
+def trained_indices(design: ShadowDesign, model: int) -> str:
+    """Digest of what a shadow was trained on, as its checkpoint's header has it."""
+    return digest(design.trained_on(model).astype("<i8").tobytes())
+
+
 def _checkpoint(design: ShadowDesign, model: int, network: Classifier) -> bytes:
     header = Checkpoint(
         role="shadow",
@@ -109,7 +118,7 @@ def _checkpoint(design: ShadowDesign, model: int, network: Classifier) -> bytes:
         classes=design.examples.classes,
         seed=design.model_seed(model),
         data=design.examples.fingerprint,
-        indices=digest(design.trained_on(model).astype("<i8").tobytes()),
+        indices=trained_indices(design, model),
         label_noise=design.examples.label_noise,
     )
     return checkpoint_bytes(network, header)

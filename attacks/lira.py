@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from attacks._arrays import Floats, no_nan
+from attacks._arrays import Floats, only_finite
 from attacks._gaussians import Centre, Normals, Rule, Tables, Variance, fit, mask_of, resolve
 from learners import ConfigError, DataError
 
@@ -88,18 +88,21 @@ def target_values(targets: ArrayLike, shadows: Tables, examples: int) -> Floats:
             f"targets: expected [models, {views} views, {examples} examples] as the shadows have, "
             f"got {list(np.shape(targets))}"
         )
-    no_nan("targets", values)
+    only_finite("targets", values)
     return values
 
 
 def refuse_in_sample(values: Floats, tables: Tables) -> None:
-    """Raise DataError where a target ``[P, views, n]`` is one of the shadows: it would be scored by a fit on itself."""
-    if values.shape[-1] < FEW:  # so few values may agree by chance
-        return
-    for place, table in enumerate(tables):
-        row = np.atleast_2d(table)
-        for target in values:
-            if np.array_equal(target[:, :1], row[:, :1]) and np.array_equal(target, row):
+    """Raise DataError where a target ``[P, views, n]`` is one of the shadows: it would be scored by a fit on itself.
+
+    Compared in the shadows' precision; targets that take only a few values (votes) may agree by chance and pass."""
+    for target in values:
+        if len(np.unique(target)) < FEW:
+            continue
+        for place, table in enumerate(tables):
+            row = np.atleast_2d(table)
+            same = target.astype(row.dtype)
+            if np.array_equal(same[:, :1], row[:, :1]) and np.array_equal(same, row):
                 raise DataError(
                     f"targets: expected models that are not among the shadows, got one equal to shadow {place}; "
                     "leave it out, or score the shadows themselves with lira_leave_pair_out"

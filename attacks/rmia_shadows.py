@@ -10,7 +10,7 @@ from attacks._arrays import Floats, Mask, NotEstimable, calibration_mask
 from attacks._gaussians import Tables, blocks, mask_of
 from attacks.lira import refuse_in_sample, target_values
 from attacks.rmia import expected_probability, likelihood_ratio, number, population_share
-from learners import ConfigError, DataError
+from learners import ConfigError
 
 RmiaForm = Literal["online", "offline"]
 
@@ -51,7 +51,8 @@ def rmia_leave_pair_out(
     a: float = 0.3,
     gamma: float = 1.0,
 ) -> Floats:
-    """Scores ``[N, n]`` of the shadows themselves, each against all but itself and its complement.
+    """Scores ``[N, n]`` of the shadows themselves, each against all but itself and its complement (float32 where all
+    shadows are).
 
     As ``rmia_shadows``; models 2 i and 2 i + 1 complement each other. A target's population are those calibration
     examples on which it was not trained. Raises NotEstimable where it has none.
@@ -62,7 +63,8 @@ def rmia_leave_pair_out(
     complementary(member, len(shadows))
     total_in, total_out = _sums(shadows, chosen)
     count_in, count_out = chosen.sum(0) - 1, (~chosen).sum(0) - 1
-    scores = np.empty(chosen.shape)
+    narrow = all(np.asarray(table).dtype == np.float32 for table in shadows)
+    scores = np.empty(chosen.shape, np.float32 if narrow else np.float64)
     for first in range(0, len(chosen), 2):
         pair = expit(np.stack([np.atleast_2d(shadows[first + one]) for one in (0, 1)]).astype(np.float64))
         inside = chosen[first]
@@ -111,7 +113,7 @@ def _shares(p: Floats, expected: Floats, populations: list[Mask], gamma: float) 
     scores = np.zeros((len(p), p.shape[-1]))
     for place, peers in enumerate(populations):
         if not peers.any():
-            raise DataError("RMIA: expected calibration examples that the target was not trained on, got none")
+            raise NotEstimable("RMIA: expected calibration examples that the target was not trained on, got none")
         ratios = likelihood_ratio(p[place], expected[place])
         for ratio in ratios:
             scores[place] += population_share(ratio, ratio[peers], gamma) / len(ratios)

@@ -1,7 +1,7 @@
 """Shadow banks: many models trained under an audit's recipe on halves of the pool, and what they say."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from attacks._arrays import Floats, Labels, Mask
 from attacks._shadow_store import ShadowStore
-from attacks._shadow_work import Answers, make_shadow, train_shadow, unlearn_shadow
+from attacks._shadow_work import Answers, make_shadow, train_shadow, trained_indices, unlearn_shadow
 from attacks.shadow_design import ShadowDesign, chunks, even
 from learners import (
     DataError,
@@ -20,6 +20,7 @@ from learners import (
     Processes,
     Progress,
     canonical_json,
+    choose_workers,
     code_version,
     digest,
     load_checkpoint,
@@ -37,7 +38,8 @@ class ShadowBank:
 
     member: bool ``[N, m]``, who trained on what (of unlearned models: before unlearning). forgot: bool ``[N, m]``, what
     a method was told to forget, all False where none ran. labels: int64 ``[m]``. rows: their indices in the audit's
-    examples. views: names. phi: N tables float32 ``[views, m]``. logits: N tables ``[views, m, classes]``.
+    examples. views: names. phi: N tables float32 ``[views, m]``. logits: N tables ``[views, ..., classes]`` of all rows
+    of the files; ``logits_of`` cuts them to ``places``, the bank's rows among them (None: all).
     accuracy_in, accuracy_out: float64 ``[N]``, on the rows trained on and on the others; NaN without any. seconds,
     flops: float64 ``[N]``. folder: where they lie.
     """
@@ -54,12 +56,15 @@ class ShadowBank:
     seconds: Floats
     flops: Floats
     folder: Path
+    places: Indices | None = None
 
     def __len__(self) -> int:
         return len(self.phi)
 
     def at(self, rows: Indices) -> "ShadowBank":
-        """The same models on some of the rows only (indices into the audit's examples); DataError for one it lacks."""
+        """The same models on some of the rows only (indices into the audit's examples); DataError for one it lacks.
+
+        phi is copied; logits stay where they are and are cut when they are asked for."""
         order = np.argsort(self.rows)
         places = order[np.minimum(np.searchsorted(self.rows, rows, sorter=order), len(order) - 1)]
         lacking = int((self.rows[places] != rows).sum())
@@ -68,25 +73,40 @@ class ShadowBank:
                 f"shadows: expected outputs on all {len(rows)} audited examples, {lacking} are not in the bank; "
                 "make a bank with vestige shadows for this very audit"
             )
-        return ShadowBank(
+        return replace(
+            self,
             member=self.member[:, places],
             forgot=self.forgot[:, places],
             labels=self.labels[places],
             rows=rows,
-            views=self.views,
             phi=tuple(table[:, places] for table in self.phi),
-            logits=tuple(table[:, places] for table in self.logits),
-            accuracy_in=self.accuracy_in,
-            accuracy_out=self.accuracy_out,
-            seconds=self.seconds,
-            flops=self.flops,
-            folder=self.folder,
+            places=places if self.places is None else self.places[places],
         )
+
+    def logits_of(self, model: int, view: int | None = None) -> NDArray[np.float32]:
+        """Logits of one model on the bank's rows, ``[views, m, classes]``, or ``[m, classes]`` of one view."""
+        table = self.logits[model] if view is None else self.logits[model][view]
+        cut: NDArray[np.float32] = np.asarray(table if self.places is None else np.take(table, self.places, axis=-2))
+        return cut
+
+
+@dataclass(frozen=True, eq=False)
+class OfView(Sequence[NDArray[np.float32]]):
+    """The logits ``[m, classes]`` of each model of a bank under one view, read when they are asked for."""
+
+    bank: ShadowBank
+    view: int = 0
+
+    def __len__(self) -> int:
+        return len(self.bank)
+
+    def __getitem__(self, model: Any) -> Any:
+        return self.bank.logits_of(model, self.view)
 
 
 def store_of(design: ShadowDesign, root: Path) -> ShadowStore:
     """The folder of a design's shadows under ``root``."""
-    return ShadowStore(root / f"bank-{design.key}", design.description())
+    return ShadowStore(root / f"bank-{design.key}", design.key, design.description())
 
 
 def unlearned_store(
@@ -100,7 +120,7 @@ def unlearned_store(
         "setting": setting,
     }
     key = digest(design.key, canonical_json(description), code_version("unlearners", "attacks._shadow_work"))[:16]
-    return ShadowStore(store_of(design, root).folder / f"unlearned-{key}", description)
+    return ShadowStore(store_of(design, root).folder / f"unlearned-{key}", key, description)
 
 
 def make_shadows(
@@ -116,16 +136,14 @@ def make_shadows(
 
     root: holds the banks of any number of designs. engine: ``Processes()`` by default. keep_weights: beside the
     outputs, so that methods can run on the shadows later without training them anew. Kill it anywhere: what is finished
-    stays. A larger count later adds whole pairs.
+    stays. A larger count later adds whole pairs. A model whose files were damaged is made again.
     """
-    store = store_of(design, root)
+    store, shape = store_of(design, root), _shape(design)
     store.clear_remains()
-    missing = [
-        model for model in range(even(count)) if not store.has(model) or (keep_weights and not store.has_weights(model))
-    ]
+    missing = [model for model in range(even(count)) if not store.sound(model, shape, weights=keep_weights)]
     work = partial(_shadows, design, keep_weights)
     jobs = chunks(missing, DENSE_CHUNK if design.recipe.architecture == "mlp" else 1)
-    for done, answers in (engine or Processes()).run(work, jobs, progress=progress if jobs else None):
+    for done, answers in (engine or default_engine(design)).run(work, jobs, progress=progress if jobs else None):
         for model, answer in zip(jobs[done], answers, strict=True):
             store.write(model, answer)
     return read_shadows(design, root, count)
@@ -148,6 +166,18 @@ def make_unlearned(
     validation, setting: as the audited task has them. Weights that were not kept are trained again, to the same bits.
     Raises DataError for a design without requests, and for a method that needs the ledger of a training run.
     """
+    refuse_method(design, method, parameters)
+    shadows, store = store_of(design, root), unlearned_store(design, root, method, parameters, validation, setting)
+    store.clear_remains()
+    missing = [model for model in range(even(count)) if not store.sound(model, _shape(design))]
+    work = partial(_unlearned, design, shadows, method, dict(parameters), validation, setting)
+    for done, answer in (engine or default_engine(design)).run(work, missing, progress=progress if missing else None):
+        store.write(missing[done], answer)
+    return _read(design, store, count, unlearned=True)
+
+
+def refuse_method(design: ShadowDesign, method: str, parameters: Mapping[str, Any]) -> None:
+    """Raise ConfigError or DataError where the method cannot run on these shadows, before any is trained."""
     create(method, parameters)
     if not len(design.requests):
         raise DataError("shadows: expected requests to unlearn in the design, got none")
@@ -156,14 +186,11 @@ def make_unlearned(
             f"{method}: expected a method that needs the model and the data alone, but it needs the training ledger, "
             "which shadows do not keep; audit another method on shadows"
         )
-    shadows, store = store_of(design, root), unlearned_store(design, root, method, parameters, validation, setting)
-    store.clear_remains()
-    missing = [model for model in range(even(count)) if not store.has(model)]
-    jobs = [(model, shadows.weights(model).read_bytes() if shadows.has_weights(model) else None) for model in missing]
-    work = partial(_unlearned, design, method, dict(parameters), validation, setting)
-    for done, answer in (engine or Processes()).run(work, jobs, progress=progress if jobs else None):
-        store.write(missing[done], answer)
-    return _read(design, store, count, unlearned=True)
+
+
+def default_engine(design: ShadowDesign) -> Engine:
+    """Processes of this machine, as many as suit the recipe and the device; a single one works in this process."""
+    return Processes(workers=choose_workers(design.recipe, pick_device(design.device), None))
 
 
 def read_shadows(design: ShadowDesign, root: Path, count: int | None = None) -> ShadowBank:
@@ -189,15 +216,13 @@ def read_unlearned(
 
 
 def _read(design: ShadowDesign, store: ShadowStore, count: int | None, *, unlearned: bool = False) -> ShadowBank:
-    finished = set(store.finished())
-    whole = next(first for first in range(0, len(finished) + 2, 2) if not {first, first + 1} <= finished)
+    whole, shape = store.pairs(), _shape(design)
     wanted = whole if count is None else even(count)
     if wanted > whole or not whole:
         raise DataError(
             f"shadows: expected {wanted or 'at least 2'} finished models of this audit in {store.folder}, got {whole}; "
             "make them with vestige shadows"
         )
-    shape = (len(design.views), len(design.rows), design.examples.classes)
     parts = [store.read(model, shape) for model in range(wanted)]
     phi, logits, numbers = zip(*parts, strict=True)
 
@@ -235,22 +260,25 @@ def _shadows(design: ShadowDesign, keep_weights: bool, models: Sequence[int], pr
 
 def _unlearned(
     design: ShadowDesign,
+    shadows: ShadowStore,
     method: str,
     parameters: Mapping[str, Any],
     validation: Indices,
     setting: str,
-    job: tuple[int, bytes | None],
+    model: int,
     progress: Progress,
 ) -> Answers:
-    """Runs in a worker."""
-    import tempfile
-
-    model, content = job
-    if content is None:
+    """Runs in a worker, which reads the weights; where it finds none (on another machine) it trains them again."""
+    if shadows.read_weights(model) is None:
         shadow = train_shadow(design, model, progress)
     else:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "weights.safetensors"
-            path.write_bytes(content)
-            shadow, _ = load_checkpoint(path, pick_device(design.device), data=design.examples.fingerprint)
+        device = pick_device(design.device)
+        shadow, header = load_checkpoint(shadows.weights(model), device, data=design.examples.fingerprint)
+        made = (header.recipe, header.seed, header.indices)
+        if made != (design.recipe, design.model_seed(model), trained_indices(design, model)):
+            raise DataError(f"{shadows.weights(model)}: holds another model than shadow {model}; delete its folder")
     return unlearn_shadow(design, model, shadow, method, parameters, validation, setting)
+
+
+def _shape(design: ShadowDesign) -> tuple[int, int, int]:
+    return len(design.views), len(design.rows), design.examples.classes

@@ -9,6 +9,7 @@ from scipy.special import log_softmax
 
 from attacks._arrays import Floats, Labels, Mask, NotEstimable
 from attacks._gaussians import Tables, mask_of
+from attacks.lira import refuse_in_sample
 from learners import DataError, numpy_generator
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def shadow_classifier(
             f"targets: expected logits [models, {', '.join(map(str, np.shape(shadows[0])))}] and labels to match, "
             f"got {list(asked.shape)} and {list(truth.shape)}"
         )
+    for table in shadows:  # one at a time: they may be read from files
+        refuse_in_sample(asked.transpose(0, 2, 1), [np.asarray(table).T])
     scores = np.empty(asked.shape[:2])
     for label in np.unique(truth):
         own = truth == label

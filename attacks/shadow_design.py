@@ -33,7 +33,8 @@ class ShadowDesign:
     examples, recipe: of the audit. pool: int64, rising: the examples that shadows are trained on, half of them each.
     rows: int64 ``[m]`` in the pool: those that every model is asked about. requests: int64, rising, in ``rows``: the
     examples whose half a method is to unlearn from each shadow, split evenly for themselves; empty for none. views:
-    of each row, a fixed list. device: ``cpu`` or ``cuda``: bits differ between kinds.
+    of each row, a fixed list. device: ``cpu``, ``cuda`` or ``cuda:N``; only the kind counts, since bits differ between
+    kinds.
 
     Models 2 i and 2 i + 1 complement each other: every example is IN for one of the two. Pair i is drawn from the seed
     and its number alone, so a bank that grows keeps its balance and repeats no half. Requests and the rest are halved
@@ -62,6 +63,8 @@ class ShadowDesign:
                 raise DataError(f"shadows: expected {name} inside the {whole}, each once, got {outside} outside")
         if not self.views:
             raise ConfigError("shadows: expected at least one view, got none")
+        for view in self.views:
+            view.apply(self.examples.images[:1])  # refuses a shift that leaves no image, before hours of training
 
     @cached_property
     def key(self) -> str:
@@ -78,7 +81,7 @@ class ShadowDesign:
             **{name: {"size": len(one), "digest": digest(one.astype("<i8").tobytes())} for name, one in sets.items()},
             "views": [view.name for view in self.views],
             "seed": self.seed,
-            "device": self.device,
+            "device": self.device.partition(":")[0],
         }
 
     def model_seed(self, model: int) -> int:
@@ -92,8 +95,17 @@ class ShadowDesign:
 
     def member(self, models: int) -> Mask:
         """bool ``[models, m]``: which rows each of the first ``models`` shadows is trained on."""
-        places = np.searchsorted(self.pool, self.rows)
-        return np.stack([self._half(k // 2)[places] == (k % 2 == 0) for k in range(models)])
+        halves = [self._half(pair)[self._places] for pair in range((models + 1) // 2)]
+        return np.stack([halves[k // 2] == (k % 2 == 0) for k in range(models)])
+
+    def member_of(self, model: int) -> Mask:
+        """bool ``[m]``: which rows shadow ``model`` is trained on."""
+        inside: Mask = self._half(model // 2)[self._places] == (model % 2 == 0)
+        return inside
+
+    @cached_property
+    def _places(self) -> Indices:
+        return np.searchsorted(self.pool, self.rows)
 
     def forgets(self, models: int) -> Mask:
         """bool ``[models, m]``: which rows a method is to unlearn from each shadow."""

@@ -23,7 +23,7 @@ def ulira(
     """log N(phi; forgotten) - log N(phi; never), ``[P, n]``; higher = more like a forgotten example than an unseen one.
 
     targets: phi ``[P, n]`` or ``[P, views, n]`` of models that are not among the shadows. forgotten: phi of shadows
-    after the unlearning method ran on them; forgot: bool ``[N, n]``, their forget sets. never: phi of shadows, with
+    after the unlearning method ran on them; forgot: bool ``[N, n]``, their forget sets. never: phi of models, with
     ``never_saw`` bool ``[N', n]``, the examples that they were not trained on. Where never are the *same* unlearned
     shadows, on what they never saw, this is the privacy game: the published model went through the method too. Where
     they are shadows that no method touched, it is the efficacy game: forgotten against retrained.
@@ -38,7 +38,7 @@ def ulira(
         raise DataError(
             f"never_saw: expected the {chosen.shape[1]} examples of the forgotten world, got {unseen.shape[1]}"
         )
-    if len(forgotten) == len(never) and bool((chosen & unseen).any()):
+    if never is forgotten and bool((chosen & unseen).any()):
         raise DataError("ulira: expected each example forgotten by a shadow or never seen by it, got both; check masks")
     values = target_values(targets, forgotten, chosen.shape[1])
     rule = resolve(variance, len(chosen))

@@ -80,7 +80,7 @@ def shadows(
     header = ("shadows", "number", "views", "accuracy in", "accuracy out", "seconds", "PFLOPs")
     print_table(header, [_row(one) for one in records])
     click.echo(f"Bank: {bank.folder}")
-    _problems(bank_problems(bank))
+    _problems(list(dict.fromkeys(sum((bank_problems(one) for one in (bank, *unlearned.values())), ()))))
     return PASS
 
 

@@ -17,9 +17,12 @@ from audit.attacking import AttackTable, attack_all, literature_numbers
 from audit.config import AuditConfig
 from audit.policy import Policy
 from audit.run import audited_rows, ignore, outputs_of, role_outputs
-from audit.shadowing import found_shadows
+from audit.shadowing import design_of, found_shadows
 from audit.workspace import ModelKey, Workspace
-from learners import ConfigError, Indices, accuracy, digest, parse_views, predict_views, weights_digest
+from learners import ConfigError, Indices, accuracy, code_version, digest, parse_views, predict_views, weights_digest
+
+SIDE = 32
+"""Most pixels a side that quantile regression looks at."""
 
 PIXELS = 64
 """Principal directions of the pixels that quantile regression gets, beside the class."""
@@ -40,7 +43,7 @@ def attack_outputs(path: Path, policy: Policy, *, signals: Sequence[str], probab
         original=None if outputs.original is None else outputs.original[asked],
         seed=policy.calibration_seed,
     )
-    table = attack_all(material, forget, candidate=path.stem, signals=signals)
+    (table,) = attack_all(material, forget, candidates=[path.stem], signals=signals)
     return replace(table, numbers=_numbers(outputs, policy.calibration_seed))
 
 
@@ -67,59 +70,69 @@ def attack_candidates(
                 f"candidate: expected one of {', '.join(known)}, got {name!r}; name one of the audit file"
             )
     plan = replace(plan, candidates=tuple(one for one in plan.candidates if not names or one[0].name in names))
+    shadows, unlearned = found_shadows(plan, workspace.root, count)  # refuses a wrong count early
     watch("loading data", 1, 1)
     train_missing(plan, workspace, watch)
     unlearn_missing(plan, workspace, watch)
     rows, roles = audited_rows(plan)
-    keys = [plan.original, *plan.retrains]
-    reference = [outputs_of(plan, workspace, key, rows) for key in keys]
-    features = _features(plan, rows[roles != "retain"])
-    tables = []
-    for done, (spec, key) in enumerate(plan.candidates):
-        watch("attacking", done, len(plan.candidates))
-        made = outputs_of(plan, workspace, key, rows)
-        outputs = role_outputs(plan, rows, roles, reference, made)
-        shadows, unlearned = found_shadows(plan, workspace.root, spec, count)
-        asked = roles != "retain"
-        problems: tuple[str, ...] = ()
-        if shadows is not None:
-            known_to = accuracy(reference[0].logits[roles != "unseen"], outputs.labels[roles != "unseen"])
-            new_to = accuracy(reference[0].logits[roles == "unseen"], outputs.labels[roles == "unseen"])
-            problems = bank_problems(shadows, accuracy_in=known_to, accuracy_out=new_to)
-        material = _material(plan, workspace, outputs, rows[asked], asked, key, shadows, unlearned, features)
-        forget = roles[asked] == "forget"
-        table = attack_all(material, forget, candidate=spec.name, signals=config.attacks.signals, problems=problems)
-        tables.append(replace(table, numbers=_numbers(outputs, config.seed)))
-    watch("attacking", len(plan.candidates), len(plan.candidates))
+    reference = [outputs_of(plan, workspace, key, rows) for key in (plan.original, *plan.retrains)]
+    made = [outputs_of(plan, workspace, key, rows) for _, key in plan.candidates]
+    outputs = [role_outputs(plan, rows, roles, reference, one) for one in made]
+    asked, known = roles != "retain", [spec.name for spec, _ in plan.candidates]
+    watch("attacking", 0, 1)
+    tables = attack_all(
+        _material(plan, workspace, outputs, rows[asked], asked, shadows),
+        roles[asked] == "forget",
+        candidates=known,
+        signals=config.attacks.signals,
+        unlearned={name: bank.at(rows[asked]) for name, bank in unlearned.items()},
+        problems=_problems(plan, shadows, outputs[0]),
+    )
+    tables = [replace(table, numbers=_numbers(one, config.seed)) for table, one in zip(tables, outputs, strict=True)]
+    watch("attacking", 1, 1)
     return tables
+
+
+def _problems(plan: Plan, shadows: ShadowBank | None, outputs: Outputs) -> tuple[str, ...]:
+    """What is wrong with the bank, held against the original."""
+    if shadows is None or outputs.original is None:
+        return ()
+    seen, unseen = outputs.role != "unseen", outputs.role == "unseen"
+    known, new = (accuracy(outputs.original[rows], outputs.labels[rows]) for rows in (seen, unseen))
+    problems = bank_problems(shadows, accuracy_in=known, accuracy_out=new)
+    asked, wanted = len(design_of(plan).requests) // 2, len(plan.split.forget)
+    if asked < 0.9 * wanted:
+        problems += (
+            f"each shadow was told to forget about {asked} examples, the audited model {wanted}: there are too few "
+            "unseen examples of the same classes; U-LiRA then judges the method on a smaller request",
+        )
+    return problems
 
 
 def _material(
     plan: Plan,
     workspace: Workspace,
-    outputs: Outputs,
+    outputs: Sequence[Outputs],
     rows: Indices,
     asked: NDArray[np.bool_],
-    key: ModelKey,
     shadows: ShadowBank | None,
-    unlearned: ShadowBank | None,
-    features: NDArray[np.float64],
 ) -> Material:
-    labels, forget = outputs.labels[asked], outputs.where("forget")[asked]
-    policy = plan.config.policy
+    """Of all candidates and the original, on the forget and unseen rows."""
+    first, policy = outputs[0], plan.config.policy
+    assert first.original is not None
+    labels, forget = first.labels[asked], first.where("forget")[asked]
     views: Callable[[ModelKey], NDArray[Any]] = lambda one: _views(plan, workspace, one, rows, shadows)  # noqa: E731
-    assert outputs.original is not None
+    questioned = [*(key for _, key in plan.candidates), plan.original]
     return Material(
         labels=labels,
         calibration=calibration_rows(labels, ~forget, policy.calibration_share, policy.calibration_seed),
-        retrains=outputs.retrain[:, asked],
-        others=np.stack([outputs.candidate[asked], outputs.original[asked]]),
-        original=outputs.original[asked],
+        retrains=first.retrain[:, asked],
+        others=np.stack([*(one.candidate[asked] for one in outputs), first.original[asked]]),
+        original=first.original[asked],
         shadows=None if shadows is None else shadows.at(rows),
         retrain_views=None if shadows is None else np.stack([views(one) for one in plan.retrains]),
-        other_views=None if shadows is None else np.stack([views(key), views(plan.original)]),
-        unlearned=None if unlearned is None else unlearned.at(rows),
-        features=features,
+        other_views=None if shadows is None else np.stack([views(one) for one in questioned]),
+        features=_features(plan, rows),
         seed=plan.config.seed,
     )
 
@@ -136,7 +149,8 @@ def _views(
         found = predict_views(model, plan.examples, rows, views, plan.device)
         return np.moveaxis(found, 0, 1).reshape(len(rows), -1)
 
-    kept = workspace.logits(key, digest(weights_digest(model), *shadows.views), rows, flat)
+    name = digest(weights_digest(model), code_version("learners._views"), *shadows.views)
+    kept = workspace.logits(key, name, rows, flat)
     return np.moveaxis(kept.reshape(len(rows), len(views), -1), 1, 0)
 
 
@@ -145,7 +159,9 @@ def _features(plan: Plan, rows: Indices) -> NDArray[np.float64]:
     from sklearn.decomposition import PCA  # slow to import
 
     images, labels = plan.examples.read(rows)
-    pixels = images.reshape(len(rows), -1).astype(np.float32) / 255
+    step = -(-max(images.shape[1:3]) // SIDE)
+    coarse = images[:, ::step, ::step]
+    pixels = coarse.reshape(len(rows), -1).astype(np.float32) / 255
     directions = PCA(min(PIXELS, *pixels.shape), svd_solver="randomized", random_state=plan.config.seed)
     return np.concatenate([directions.fit_transform(pixels), np.eye(plan.examples.classes)[labels]], axis=1)
 

@@ -1,7 +1,8 @@
 """Every attack that the evidence allows on one candidate, side by side: areas, operating points, paired differences."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,11 @@ from attacks import (
     Attack,
     Material,
     NotEstimable,
+    Scored,
+    ShadowBank,
     auc,
     delong_variance,
+    estimable,
     placements,
     threshold_at_fpr,
     tpr_at_fpr,
@@ -33,11 +37,14 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True)
 class OperatingPoint:
     """tpr: the largest at a false-positive rate of at most ``fpr`` on the evaluation examples, None where they are too
-    few (10 false positives are expected at least). interval: Clopper-Pearson, 95 %, the cut taken as given."""
+    few (10 false positives are expected at least). interval: Clopper-Pearson, 95 %, the cut taken as given. calibrated:
+    TPR and realised FPR at the cut that the calibration examples give, in which no judged example had a part; None
+    where they are too few."""
 
     fpr: float
     tpr: float | None
     interval: tuple[float, float] | None
+    calibrated: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -88,33 +95,56 @@ class AttackTable:
 
 
 def attack_all(
-    material: Material, forget: Mask, *, candidate: str, signals: Sequence[str], problems: Sequence[str] = ()
-) -> AttackTable:
-    """Make every attack that the material allows.
+    material: Material,
+    forget: Mask,
+    *,
+    candidates: Sequence[str],
+    signals: Sequence[str],
+    unlearned: Mapping[str, ShadowBank] = MappingProxyType({}),
+    problems: Sequence[str] = (),
+) -> list[AttackTable]:
+    """Make every attack that the material allows, on each candidate; a table for each.
 
-    material: whose ``others`` are the candidate and then, where there is one, the original. forget: bool ``[n]``, the
-    members; all else is unseen. Judged are forget examples against unseen ones that calibrate nothing. signals: of the
-    attacks that read any. Attacks against shadows read the bank's.
-    """
-    judged = forget | ~material.calibration
+    material: whose ``others`` are the candidates in order and then, where there is one, the original. forget: bool
+    ``[n]``, the members; all else is unseen. Judged are forget examples against unseen ones that calibrate nothing.
+    signals: of the attacks that read any; attacks against shadows read the bank's. unlearned: what a candidate's method
+    made of the shadows. An attack that cannot be estimated stands in ``absent`` with its sentence."""
+    results: dict[str, list[AttackResult]] = {name: [] for name in candidates}
+    absent: dict[str, dict[str, str]] = {name: {} for name in candidates}
     baseline = ATTACKS[BASELINE[0]](material, BASELINE[1]).scores
-    results, absent = [], {}
     for name, attack in ATTACKS.items():
-        if not attack.possible(material):
-            absent[name] = attack.needs
-            continue
         for signal in _signals(attack, signals):
-            try:
-                scored = attack(material, signal)
-            except NotEstimable as error:
-                absent[name] = str(error)
-                continue
-            compared = None if (name, signal) == BASELINE else baseline
-            of_these = judged & scored.judged
-            results.append(
-                _result(name, signal, scored.scores, compared, forget, of_these, len(material.retrains), scored.remark)
-            )
-    return AttackTable(candidate, tuple(results), (), absent, tuple(problems))
+            for group, given in _groups(attack, material, candidates, unlearned):
+                if not attack.possible(given):
+                    for one in group:
+                        absent[one][name] = attack.needs
+                    continue
+                scored: Scored | NotEstimable = _scored(attack, given, signal)
+                for one in group:
+                    plain = None if (name, signal) == BASELINE else baseline
+                    place = list(candidates).index(one)
+                    found = _result(name, signal, scored, plain, forget, given, place, len(candidates))
+                    if isinstance(found, str):
+                        absent[one][name] = found
+                    else:
+                        results[one].append(found)
+    return [AttackTable(name, tuple(results[name]), (), absent[name], tuple(problems)) for name in candidates]
+
+
+def _groups(
+    attack: Attack, material: Material, candidates: Sequence[str], unlearned: Mapping[str, ShadowBank]
+) -> list[tuple[list[str], Material]]:
+    """Candidates that share their material: all of them, except where the attack reads their own unlearned shadows."""
+    if attack.requires != "unlearned":
+        return [(list(candidates), material)]
+    return [([name], replace(material, unlearned=unlearned.get(name))) for name in candidates]
+
+
+def _scored(attack: Attack, material: Material, signal: str) -> Scored | NotEstimable:
+    try:
+        return attack(material, signal)
+    except NotEstimable as error:
+        return error
 
 
 def literature_numbers(
@@ -125,8 +155,8 @@ def literature_numbers(
     seed: int,
 ) -> tuple[NumberResult, ...]:
     """The literature's numbers. models: logits ``[n, classes]`` under ``candidate`` (one), ``retrain`` and ``original``
-    (any number). role: ``[n]``; without retain examples there are no numbers."""
-    if not all((role == name).any() for name in ("forget", "retain", "unseen")):
+    (any number). role: ``[n]``; there are no numbers with fewer than 10 examples of a role."""
+    if not all((role == name).sum() >= 10 for name in ("forget", "retain", "unseen")):
         return ()
     found = []
     for name, number in NUMBERS.items():
@@ -152,47 +182,61 @@ def _signals(attack: Attack, signals: Sequence[str]) -> list[str]:
 def _result(
     attack: str,
     signal: str,
-    scores: Floats,
+    scored: Scored | NotEstimable,
     baseline: Floats | None,
     forget: Mask,
-    judged: Mask,
-    retrains: int,
-    remark: str,
-) -> AttackResult:
+    material: Material,
+    place: int,
+    candidates: int,
+) -> AttackResult | str:
+    """The result on candidate ``place``, or why there is none."""
+    if isinstance(scored, NotEstimable):
+        return str(scored)
+    retrains, scores = len(material.retrains), scored.scores
+    judged = scored.judged & ~material.calibration
     members, nonmembers = forget & judged, ~forget & judged
-    own = scores[retrains, members], scores[retrains, nonmembers]
-    places = placements(*own)
-    area = auc(*own)
-    of_retrains = [auc(row[members], row[nonmembers]) for row in scores[:retrains]]
+    sizes = int(members.sum()), int(nonmembers.sum())
+    if min(sizes) < 2:
+        return f"expected at least 2 forget and 2 unseen examples to judge, got {sizes[0]} and {sizes[1]}"
+    row = scores[retrains + place]
+    places = placements(row[members], row[nonmembers])
+    area = auc(row[members], row[nonmembers])
+    of_retrains = [auc(one[members], one[nonmembers]) for one in scores[:retrains]]
     mean = float(np.mean(of_retrains)) if of_retrains else None
-    before = scores[retrains + 1] if len(scores) > retrains + 1 else None
+    before = scores[-1] if len(scores) > retrains + candidates else None
     over = None
     if baseline is not None:
-        plain = placements(baseline[retrains, members], baseline[retrains, nonmembers])
+        other = baseline[retrains + place]
+        plain = placements(other[members], other[nonmembers])
         error = float(np.sqrt(delong_variance(places[0] - plain[0], places[1] - plain[1])))
         difference = area - float(plain[0].mean())
         over = (difference, difference - 1.96 * error, difference + 1.96 * error)
+    calibration = row[material.calibration & scored.judged]
     return AttackResult(
         attack=attack,
         signal=signal,
         auc=area,
-        interval=auc_interval(area, delong_variance(*places), len(own[0]), len(own[1]), 0.025),
+        interval=auc_interval(area, delong_variance(*places), *sizes, 0.025),
         retrains=mean,
         gap=None if mean is None else area - mean,
         original=None if before is None else auc(before[members], before[nonmembers]),
-        efficacy=auc(own[0], scores[:retrains, members].ravel()) if retrains else None,
-        points=tuple(_point(*own, fpr) for fpr in FPRS),
+        efficacy=auc(row[members], scores[:retrains, members].ravel()) if retrains else None,
+        points=tuple(_point(row[members], row[nonmembers], calibration, fpr) for fpr in FPRS),
         over_baseline=over,
-        members=len(own[0]),
-        nonmembers=len(own[1]),
-        remark=remark,
+        members=sizes[0],
+        nonmembers=sizes[1],
+        remark=scored.remark,
     )
 
 
-def _point(members: Floats, nonmembers: Floats, fpr: float) -> OperatingPoint:
+def _point(members: Floats, nonmembers: Floats, calibration: Floats, fpr: float) -> OperatingPoint:
+    calibrated = None
+    if len(calibration) and estimable(fpr, len(calibration)):
+        cut = threshold_at_fpr(calibration, fpr)
+        calibrated = (float((members > cut).mean()), float((nonmembers > cut).mean()))
     try:
         rate = tpr_at_fpr(members, nonmembers, fpr)
     except NotEstimable:
-        return OperatingPoint(fpr, None, None)
+        return OperatingPoint(fpr, None, None, calibrated)
     caught = int((members > threshold_at_fpr(nonmembers, fpr)).sum())
-    return OperatingPoint(fpr, rate, clopper_pearson(caught, len(members)))
+    return OperatingPoint(fpr, rate, clopper_pearson(caught, len(members)), calibrated)

@@ -1,19 +1,28 @@
 """The shadow bank of an audit: its design, and the one call that makes it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from attacks import ShadowBank, ShadowDesign, make_shadows, make_unlearned, read_shadows, read_unlearned
-from attacks.shadow_bank import store_of, unlearned_store
+from attacks.shadow_bank import refuse_method, store_of, unlearned_store
 from audit._making import Plan, Watch, plan_models
 from audit.config import AuditConfig, CandidateSpec
 from audit.run import audited_rows, ignore
-from learners import ConfigError, Engine, Examples, Indices, Processes, choose_workers, numpy_generator, parse_views
-
-FOLDER = "shadows"
-"""Of a workspace."""
+from audit.workspace import SHADOWS
+from learners import (
+    ConfigError,
+    Engine,
+    Examples,
+    Indices,
+    Processes,
+    RayEngine,
+    choose_workers,
+    numpy_generator,
+    parse_views,
+)
 
 
 def design_of(plan: Plan) -> ShadowDesign:
@@ -85,9 +94,11 @@ def run_shadows(
     plan = plan_models(config, base)
     specs = [_candidate(plan, name) for name in unlearn]
     watch("loading data", 1, 1)
-    design, root = design_of(plan), workspace / FOLDER
-    number = config.shadows.count if count is None else count
-    chosen = engine or Processes(workers=choose_workers(config.recipe, plan.device, config.workers))
+    root, number = workspace / SHADOWS, config.shadows.count if count is None else count
+    chosen, device = suited_engine(plan, engine)
+    design = replace(design_of(plan), device=device)
+    for spec in specs:
+        refuse_method(design, spec.method, spec.parameters)  # before hours of training
     keep = keep_weights or bool(specs)
     shadows = make_shadows(
         design,
@@ -114,27 +125,41 @@ def run_shadows(
 
 
 def found_shadows(
-    plan: Plan, workspace: Path, spec: CandidateSpec, count: int | None = None
-) -> tuple[ShadowBank | None, ShadowBank | None]:
-    """The bank that the workspace holds for this audit, and what the candidate's method made of it; None for none.
+    plan: Plan, workspace: Path, count: int | None = None
+) -> tuple[ShadowBank | None, dict[str, ShadowBank]]:
+    """The bank that the workspace holds for this audit, None for none, and what the candidates' methods made of it.
 
-    count: of shadows, None for all that are finished; DataError where there are fewer."""
-    design, root, split = design_of(plan), workspace / FOLDER, plan.split
-    if count is None and len(store_of(design, root).finished()) < 2:
-        return None, None
-    made = unlearned_store(design, root, spec.method, spec.parameters, split.validation, split.setting)
-    unlearned = None
-    if len(made.finished()) >= (count or 2):
-        unlearned = read_unlearned(
-            design,
-            root,
-            spec.method,
-            spec.parameters,
-            validation=split.validation,
-            setting=split.setting,
-            count=count,
-        )
+    count: of shadows, None for all whole pairs that are finished; DataError where there are fewer."""
+    design, root, split = design_of(plan), workspace / SHADOWS, plan.split
+    if count is None and not store_of(design, root).pairs():
+        return None, {}
+    about = {"validation": split.validation, "setting": split.setting}
+    unlearned = {}
+    for spec, _ in plan.candidates:
+        made = unlearned_store(design, root, spec.method, spec.parameters, **about)  # type: ignore[arg-type]
+        if made.pairs() >= (count or 2):
+            bank = read_unlearned(design, root, spec.method, spec.parameters, count=count, **about)  # type: ignore[arg-type]
+            unlearned[spec.name] = bank
     return read_shadows(design, root, count), unlearned
+
+
+def suited_engine(plan: Plan, engine: Engine | None) -> tuple[Engine, str]:
+    """The engine for an audit's shadows, and the device that they name; ConfigError where the two do not suit."""
+    device = str(plan.device)
+    if engine is None:
+        return Processes(workers=choose_workers(plan.config.recipe, plan.device, plan.config.workers)), device
+    on_gpu = plan.device.type == "cuda"
+    if isinstance(engine, Processes) and engine.gpus:
+        if not on_gpu:
+            raise ConfigError(f"--gpu: expected an audit on CUDA, got device {device}; leave it out or set device")
+        return engine, "cuda"  # each worker sees its own only
+    if isinstance(engine, RayEngine):
+        if on_gpu and not engine.gpus:
+            raise ConfigError("--job-gpus: expected a share of a GPU for an audit on CUDA, got 0; give 1, or 0.25")
+        if engine.gpus and not on_gpu:
+            raise ConfigError(f'--job-gpus: expected an audit on CUDA, got device {device}; set device = "cuda"')
+        return engine, plan.device.type
+    return engine, device
 
 
 def _candidate(plan: Plan, name: str) -> CandidateSpec:

@@ -25,6 +25,9 @@ from learners import (
     write_atomically,
 )
 
+SHADOWS = "shadows"
+"""The folder of a workspace that holds the audit's shadow banks."""
+
 
 @dataclass(frozen=True)
 class ModelKey:
@@ -64,6 +67,8 @@ class Workspace:
     def clear_remains(self) -> None:
         """Remove temporary files and folders that a killed run left behind."""
         for path in list(self.root.rglob(".*.part")):
+            if path.parent.is_relative_to(self.root / SHADOWS):
+                continue  # a bank knows which of its own are being worked on
             if path.is_dir():
                 shutil.rmtree(path)
             else:

@@ -51,10 +51,9 @@ def run_jobs(
         if progress is not None:
             progress(int(1000 * sum(shares)), 1000 * len(jobs))
 
-    if workers <= 1 or len(jobs) <= 1:
+    if (workers <= 1 or len(jobs) <= 1) and not environments:
         for position, job in enumerate(jobs):
-            with _surroundings(environments[0] if environments else {}):
-                result = work(job, lambda done, total, position=position: report(position, done / total))  # type: ignore[misc]
+            result = work(job, lambda done, total, position=position: report(position, done / total))  # type: ignore[misc]
             report(position, 1.0)
             yield position, result
         return
@@ -66,6 +65,15 @@ def available_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@dataclass(frozen=True)
+class _Running:
+    """A job under way, and the slot that it occupies."""
+
+    position: int
+    process: SpawnProcess
+    slot: int
+
+
 def _on_processes(
     work: Work[Job, Result],
     jobs: Sequence[Job],
@@ -75,50 +83,53 @@ def _on_processes(
     environments: Sequence[Mapping[str, str]],
 ) -> Iterator[tuple[int, Result]]:
     context = multiprocessing.get_context("spawn")  # a fork of a process that uses CUDA or threads is unsafe
-    waiting, deaths = list(range(len(jobs))), [0] * len(jobs)
-    running: dict[Connection, tuple[int, SpawnProcess]] = {}
-    slots: dict[Connection, int] = {}
+    waiting, deaths, free = list(range(len(jobs))), [0] * len(jobs), list(range(workers))
+    running: dict[Connection, _Running] = {}
+
+    def ended(connection: Connection) -> _Running:
+        one = running.pop(connection)
+        one.process.join()
+        connection.close()
+        free.append(one.slot)
+        return one
+
     try:
         while waiting or running:
-            while waiting and len(running) < workers:
-                position = waiting.pop(0)
+            while waiting and free:
+                position, slot = waiting.pop(0), free.pop(0)
                 here, there = context.Pipe(duplex=False)
-                slots[here] = next(slot for slot in range(workers) if slot not in [slots[one] for one in running])
-                environment = environments[slots[here]] if environments else {}
-                with _surroundings(environment):
+                with _surroundings(environments[slot] if environments else {}):
                     process = context.Process(target=_worker, args=(work, jobs[position], there), daemon=True)
                     process.start()
                 there.close()
-                running[here] = (position, process)
+                running[here] = _Running(position, process, slot)
             for ready in wait(list(running)):
                 assert isinstance(ready, Connection)
-                position, process = running[ready]
+                position = running[ready].position
                 try:
                     kind, value = ready.recv()
                 except (EOFError, OSError):
-                    running.pop(ready)
-                    process.join()
+                    dead = ended(ready)
                     deaths[position] += 1
                     if deaths[position] > retries:
                         raise DataError(
                             f"job {position + 1} of {len(jobs)}: its process died {deaths[position]} times "
-                            f"(last exit code {process.exitcode}); check free memory, or use fewer workers"
+                            f"(last exit code {dead.process.exitcode}); check free memory, or use fewer workers"
                         ) from None
                     waiting.insert(0, position)
                     continue
                 if kind == "progress":
                     report(position, value)
                     continue
-                running.pop(ready)
-                process.join()
+                ended(ready)
                 if isinstance(value, _Failure):
                     raise value.refusal or RuntimeError(f"job {position + 1} of {len(jobs)} failed:\n{value.text}")
                 report(position, 1.0)
                 yield position, value
     finally:
-        for connection, (_, process) in running.items():
-            process.terminate()
-            process.join()
+        for connection, one in running.items():
+            one.process.terminate()
+            one.process.join()
             connection.close()
 
 

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from learners._errors import ConfigError, DataError, VestigeError
@@ -22,8 +23,8 @@ class RayEngine:
     """Tasks of a Ray cluster.
 
     address: of a running cluster (``auto``, ``HOST:PORT``, ``ray://HOST:PORT``), None for the one in RAY_ADDRESS or
-    else a cluster of this machine that ends with the process. cpus, gpus: what one job occupies; a quarter of a GPU
-    puts four jobs on each. retries: how often a job is redone whose worker or machine died.
+    else a new cluster of this machine, which ends with the process. cpus, gpus: what one job occupies; a quarter of a
+    GPU puts four jobs on each. retries: how often a job is redone whose worker or machine died.
 
     Ray's usage reports are switched off: a privacy tool does not report home.
     """
@@ -44,27 +45,41 @@ class RayEngine:
         if not jobs:
             return
         ray = self._connected()
-        available = ray.cluster_resources()
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         for name, wanted in (("CPU", self.cpus), ("GPU", self.gpus)):
-            found = available.get(name, 0)
-            if found < wanted:
+            largest = max((machine.get(name, 0) for machine in machines), default=0)
+            if largest < wanted:
                 raise ConfigError(
-                    f"ray: expected a cluster with at least {wanted:g} {name} for a job, got {found:g}; "
+                    f"ray: expected a machine with at least {wanted:g} {name} for a job, got {largest:g}; "
                     "ask for less a job, or add machines"
                 )
         task = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=self.retries)(_call)
         shared = ray.put(work)  # once a machine, not once a job
-        waiting = {task.remote(shared, job): position for position, job in enumerate(jobs)}
+        ahead = enumerate(jobs)
+        waiting: dict[Any, int] = {}
+        done = 0
         try:
-            while waiting:
+            while True:
+                # A window of jobs: results wait in memory only for as many as the cluster can work on.
+                for position, job in islice(ahead, self._window(machines) - len(waiting)):
+                    waiting[task.remote(shared, job)] = position
+                if not waiting:
+                    return
                 (ready,), _ = ray.wait(list(waiting), num_returns=1)
                 position = waiting.pop(ready)
-                yield position, self._result(ray, ready, position, len(jobs))
+                done += 1
                 if progress is not None:
-                    progress(1000 * (len(jobs) - len(waiting)), 1000 * len(jobs))
+                    progress(1000 * done, 1000 * len(jobs))
+                yield position, self._result(ray, ready, position, len(jobs))
         finally:
             for unfinished in waiting:
                 ray.cancel(unfinished, force=True)
+
+    def _window(self, machines: Sequence[dict[str, float]]) -> int:
+        """Twice as many jobs as the cluster can do at a time."""
+        asked = [(name, share) for name, share in (("CPU", self.cpus), ("GPU", self.gpus)) if share]
+        room = sum(min(machine.get(name, 0) / share for name, share in asked) for machine in machines)
+        return max(2, 2 * int(room))
 
     def _connected(self) -> "ModuleType":
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -72,11 +87,14 @@ class RayEngine:
             import ray
         except ImportError:
             raise ConfigError("ray: expected Ray to be installed, it is not; pip install 'vestige[ray]'") from None
-        if not ray.is_initialized():
+        if ray.is_initialized():
+            if self.address is not None:
+                raise ConfigError(f"ray: expected no connection yet, got one already; leave out {self.address}")
+        else:
             where = self.address or os.environ.get("RAY_ADDRESS")
             local: dict[str, Any] = {} if where else {"include_dashboard": False}
             try:
-                ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR, **local)
+                ray.init(address=where or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
             except (ConnectionError, ValueError, RuntimeError) as error:
                 text = str(error).strip().splitlines()
                 raise ConfigError(
@@ -94,7 +112,9 @@ class RayEngine:
             if isinstance(cause, VestigeError):
                 raise cause from None
             raise RuntimeError(f"job {position + 1} of {jobs} failed:\n{error}") from None
-        except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
+        except (
+            ray.exceptions.RayError
+        ) as error:  # also after the retries: a worker, a machine or the connection is gone
             raise DataError(
                 f"job {position + 1} of {jobs}: its worker died {self.retries + 1} times ({type(error).__name__}); "
                 "check free memory, or give a job more of a machine"

@@ -9,16 +9,19 @@ from learners import DataError
 
 
 class KillOnce:
-    """Work whose worker is killed the first time that it starts job number one."""
+    """Work whose worker is killed in the middle of job number one, the first time."""
 
     def __init__(self, work: Callable, folder: Path) -> None:
         self.work, self.marker = work, folder / "killed"
 
     def __call__(self, job, report):
-        if 1 in job and not self.marker.exists():
-            self.marker.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return self.work(job, report)
+        def reported(done, total):
+            report(done, total)
+            if 1 in job and not self.marker.exists():
+                self.marker.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        return self.work(job, reported)
 
 
 def refuse(job, report):
@@ -35,3 +38,7 @@ def die(job, report):
 
 def where(job, report):
     return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def square(job, report):
+    return job * job

@@ -216,8 +216,9 @@ def test_a_median_centre_is_the_median_of_each_world():
     ("change", "message"),
     [
         ({"targets": np.zeros((1, 9))}, r"targets: expected \[models, 1 views, 10 examples\].*got \[1, 9\]"),
-        ({"targets": np.full((1, 10), np.nan)}, "targets: expected numbers, got 10 NaN"),
-        ({"shadows": np.full((8, 10), np.nan)}, "shadows: expected numbers"),
+        ({"targets": np.full((1, 10), np.nan)}, "targets: expected finite numbers, got 10 of 10"),
+        ({"shadows": np.full((8, 10), np.nan)}, "shadows: expected finite numbers, got 80 of 80"),
+        ({"shadows": np.full((8, 10), np.inf)}, "shadows: expected finite numbers"),
         ({"shadows": np.zeros((8, 11))}, "shadows: expected values of 10 examples from each model, got"),
         ({"member": np.zeros((8, 10))}, r"member: expected a boolean matrix \[8 models, examples\], got float64"),
         ({"member": np.zeros((7, 10), bool)}, r"got bool \[7, 10\]"),
@@ -230,6 +231,17 @@ def test_what_cannot_be_meant_is_refused(change, message):
         lira(given["targets"], given["shadows"], given["member"])
     with pytest.raises(ConfigError, match="form: expected one of online"):
         lira(np.zeros((1, 10)), values, member, form="both")
+
+
+@pytest.mark.parametrize("form", ["online", "offline", "offline_two_sided"])
+def test_p14_the_scale_of_phi_changes_no_ranking(form):
+    values, member, _ = bank(16, 300, 19, shift=1.0, spread_of_sigma=0.5)
+    target = np.random.default_rng(20).normal(size=(1, 300))
+    for variance in ("fixed", "per_example", "shrunken"):
+        plain, scaled = (
+            lira(scale * target, scale * values, member, form=form, variance=variance).scores[0] for scale in (1, 16)
+        )
+        assert np.array_equal(rankdata(np.round(plain, 9)), rankdata(np.round(scaled - (scaled - plain).mean(), 9)))
 
 
 def test_sig_17_inputs_stay_as_they_are():

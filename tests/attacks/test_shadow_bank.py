@@ -1,6 +1,7 @@
 """The bank on disk: BANK-06 to BANK-09, LN-05, LN-07; and what a method makes of it (UL-01 on real networks)."""
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,10 +32,10 @@ class Counting:
     """An engine that notes which models it was asked for."""
 
     def __init__(self) -> None:
-        self.asked: list[Any] = []
+        self.asked: list[int] = []
 
     def run(self, work: Any, jobs: Sequence[Any], *, progress: Any = None) -> Iterator[tuple[int, Any]]:
-        self.asked += [model for job in jobs for model in (job if len(job) != 2 or job[1] is not None else job)]
+        self.asked += [model for job in jobs for model in (job if isinstance(job, tuple) else [job])]
         return HERE.run(work, jobs, progress=progress)
 
 
@@ -93,8 +94,10 @@ def test_bank_07_what_is_finished_survives_a_kill(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(shadow_bank, "DENSE_CHUNK", 3)
         make_shadows(here, tmp_path, 8, engine=OneByOne())
-    assert here_store.finished() == [0, 1, 2]
-    (here_store.folder / ".shadow-00003.part").mkdir()
+    assert [here_store.has(model) for model in range(4)] == [True, True, True, False] and here_store.pairs() == 2
+    (here_store.folder / ".shadow-00003.999999999.part").mkdir()
+    # Killed while a model was being exchanged for itself with weights: the old one comes back.
+    here_store.place(2).rename(here_store.folder / ".shadow-00002.999999999.old.part")
     with pytest.raises(DataError, match="expected 8 finished models of this audit in .*, got 2; make them"):
         read_shadows(here, tmp_path, 8)
     assert len(read_shadows(here, tmp_path)) == 2  # whole pairs only
@@ -105,7 +108,7 @@ def test_bank_07_what_is_finished_survives_a_kill(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "other shape", "no digest", "not json"])
 def test_bank_08_a_damaged_model_is_refused_in_one_sentence(tmp_path: Path, damage: str) -> None:
-    make_shadows(design(), tmp_path, 2, engine=HERE)
+    before = np.array(make_shadows(design(), tmp_path, 2, engine=HERE).phi[1])
     place = store_of(design(), tmp_path).place(1)
     file = place / ("answers.json" if damage in ("no digest", "not json") else "logits.npy")
     content = file.read_bytes()
@@ -117,8 +120,31 @@ def test_bank_08_a_damaged_model_is_refused_in_one_sentence(tmp_path: Path, dama
         np.save(file, np.zeros((1, 29, 3), np.float32))
     else:
         file.write_bytes(b"{}" if damage == "no digest" else b"{")
-    with pytest.raises(DataError, match="shadow-00001: not a whole shadow .*delete it to have it made again"):
+    with pytest.raises(DataError, match="shadow-00001: not a whole shadow .*vestige shadows makes it again"):
         read_shadows(design(), tmp_path)
+    engine = Counting()
+    made = make_shadows(design(), tmp_path, 2, engine=engine)
+    assert engine.asked == [1] and np.array_equal(made.phi[1], before)
+
+
+def test_bank_10_a_model_in_another_place_or_bank_is_refused(tmp_path: Path) -> None:
+    make_shadows(design(), tmp_path, 4, engine=HERE, keep_weights=True)
+    other = replace(design(), seed=1)
+    make_shadows(other, tmp_path, 4, engine=HERE)
+    here, there = store_of(design(), tmp_path), store_of(other, tmp_path)
+    here.place(0).rename(tmp_path / "first")
+    here.place(1).rename(here.place(0))
+    (tmp_path / "first").rename(here.place(1))
+    with pytest.raises(DataError, match="shadow-00000: not a whole shadow .it holds model 1 of design"):
+        read_shadows(design(), tmp_path)
+    shutil.rmtree(there.place(2))
+    shutil.copytree(here.place(2), there.place(2))
+    with pytest.raises(DataError, match=f"it holds model 2 of design {design().key}"):
+        read_shadows(other, tmp_path)
+    weights = here.weights(3)
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(DataError, match="weights.safetensors is not what was written"):
+        here.read_weights(3)
 
 
 def test_bank_09_10_numbers_and_settings_must_fit(made: tuple[ShadowDesign, Path]) -> None:
@@ -153,6 +179,9 @@ def test_rows_can_be_taken_and_foreign_ones_are_refused(made: tuple[ShadowDesign
     part = bank.at(rows)
     places = [int(np.flatnonzero(bank.rows == row)[0]) for row in rows]
     assert np.array_equal(part.phi[3], bank.phi[3][:, places]) and np.array_equal(part.member, bank.member[:, places])
+    assert np.array_equal(part.logits_of(3), bank.logits[3][:, places]) and isinstance(part.logits[3], np.memmap)
+    fewer = part.at(rows[[2, 0]])
+    assert np.array_equal(fewer.logits_of(3, 1), bank.logits[3][1, [places[2], places[0]]])
     with pytest.raises(DataError, match="expected outputs on all 2 audited examples, 1 are not in the bank"):
         bank.at(np.array([12, 50]))
 

@@ -9,7 +9,7 @@ import pytest
 from attacks import ShadowBank, make_shadows
 from learners import ConfigError, DataError, Processes, RayEngine
 from learners._jobs import run_jobs
-from tests.attacks.engine_jobs import KillOnce, crash, die, refuse, where
+from tests.attacks.engine_jobs import KillOnce, crash, die, refuse, square, where
 from tests.attacks.test_shadow_design import design
 
 ray = pytest.importorskip("ray", reason="the extra vestige[ray] is not installed")
@@ -77,12 +77,27 @@ def test_what_a_job_raises_is_raised_here(cluster):
 
 
 def test_a_cluster_that_is_too_small_or_absent_is_a_sentence(cluster):
-    with pytest.raises(ConfigError, match="expected a cluster with at least 64 CPU for a job, got 2; ask"):
+    with pytest.raises(ConfigError, match="expected a machine with at least 64 CPU for a job, got 2; ask"):
         list(RayEngine(cpus=64).run(refuse, [1]))
     with pytest.raises(ConfigError, match="at least 0.25 GPU for a job, got 0"):
         list(RayEngine(gpus=0.25).run(refuse, [1]))
     with pytest.raises(ConfigError, match="expected cpus and gpus of at least 0, not both 0"):
         RayEngine(cpus=0)
+    with pytest.raises(ConfigError, match="expected no connection yet, got one already; leave out 127.0.0.1:1"):
+        list(RayEngine(address="127.0.0.1:1").run(refuse, [1]))
+
+
+def test_more_jobs_than_the_window_are_all_done(cluster):
+    seen = Seen()
+    assert sorted(RayEngine().run(square, range(11), progress=seen)) == [(k, k * k) for k in range(11)]
+    assert seen.last == (11_000, 11_000)
+
+
+def test_no_connection_to_a_worker_outlives_it():
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    assert len(list(Processes(workers=2).run(square, range(4)))) == 4
+    if before:
+        assert len(os.listdir("/proc/self/fd")) <= before + 1
 
 
 def test_processes_share_out_gpus_and_leave_this_process_alone():
@@ -92,7 +107,7 @@ def test_processes_share_out_gpus_and_leave_this_process_alone():
     assert os.environ.get("CUDA_VISIBLE_DEVICES") == before
     slots = [{"CUDA_VISIBLE_DEVICES": str(k)} for k in (0, 1)]
     alternating = dict(run_jobs(where, [1, 2], workers=2, environments=slots))
-    alone = dict(run_jobs(where, [1], workers=1, environments=slots))
+    alone = dict(run_jobs(where, [1], workers=1, environments=slots))  # in a process of its own all the same
     assert alone == {0: "0"} and os.environ.get("CUDA_VISIBLE_DEVICES") == before
     assert sorted(alternating.values()) == ["0", "1"]
     with pytest.raises(ConfigError, match="workers: expected 1 or more, got 0"):

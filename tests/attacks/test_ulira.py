@@ -45,6 +45,8 @@ def test_ul_13_p11_null_scores_are_at_chance_since_nothing_is_scored_in_sample(s
         ulira(values[3:4], values, member, values, ~member)
     with pytest.raises(DataError, match="got one equal to shadow 3; leave it out"):
         lira(values[3:4], values, member)
+    with pytest.raises(DataError, match="got one equal to shadow 3"):  # a bank keeps less precision than a target has
+        lira(values[3:4], values.astype(np.float32), member)
 
 
 def test_the_two_games_differ_in_who_stands_for_never_seen():
@@ -63,6 +65,8 @@ def test_what_cannot_be_meant_is_refused():
     targets = np.zeros((1, 10))
     with pytest.raises(DataError, match="forgotten by a shadow or never seen by it, got both"):
         ulira(targets, values, member, values, member)
+    # As many retrained models as there are shadows, none of which ever saw anything: the efficacy game.
+    assert ulira(targets, values, member, values - 1, np.ones_like(member)).scores.shape == (1, 10)
     with pytest.raises(DataError, match="never_saw: expected the 10 examples of the forgotten world, got 9"):
         ulira(targets, values, member, values[:, :9], ~member[:, :9])
     with pytest.raises(NotEstimable, match="2 UNLEARNED shadows"):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from attacks import ATTACKS, Material, Outputs, ShadowBank
+from attacks import ATTACKS, SIGNALS, Material, Outputs, ShadowBank
 from attacks.shadow_checks import bank_problems
 from audit._entry import main
 from audit._making import plan_models
@@ -76,7 +76,7 @@ def material(n: int = 3000, leak: float = 1.0, retrains: int = 3) -> tuple[Mater
 
 def test_areas_and_points_are_those_of_scikit_learn_and_of_a_sort() -> None:
     given, forget = material()
-    table = attack_all(given, forget, candidate="c", signals=["logit", "entropy"])
+    (table,) = attack_all(given, forget, candidates=["c"], signals=["logit", "entropy"])
     judged = forget | ~given.calibration
     for one in table.results:
         scores = ATTACKS[one.attack](given, one.signal).scores
@@ -92,6 +92,8 @@ def test_areas_and_points_are_those_of_scikit_learn_and_of_a_sort() -> None:
         assert ten.tpr == (scores[3, forget] > others[-161]).mean()
         assert one_percent.tpr is not None and one_percent.interval is not None
         assert one_percent.interval[0] <= one_percent.tpr <= one_percent.interval[1]
+        cut = np.sort(scores[3, given.calibration])[-41]
+        assert ten.calibrated == ((scores[3, forget] > cut).mean(), (others > cut).mean()) and tail.calibrated is None
         assert tail.tpr is None  # 1,600 unseen examples say nothing about one in a thousand
     assert {one.signal for one in table.results if one.attack == "threshold"} == {"logit", "entropy"}
     assert "lira_online" in table.absent and "shadow bank" in table.absent["lira_online"]
@@ -100,7 +102,8 @@ def test_areas_and_points_are_those_of_scikit_learn_and_of_a_sort() -> None:
 def test_attacks_are_compared_on_the_same_examples() -> None:
     given, forget = material()
     table = {
-        (one.attack, one.signal): one for one in attack_all(given, forget, candidate="c", signals=["logit"]).results
+        (one.attack, one.signal): one
+        for one in attack_all(given, forget, candidates=["c"], signals=["logit"])[0].results
     }
     assert table["threshold", "logit"].over_baseline is None
     lead = table["rlira", "logit"].over_baseline
@@ -118,10 +121,83 @@ def test_attacks_are_compared_on_the_same_examples() -> None:
     assert (lead[2] - lead[1]) / 3.92 == pytest.approx(np.std(drawn), rel=0.2)
 
 
-def test_noise_is_at_chance_for_every_attack_that_there_is() -> None:
-    given, forget = material(leak=0.0)
-    for one in attack_all(given, forget, candidate="c", signals=["logit", "loss", "correctness"]).results:
-        assert abs(one.auc - 0.5) < 0.05, one.attack
+def noise(shadows: int, n: int = 2400) -> tuple[Material, Any]:
+    """Models that know no example better than another, with a bank of so many shadows, and everything else."""
+    random = np.random.default_rng(shadows)
+    labels = random.integers(0, 3, n)
+    own = np.eye(3)[labels] * (1 + random.normal(size=n))[:, None]  # an example's own difficulty
+    half = random.random((shadows // 2, n)) < 0.5
+    member = np.stack([half, ~half], axis=1).reshape(shadows, n)
+
+    def asked(models: int) -> Any:
+        return (own + random.normal(size=(models, 2, n, 3))).astype(np.float32)
+
+    def made(forgot: Any) -> ShadowBank:
+        logits = asked(shadows)
+        return bank(
+            member=member, forgot=forgot, labels=labels, rows=np.arange(n), views=("identity", "mirror"),
+            phi=tuple(SIGNALS["logit"].function(logits, labels).astype(np.float32)), logits=tuple(logits),
+        )  # fmt: skip
+
+    forget = np.arange(n) < n // 3
+    models = asked(5)
+    given = Material(
+        labels=labels,
+        calibration=~forget & (np.arange(n) % 5 == 0),
+        retrains=models[:3, 0],
+        others=models[3:, 0],
+        original=models[4, 0],
+        shadows=made(np.zeros_like(member)),
+        retrain_views=models[:3],
+        other_views=models[3:],
+        unlearned=None,
+        features=random.normal(size=(n, 2)),
+    )
+    return replace(given, unlearned=made(member)), forget
+
+
+@pytest.mark.parametrize("shadows", [6, 8, 16, 64])
+def test_noise_is_at_chance_for_every_attack_and_every_number_of_shadows(shadows: int) -> None:
+    given, forget = noise(shadows)
+    (table,) = attack_all(given, forget, candidates=["c"], signals=list(SIGNALS), unlearned={"c": given.unlearned})
+    assert {one.attack for one in table.results} == set(ATTACKS) and not table.absent
+    for one in table.results:
+        assert abs(one.auc - 0.5) < 0.065, one.attack  # four standard errors of a mid-sized sample
+        assert one.interval[0] < 0.53 and one.interval[1] > 0.47
+
+
+def test_candidates_in_one_table_are_those_of_tables_apart() -> None:
+    given, forget = noise(8, 600)
+    more = replace(
+        given,
+        others=np.concatenate([given.retrains[:1] + 1, given.others]),
+        other_views=np.concatenate([given.retrain_views[:1] + 1, given.other_views]),
+    )
+    both = attack_all(more, forget, candidates=["a", "c"], signals=["logit"], unlearned={"c": given.unlearned})
+    (alone,) = attack_all(given, forget, candidates=["c"], signals=["logit"], unlearned={"c": given.unlearned})
+    assert [one.candidate for one in both] == ["a", "c"]
+    assert set(both[0].absent) == {"ulira", "ulira_efficacy"} and both[1].absent == {}
+    assert both[1].results == alone.results
+
+
+def test_what_cannot_be_estimated_has_a_sentence_and_stops_nothing() -> None:
+    given, forget = noise(8, 600)
+    few = replace(given.unlearned, forgot=given.unlearned.forgot & forget)  # asked for forget examples only
+    (table,) = attack_all(given, forget, candidates=["c"], signals=["logit"], unlearned={"c": few})
+    assert "at least 2 forget and 2 unseen examples to judge, got 200 and 0" in table.absent["ulira"]
+    lonely = replace(given, calibration=~forget & (np.arange(600) > 590))
+    (table,) = attack_all(lonely, forget, candidates=["c"], signals=["logit"], unlearned={"c": given.unlearned})
+    assert "at least 50 calibration examples" in table.absent["quantile"]
+
+
+def test_votes_that_agree_with_a_shadow_are_no_shadow() -> None:
+    """Two models that are right everywhere cast the same votes; that is no reason to refuse one of them."""
+    given, forget = noise(8, 600)
+    right = 20 * np.eye(3)[given.labels]
+    sure = [table + right for table in given.shadows.logits]
+    perfect = replace(given.shadows, logits=tuple(sure))
+    asked = replace(given, shadows=perfect, other_views=given.other_views + right, unlearned=None)
+    assert np.ptp(ATTACKS["label_only"](asked).scores[3]) == 0
 
 
 def test_numbers_of_the_literature_need_retain_examples() -> None:
@@ -258,6 +334,8 @@ def test_an_outputs_file_is_attacked_too(tmp_path: Path, capsys: pytest.CaptureF
         (["shadows", "audit.toml", "--engine", "ray", "--workers", "2"], "--workers and --gpu go with processes"),
         (["shadows", "audit.toml", "--job-gpus", "0.25"], "--job-cpus and --job-gpus go with --engine ray"),
         (["shadows", "audit.toml", "--gpu", "0", "--gpu", "1", "--workers", "1"], "at least one for each of 2 GPUs"),
+        (["shadows", "audit.toml", "--gpu", "0"], "--gpu: expected an audit on CUDA, got device cpu"),
+        (["shadows", "audit.toml", "--engine", "ray", "--job-gpus", "1"], "--job-gpus: expected an audit on CUDA"),
     ],
 )
 def test_usage_errors_are_sentences(
@@ -309,14 +387,14 @@ def test_bank_11_a_sound_bank_says_nothing_and_every_fault_has_its_sentence() ->
     assert bank_problems(bank(), accuracy_in=0.96, accuracy_out=0.7) == ()
     logits = np.array(bank().logits)
     shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    broken = np.where(np.arange(40)[:, None] == 3, np.nan, logits)
+    broken = np.where(np.arange(40) == 3, np.nan, np.array(bank().phi))
     faults = {
         "on examples that it was trained on is 0.600": bank_problems(bank(), accuracy_in=0.6),  # P10: one epoch
         "on examples that it was not trained on is 0.900": bank_problems(bank(), accuracy_out=0.9),
         "40 of 40 examples are not in for half": bank_problems(bank(member=np.ones((16, 40), bool))),
         "1 of 16 shadows say exactly what another says": bank_problems(bank(phi=(bank().phi[1], *bank().phi[1:]))),
         "outputs look like probabilities": bank_problems(bank(logits=tuple(shares))),
-        "outputs hold NaN": bank_problems(bank(logits=tuple(broken))),
+        "outputs hold NaN": bank_problems(bank(phi=tuple(broken))),
     }
     for sentence, found in faults.items():
         assert len(found) == 1 and sentence in found[0]
