@@ -1,12 +1,13 @@
 """Floor 3: what an attacker can tell from outputs. Plain arrays in, scores out, higher = more member-like."""
 
 from attacks._arrays import NotEstimable
+from attacks._attack import Attack
 from attacks._checks import ROLES
 from attacks._entries import Scored
 from attacks._material import Material
 from attacks._numbers import NUMBERS, Answered, Number
 from attacks._outputs import Outputs
-from attacks._registry import ATTACKS, Attack
+from attacks._registry import ATTACKS
 from attacks.before_after import before_after
 from attacks.label_only import augmentation_vote
 from attacks.lira import Lira, lira

@@ -1,15 +1,11 @@
 """What attacks there are: the table behind ``vestige attacks`` and ``vestige attack``, and behind the tests that hold
 for all of them."""
 
-import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 from attacks import _entries as entries
-from attacks._entries import Scored
-from attacks._material import Material
+from attacks._attack import Attack
 from attacks.before_after import before_after
 from attacks.label_only import augmentation_vote
 from attacks.lira import lira
@@ -23,66 +19,7 @@ from attacks.shadow_classifier import shadow_classifier
 from attacks.threshold import class_centred
 from attacks.ulira import ulira
 
-AttackFunction = Callable[[Material, str], Scored]
 REPORT = "report only"
-NEEDS: Mapping[str, tuple[str, Callable[[Material], bool]]] = MappingProxyType(
-    {
-        "model": ("the model itself", lambda material: True),
-        "retrains 2": ("2 retrains or more", lambda material: len(material.retrains) >= 2),
-        "retrains 3": ("3 retrains or more", lambda material: len(material.retrains) >= 3),
-        "original": ("the model before unlearning", lambda material: material.original is not None),
-        "features": ("features of the examples", lambda material: material.features is not None),
-        "shadows": ("a shadow bank (vestige shadows)", lambda material: material.shadows is not None),
-        "views": (
-            "a shadow bank with several views (vestige shadows --view)",
-            lambda material: material.shadows is not None and len(material.shadows.views) > 1,
-        ),
-        "unlearned": (
-            "unlearned shadows (vestige shadows --unlearn METHOD)",
-            lambda material: material.shadows is not None and material.unlearned is not None,
-        ),
-    }
-)
-"""What an attack may require: in words, and how to tell that it is there."""
-
-
-@dataclass(frozen=True)
-class Attack:
-    """A registered attack, higher = member.
-
-    requires: a key of ``NEEDS``. role: in the verdict. signal: registry name of the signal it reads, or ``any``.
-    function: ``(material, signal)`` to the scores of the retrains, then of the others, each retrain scored without
-    itself as a reference. reference: the function of plain arrays that computes the scores.
-    """
-
-    name: str
-    description: str
-    citation: str
-    requires: str
-    role: str
-    signal: str
-    function: AttackFunction
-    reference: Callable[..., Any]
-
-    @property
-    def explanation(self) -> str:
-        """What it computes, from which arrays, and its source: the text of the function behind it."""
-        return inspect.getdoc(self.reference) or ""
-
-    @property
-    def needs(self) -> str:
-        """The evidence that it requires, in words."""
-        return NEEDS[self.requires][0]
-
-    def possible(self, material: Material) -> bool:
-        """Whether the material holds that evidence."""
-        return NEEDS[self.requires][1](material)
-
-    def __call__(self, material: Material, signal: str | None = None) -> Scored:
-        """Scores ``[K + P, n]`` of all models; signal: for an attack that reads any, by default the logit."""
-        return self.function(material, (signal or "logit") if self.signal == "any" else self.signal)
-
-
 _LIRA = "Carlini et al. 2022, arXiv 2112.03570"
 _RLIRA = f"{_LIRA}, section VI-C; references and centring ours"
 _RMIA = "Zarifzadeh et al. 2024, arXiv 2312.03262"
