@@ -246,5 +246,8 @@ def test_p14_the_scale_of_phi_changes_no_ranking(form):
 
 def test_sig_17_inputs_stay_as_they_are():
     values, member, _ = bank(8, 10, 18)
+    kept = values.copy(), member.copy()
     values.flags.writeable = member.flags.writeable = False
-    lira(values[:1] + 0.5, values, member)
+    first, again = (lira(values[:1] + 0.5, values, member).scores for _ in range(2))
+    assert np.array_equal(first, again)
+    assert np.array_equal(values, kept[0]) and np.array_equal(member, kept[1])
