@@ -2,6 +2,7 @@
 
 from attacks._arrays import NotEstimable
 from attacks._attack import Attack
+from attacks._bank_entries import ON_SHADOWS
 from attacks._checks import ROLES
 from attacks._entries import Scored
 from attacks._material import Material
@@ -9,6 +10,7 @@ from attacks._numbers import NUMBERS, Answered, Number
 from attacks._outputs import Outputs
 from attacks._registry import ATTACKS
 from attacks.before_after import before_after
+from attacks.influence import auc_influence, clustered_variance, share_interval, two_way_variance
 from attacks.label_only import augmentation_vote
 from attacks.lira import Lira, lira
 from attacks.lira_bank import lira_leave_pair_out
@@ -23,6 +25,7 @@ from attacks.literature import (
 from attacks.population import population
 from attacks.quantile import quantile
 from attacks.references import attack_r, difficulty, sablayrolles
+from attacks.references_bank import attack_r_leave_pair_out, difficulty_leave_pair_out, sablayrolles_leave_pair_out
 from attacks.rlira import RLira, rlira
 from attacks.rmia import Rmia, rmia
 from attacks.rmia_shadows import rmia_leave_pair_out, rmia_shadows
@@ -37,9 +40,10 @@ from attacks.roc import (
     threshold_at_fpr,
     tpr_at_fpr,
 )
-from attacks.shadow_bank import ShadowBank, make_shadows, make_unlearned, read_shadows, read_unlearned
+from attacks.shadow_bank import ShadowBank
 from attacks.shadow_classifier import shadow_classifier
 from attacks.shadow_design import ShadowDesign
+from attacks.shadow_making import make_shadows, make_unlearned, read_shadows, read_unlearned
 from attacks.signals import SIGNALS, Signal
 from attacks.threshold import class_centred
 from attacks.ulira import ulira, ulira_leave_pair_out
@@ -47,6 +51,7 @@ from attacks.ulira import ulira, ulira_leave_pair_out
 __all__ = [
     "ATTACKS",
     "NUMBERS",
+    "ON_SHADOWS",
     "ROLES",
     "SIGNALS",
     "Answered",
@@ -64,14 +69,18 @@ __all__ = [
     "Signal",
     "accuracy_percent",
     "attack_r",
+    "attack_r_leave_pair_out",
     "auc",
+    "auc_influence",
     "auc_rows",
     "augmentation_vote",
     "average_gap",
     "before_after",
     "class_centred",
+    "clustered_variance",
     "delong_variance",
     "difficulty",
+    "difficulty_leave_pair_out",
     "estimable",
     "lira",
     "lira_leave_pair_out",
@@ -91,10 +100,13 @@ __all__ = [
     "rmia_shadows",
     "roc_curve",
     "sablayrolles",
+    "sablayrolles_leave_pair_out",
     "shadow_classifier",
+    "share_interval",
     "thin",
     "threshold_at_fpr",
     "tpr_at_fpr",
+    "two_way_variance",
     "ulira",
     "ulira_leave_pair_out",
     "unlearn_accuracy",

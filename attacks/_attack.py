@@ -19,7 +19,7 @@ NEEDS: Mapping[str, tuple[str, Callable[[Material], bool]]] = MappingProxyType(
         "features": ("features of the examples", lambda material: material.features is not None),
         "shadows": ("a shadow bank (vestige shadows)", lambda material: material.shadows is not None),
         "views": (
-            "a shadow bank with several views (vestige shadows --view)",
+            "a shadow bank with several views (key views of [shadows])",
             lambda material: material.shadows is not None and len(material.shadows.views) > 1,
         ),
         "unlearned": (

@@ -1,12 +1,11 @@
 """Each registered attack on the material: which models are its references, and what it is given of them."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attacks._arrays import Floats, Mask
+from attacks._bank_entries import loss_of, losses, votes
 from attacks._gaussians import Variance
 from attacks._material import Material
 from attacks.before_after import before_after
@@ -83,6 +82,11 @@ def lira_online_fixed(material: Material, signal: str) -> Scored:
     return _lira(material, "online", "fixed")
 
 
+def lira_online_shrunken(material: Material, signal: str) -> Scored:
+    """LiRA with each example's variance drawn towards the pooled one."""
+    return _lira(material, "online", "shrunken")
+
+
 def lira_offline(material: Material, signal: str) -> Scored:
     """One-sided offline LiRA, the variance that so many shadows allow."""
     return _lira(material, "offline", "auto")
@@ -91,6 +95,11 @@ def lira_offline(material: Material, signal: str) -> Scored:
 def lira_offline_fixed(material: Material, signal: str) -> Scored:
     """One-sided offline LiRA with one variance."""
     return _lira(material, "offline", "fixed")
+
+
+def lira_offline_shrunken(material: Material, signal: str) -> Scored:
+    """One-sided offline LiRA with each example's variance drawn towards the pooled one."""
+    return _lira(material, "offline", "shrunken")
 
 
 def lira_offline_two_sided(material: Material, signal: str) -> Scored:
@@ -110,14 +119,14 @@ def rmia_offline(material: Material, signal: str) -> Scored:
 
 def difficulty_calibrated(material: Material, signal: str) -> Scored:
     """The loss against OUT shadows' mean."""
-    tables = [_loss(table) for table in material.bank.phi]
-    return _everywhere(material, difficulty(_loss(material.phi_of_views), tables, material.bank.member))
+    scores = difficulty(loss_of(material.phi_of_views), losses(material.bank), material.bank.member)
+    return _everywhere(material, scores)
 
 
 def malt(material: Material, signal: str) -> Scored:
     """The loss against the middle of IN and OUT."""
-    tables = [_loss(table) for table in material.bank.phi]
-    return _everywhere(material, sablayrolles(_loss(material.phi_of_views), tables, material.bank.member))
+    scores = sablayrolles(loss_of(material.phi_of_views), losses(material.bank), material.bank.member)
+    return _everywhere(material, scores)
 
 
 def attack_reference(material: Material, signal: str) -> Scored:
@@ -134,10 +143,8 @@ def shokri(material: Material, signal: str) -> Scored:
 
 def label_only(material: Material, signal: str) -> Scored:
     """Votes over the bank's views, less the mean vote of OUT shadows."""
-    votes = augmentation_vote(material.logits_of_views.argmax(-1), material.labels)
-    bank = material.bank
-    tables = [augmentation_vote(bank.logits_of(model).argmax(-1), material.labels) for model in range(len(bank))]
-    return _everywhere(material, difficulty(votes, tables, material.bank.member))
+    own = augmentation_vote(material.logits_of_views.argmax(-1), material.labels)
+    return _everywhere(material, difficulty(own, votes(material.bank), material.bank.member))
 
 
 def quantile_regression(material: Material, signal: str) -> Scored:
@@ -190,12 +197,6 @@ def _rmia(material: Material, form: RmiaForm) -> Scored:
     bank = material.bank
     scores = rmia_shadows(material.phi_of_views, bank.phi, bank.member, material.calibration, form=form)
     return _everywhere(material, scores)
-
-
-def _loss(phi: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """log p_y from phi, in its precision."""
-    log_p: NDArray[np.floating[Any]] = -np.logaddexp(0.0, -np.asarray(phi, np.float64)).astype(phi.dtype)
-    return log_p
 
 
 def _everywhere(material: Material, scores: Floats, remark: str = "") -> Scored:

@@ -13,7 +13,7 @@ from attacks.lira import FORMS, Form, Lira
 from learners import ConfigError, DataError
 
 
-class _Side(NamedTuple):
+class Side(NamedTuple):
     """Moments of one side without the pair, ``[pairs, views, b]``; their count is the same for all."""
 
     mean: Floats
@@ -56,7 +56,7 @@ def lira_leave_pair_out(
     narrow = all(np.asarray(table).dtype == np.float32 for table in shadows)
     scores = np.empty(chosen.shape, np.float32 if narrow else np.float64)
     floored = 0
-    for block, values, inside, outside in _sides(shadows, chosen, online=online):
+    for block, values, inside, outside in sides(shadows, chosen, online=online):
         own, low = _settled(outside, level_out, rule, len(chosen))
         floored += low
         centred = values - outside.mean[:, None]
@@ -87,7 +87,7 @@ def complementary(member: ArrayLike, models: int) -> Mask:
     return chosen
 
 
-def _sides(shadows: Tables, chosen: Mask, *, online: bool) -> Iterator[tuple[slice, Floats, _Side | None, _Side]]:
+def sides(shadows: Tables, chosen: Mask, *, online: bool) -> Iterator[tuple[slice, Floats, Side | None, Side]]:
     """For each block: the values ``[pairs, 2, views, b]`` and the moments of both sides without each pair in turn."""
     each = len(chosen) // 2 - 1
     for block, values in blocks(shadows, chosen.shape[1]):
@@ -98,7 +98,7 @@ def _sides(shadows: Tables, chosen: Mask, *, online: bool) -> Iterator[tuple[sli
         yield block, pairs, inside, _without(np.where(of_first, pairs[:, 1], pairs[:, 0]), each)
 
 
-def _without(side: Floats, each: int) -> _Side:
+def _without(side: Floats, each: int) -> Side:
     """Moments over the pairs of ``side [pairs, views, b]``, with each pair in turn left out."""
     mean = side.sum(0) - side
     mean /= each
@@ -106,7 +106,7 @@ def _without(side: Floats, each: int) -> _Side:
     variance = side.sum(0) - side
     variance /= each
     variance -= mean * mean
-    return _Side(mean, np.maximum(variance, 0.0, out=variance))
+    return Side(mean, np.maximum(variance, 0.0, out=variance))
 
 
 def _levels(shadows: Tables, chosen: Mask, rule: Rule, *, online: bool) -> tuple[_Level | None, _Level]:
@@ -114,7 +114,7 @@ def _levels(shadows: Tables, chosen: Mask, rule: Rule, *, online: bool) -> tuple
     count, examples = float(len(chosen) // 2 - 1), chosen.shape[1]
     sums: dict[str, Floats] = {}
     spreads: dict[str, Spread] = {}
-    for _, _, inside, outside in _sides(shadows, chosen, online=online):
+    for _, _, inside, outside in sides(shadows, chosen, online=online):
         for name, side in (("IN", inside), ("OUT", outside)):
             if side is None:
                 continue
@@ -129,7 +129,7 @@ def _levels(shadows: Tables, chosen: Mask, rule: Rule, *, online: bool) -> tuple
     return levels.get("IN"), levels["OUT"]
 
 
-def _settled(side: _Side, level: _Level, rule: Rule, models: int) -> tuple[Floats, int]:
+def _settled(side: Side, level: _Level, rule: Rule, models: int) -> tuple[Floats, int]:
     """Variance ``[pairs, views, b]`` or ``[pairs, views, 1]`` by the rule, and how many were raised to the floor."""
     if rule == "fixed":
         return level.pooled, 0

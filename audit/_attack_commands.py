@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from attacks import ShadowBank
 from attacks.shadow_checks import bank_problems
 from audit import _console
+from audit._attack_nouns import AttackResult, AttackTable, NumberResult
 from audit._entry import PASS
 from audit._listing import print_table
 from audit._options import PATH, json_option
-from audit.attacking import AttackResult, AttackTable, NumberResult
 from learners import ConfigError, Engine, Processes, RayEngine
 
 workspace_option = click.option("--workspace", type=PATH, help="Folder of models and shadows  [default: vestige-NAME]")
@@ -90,6 +90,10 @@ def shadows(
 @click.option("--probabilities", is_flag=True, help="The outputs are softmax probabilities, not logits.")
 @click.option("--candidate", "names", multiple=True, help="Candidate to attack; repeatable  [default: all of the file]")
 @click.option("--shadows", "count", type=int, help="Use so many of the shadows only  [default: all that are finished]")
+@click.option("--against", metavar="ATTACK[:SIGNAL]", help="Compare with this attack  [default: threshold:logit]")
+@click.option("--on-shadows", is_flag=True, help="Attack every shadow in turn in place of the candidates.")
+@click.option("--page", type=PATH, help="With --on-shadows: Markdown page to write; hand-written notes are kept.")
+@click.option("--title", help="Of the page  [default: from the file's name]")
 @workspace_option
 @seed_option
 @json_option
@@ -99,6 +103,10 @@ def attack(
     probabilities: bool,
     names: tuple[str, ...],
     count: int | None,
+    against: str | None,
+    on_shadows: bool,
+    page: Path | None,
+    title: str | None,
     workspace: Path | None,
     seed: int | None,
     as_json: bool,
@@ -107,20 +115,34 @@ def attack(
 
     Models that the workspace lacks are made first, as vestige run would; shadows come from vestige shadows. The attacks
     tell how much an attacker could; the verdict is that of vestige run or audit. The exit code does not depend on them.
+
+    With --on-shadows the targets are the shadows themselves, each held against the others without its pair: how strong
+    is each attack on models like these, and what do more shadows buy?
     """
     from attacks import SIGNALS
     from audit.attack_audit import attack_candidates, attack_outputs
+    from audit.attacking import BASELINE, comparison
     from audit.config import read_config
     from audit.policy import profile
     from audit.workspace import Workspace
 
     if (audit_file is None) == (outputs is None):
         raise click.UsageError("give either an audit file or --outputs")
+    if (page is not None or title is not None) and not on_shadows:
+        raise click.UsageError("--page and --title go with --on-shadows")
+    compared = BASELINE if against is None else comparison(*against.split(":", 1))
+    if on_shadows:
+        if audit_file is None or probabilities or names:
+            raise click.UsageError("--on-shadows needs an audit file, and no --candidate")
+        from audit._bank_command import attack_bank
+
+        config = read_config(audit_file, seed=seed)
+        return attack_bank(config, audit_file, workspace, count, compared, page, title, as_json)
     if outputs is not None:
         if names or workspace or seed is not None or count is not None:
             raise click.UsageError("--candidate, --shadows, --workspace and --seed go with an audit file")
         policy = profile("standard")
-        tables = [attack_outputs(outputs, policy, signals=list(SIGNALS), probabilities=probabilities)]
+        tables = [attack_outputs(outputs, policy, signals=list(SIGNALS), probabilities=probabilities, against=compared)]
     else:
         assert audit_file is not None
         if probabilities:
@@ -128,7 +150,9 @@ def attack(
         config = read_config(audit_file, seed=seed)
         place = Workspace(workspace or Path(f"vestige-{audit_file.stem}"))
         with _console.watching() as watch:
-            tables = attack_candidates(config, place, base=audit_file.parent, names=names, count=count, watch=watch)
+            tables = attack_candidates(
+                config, place, base=audit_file.parent, names=names, count=count, against=compared, watch=watch
+            )
     if as_json:
         click.echo(json.dumps([asdict(table) for table in tables], indent=2, allow_nan=False))
         return PASS
@@ -189,6 +213,8 @@ def _row(record: dict[str, object]) -> tuple[str, ...]:
 
 
 def _print(table: AttackTable) -> None:
+    from audit.attacking import BASELINE
+
     first = table.results[0]
     click.echo(f"\n{table.candidate}: {first.members} forget against {first.nonmembers} unseen examples.")
     header = (
@@ -202,12 +228,13 @@ def _print(table: AttackTable) -> None:
         "TPR 10 %",
         "TPR 1 %",
         "TPR 0.1 %",
-        "over phi",
+        "over phi" if table.against == BASELINE else f"over {table.against[0]}",
         "",
     )
     print_table(header, [_line(one, first.members) for one in table.results])
     click.echo(
-        "AUC and its lead over a cut on phi with 95 % intervals (DeLong, paired); gap: to the mean of the retrains; "
+        f"AUC and its lead over {table.against[0]} on {table.against[1]} with 95 % intervals (DeLong, paired); "
+        "gap: to the mean of the retrains; "
         "efficacy: AUC of its forget examples against the retrains'."
     )
     few = [f"{100 * point.fpr:g} %" for point in first.points if point.tpr is None]
@@ -227,7 +254,7 @@ def _print(table: AttackTable) -> None:
 
 
 def _line(one: AttackResult, members: int) -> tuple[str, ...]:
-    over = "-" if one.over_baseline is None else f"{one.over_baseline[0]:+.3f} +- {_half(one.over_baseline[1:])}"
+    over = "-" if one.lead is None else f"{one.lead[0]:+.3f} +- {_half(one.lead[1:])}"
     remark = one.remark if one.members == members else f"{one.remark}, {one.members} forget examples".strip(", ")
     return (
         one.attack,

@@ -1,4 +1,4 @@
-"""Where a command may write: looked at before hours of work, not after."""
+"""Places of files: where a command may write, looked at before hours of work; how a page names one."""
 
 import os
 from pathlib import Path
@@ -13,3 +13,8 @@ def refuse_place(path: Path) -> None:
         raise DataError(f"{path}: expected {folder} to be a folder, got a file; choose another place")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise DataError(f"{path}: expected leave to write into {folder}, got none; choose another place")
+
+
+def shown(path: Path) -> str:
+    """A path as somebody else can use it: an absolute one by its name alone."""
+    return path.name if path.is_absolute() else path.as_posix()

@@ -8,6 +8,7 @@ import click
 from audit import _console
 from audit._entry import PASS
 from audit._options import PATH
+from audit._places import shown
 
 
 @click.command()
@@ -27,8 +28,8 @@ def study(audit_files: tuple[Path, ...], seeds: int, workspace: Path, page: Path
     """
     from audit.study import run_study
 
-    words = ["vestige", "study", *map(_shown, audit_files), "--seeds", str(seeds)]
-    words += ["--workspace", _shown(workspace), "--page", _shown(page), *(("--title", title) if title else ())]
+    words = ["vestige", "study", *map(shown, audit_files), "--seeds", str(seeds)]
+    words += ["--workspace", shown(workspace), "--page", shown(page), *(("--title", title) if title else ())]
     with _console.watching() as watch:
         found = run_study(
             audit_files,
@@ -44,8 +45,3 @@ def study(audit_files: tuple[Path, ...], seeds: int, workspace: Path, page: Path
             _console.complain([f"{setting.file}, seed {seed.seed}: {problem}" for problem in seed.problems])
     click.echo(f"Page: {page}\nNumbers: {workspace / f'study-{page.stem}.json'}")
     return PASS
-
-
-def _shown(path: Path) -> str:
-    """A path as somebody else can use it: an absolute one by its name alone."""
-    return path.name if path.is_absolute() else path.as_posix()

@@ -1,34 +1,17 @@
 """The page of a study, in Markdown: tables from its numbers, and notes that somebody wrote."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from audit._markdown import marked, table
 from audit._study_records import FRESH, NO_OP, CandidateRecord, SettingRecord, Spread, Study, summarise
 from audit._study_wording import COLUMNS, DEFINITIONS, SETTINGS
-from learners import DataError, Recipe
+from learners import Recipe
 
-BEGIN, END = "<!-- notes -->", "<!-- /notes -->"
 OUTCOMES = ("FAIL", "INCONCLUSIVE", "PASS")
 PLANNED = re.compile(r"budget \([^()]*\)|nothing to do|single shot(, then a repair of \d+ epochs)?|last example \(.*\)")
 """Stops that say no more than that the method ran to its end."""
-
-
-def notes_of(path: Path) -> str:
-    """The hand-written notes of the page at ``path``, empty where there is no file.
-
-    Raises DataError for a file that does not have the notes' two marks once each, in order: it would be overwritten.
-    """
-    if not path.exists():
-        return "\n"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: expected a page of a study in UTF-8, got other bytes; choose another file") from None
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise DataError(f"{path}: expected {BEGIN} and {END} once each, in a page of a study; choose another file")
-    return text[text.index(BEGIN) + len(BEGIN) : text.index(END)]
 
 
 def render(study: Study, notes: str) -> str:
@@ -41,18 +24,13 @@ def render(study: Study, notes: str) -> str:
     for setting in study.settings:
         parts += [f"## {SETTINGS[setting.setting]} to forget: `{setting.file}`", _results(setting)]
         parts += [text for text in (_remarks(setting),) if text]
-    parts += ["## Notes", f"{BEGIN}{notes}{END}", "## What the columns mean", DEFINITIONS, "## Hyper-parameters"]
+    parts += ["## Notes", marked(notes), "## What the columns mean", DEFINITIONS, "## Hyper-parameters"]
     parts.append(
         "As resolved for the size of the task; `*` marks what the audit file gave. Those left open are not listed."
     )
     for setting in study.settings:
         parts += [f"`{setting.file}`:", _parameters(setting)]
     return "\n\n".join(parts) + "\n"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
 def _facts(settings: Sequence[SettingRecord]) -> str:
@@ -67,7 +45,7 @@ def _facts(settings: Sequence[SettingRecord]) -> str:
         ("trained on", lambda one: {"cpu": "CPU", "cuda": "GPU"}.get(one.device, one.device)),
     ]
     head = ["", *(f"`{setting.file}`" for setting in settings)]
-    return _table(head, [[name, *(text(setting) for setting in settings)] for name, text in rows])
+    return table(head, [[name, *(text(setting) for setting in settings)] for name, text in rows])
 
 
 def _sizes(setting: SettingRecord) -> str:
@@ -123,7 +101,7 @@ def _results(setting: SettingRecord) -> str:
     if NO_OP not in setting.names:
         original = zip(*(seed.original.four for seed in setting.seeds), strict=True)
         rows.append(["original", *(_spread(Spread.of(values)) for values in original), *["-"] * 6])
-    return _table(COLUMNS, rows + [_row(setting, name) for name in setting.names])
+    return table(COLUMNS, rows + [_row(setting, name) for name in setting.names])
 
 
 def _retrain_pflops(setting: SettingRecord) -> str:
@@ -196,7 +174,7 @@ def _parameters(setting: SettingRecord) -> str:
             f"{key} = {_value(value)}{'*' if key in given else ''}" for key, value in known.items() if value is not None
         )
         rows.append([f"`{name}`", f"`{records[0].method}`", text or "none"])
-    return _table(("candidate", "method", "hyper-parameters"), rows)
+    return table(("candidate", "method", "hyper-parameters"), rows)
 
 
 def _value(value: Any) -> str:

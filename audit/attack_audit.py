@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from attacks import Material, Outputs, ShadowBank
 from attacks.shadow_checks import bank_problems
+from audit._attack_nouns import AttackTable
 from audit._making import Plan, Watch, plan_models, train_missing, unlearn_missing
 from audit._scores import calibration_rows
-from audit.attacking import AttackTable, attack_all, literature_numbers
+from audit.attacking import BASELINE, attack_all, literature_numbers
 from audit.config import AuditConfig
 from audit.policy import Policy
 from audit.run import audited_rows, ignore, outputs_of, role_outputs
@@ -28,7 +29,14 @@ PIXELS = 64
 """Principal directions of the pixels that quantile regression gets, beside the class."""
 
 
-def attack_outputs(path: Path, policy: Policy, *, signals: Sequence[str], probabilities: bool = False) -> AttackTable:
+def attack_outputs(
+    path: Path,
+    policy: Policy,
+    *,
+    signals: Sequence[str],
+    probabilities: bool = False,
+    against: tuple[str, str] = BASELINE,
+) -> AttackTable:
     """Every attack that an outputs file (``.npz``) allows on its candidate; shadows need the models themselves."""
     outputs = Outputs.read(path, probabilities=probabilities)
     asked = outputs.where("forget") | outputs.where("unseen")
@@ -43,7 +51,8 @@ def attack_outputs(path: Path, policy: Policy, *, signals: Sequence[str], probab
         original=None if outputs.original is None else outputs.original[asked],
         seed=policy.calibration_seed,
     )
-    (table,) = attack_all(material, forget, candidates=[path.stem], signals=signals)
+    people = None if outputs.subject is None else outputs.subject[asked]
+    (table,) = attack_all(material, forget, candidates=[path.stem], signals=signals, people=people, against=against)
     return replace(table, numbers=_numbers(outputs, policy.calibration_seed))
 
 
@@ -54,12 +63,13 @@ def attack_candidates(
     base: Path = Path("."),
     names: Sequence[str] = (),
     count: int | None = None,
+    against: tuple[str, str] = BASELINE,
     watch: Watch = ignore,
 ) -> list[AttackTable]:
     """Every attack that an audit's workspace allows on its candidates, or on those named.
 
     Models that are missing are made first, as ``vestige run`` would; shadows are not: ``vestige shadows`` makes them.
-    count: use so many of them only, None for all.
+    count: use so many of them only, None for all. against: see ``attack_all``.
     Raises ConfigError for a name that is no candidate of the file."""
     watch("loading data", 0, 1)
     plan = plan_models(config, base)
@@ -86,6 +96,8 @@ def attack_candidates(
         candidates=known,
         signals=config.attacks.signals,
         unlearned={name: bank.at(rows[asked]) for name, bank in unlearned.items()},
+        people=None if plan.examples.subjects is None else plan.examples.subjects[rows[asked]],
+        against=against,
         problems=_problems(plan, shadows, outputs[0]),
     )
     tables = [replace(table, numbers=_numbers(one, config.seed)) for table, one in zip(tables, outputs, strict=True)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from attacks import ShadowBank, ShadowDesign, make_shadows, make_unlearned, read_shadows, read_unlearned
-from attacks.shadow_bank import refuse_method, store_of, unlearned_store
+from attacks.shadow_making import refuse_method, store_of, unlearned_store
 from audit._making import Plan, Watch, plan_models
 from audit.config import AuditConfig, CandidateSpec
 from audit.run import audited_rows, ignore

@@ -7,9 +7,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from audit._making import Watch, plan_models, train_missing, unlearn_missing
+from audit._markdown import notes_of
 from audit._places import refuse_place
 from audit._study_measures import Measures, held_out_rows
-from audit._study_page import notes_of, render
+from audit._study_page import render
 from audit._study_records import CandidateRecord, Judged, SeedRecord, SettingRecord, Study
 from audit.config import AuditConfig, describe, read_config
 from audit.demo import control_problems

@@ -20,7 +20,7 @@ from attacks import (
     read_unlearned,
     ulira_leave_pair_out,
 )
-from attacks.shadow_bank import store_of
+from attacks.shadow_making import store_of
 from attacks.signals import logit
 from learners import ConfigError, DataError, Examples, Processes, View, load_checkpoint
 from tests.attacks.test_shadow_design import design
@@ -89,10 +89,10 @@ def test_bank_07_what_is_finished_survives_a_kill(tmp_path: Path) -> None:
                     raise KeyboardInterrupt
                 yield from ((place, result) for _, result in HERE.run(work, [job]))
 
-    from attacks import shadow_bank
+    from attacks import shadow_making
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(shadow_bank, "DENSE_CHUNK", 3)
+        patch.setattr(shadow_making, "DENSE_CHUNK", 3)
         make_shadows(here, tmp_path, 8, engine=OneByOne())
     assert [here_store.has(model) for model in range(4)] == [True, True, True, False] and here_store.pairs() == 2
     (here_store.folder / ".shadow-00003.999999999.part").mkdir()

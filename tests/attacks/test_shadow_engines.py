@@ -50,9 +50,9 @@ class Seen:
 
 
 def test_both_engines_make_the_same_bank_though_a_worker_is_killed_on_each(cluster, tmp_path, monkeypatch):
-    from attacks import shadow_bank
+    from attacks import shadow_making
 
-    monkeypatch.setattr(shadow_bank, "DENSE_CHUNK", 1)
+    monkeypatch.setattr(shadow_making, "DENSE_CHUNK", 1)
     plain = make_shadows(design(), tmp_path / "here", 4, engine=Processes(workers=1))
     banks = {}
     for name, engine in (("processes", Processes(workers=2)), ("ray", RayEngine())):

@@ -105,8 +105,8 @@ def test_attacks_are_compared_on_the_same_examples() -> None:
         (one.attack, one.signal): one
         for one in attack_all(given, forget, candidates=["c"], signals=["logit"])[0].results
     }
-    assert table["threshold", "logit"].over_baseline is None
-    lead = table["rlira", "logit"].over_baseline
+    assert table["threshold", "logit"].lead is None
+    lead = table["rlira", "logit"].lead
     assert lead is not None and lead[0] == pytest.approx(table["rlira", "logit"].auc - table["threshold", "logit"].auc)
     assert lead[1] > 0.05  # taking the difficulty out shows the leak, beyond doubt
     # Bootstrap over examples: the paired interval is neither of the two alone.

@@ -12,8 +12,8 @@ import torch
 
 from audit._entry import main
 from audit._making import plan_models, unlearn_missing
+from audit._markdown import BEGIN, END, notes_of
 from audit._study_measures import MEASURING, Measures, held_out_rows
-from audit._study_page import BEGIN, END, notes_of
 from audit._study_records import Judged, Measured, SeedRecord, SettingRecord, Spread, summarise
 from audit.config import read_config
 from audit.run import run_audit
@@ -200,10 +200,10 @@ def test_a_file_that_is_no_page_of_a_study_is_not_overwritten(
         (tmp_path / "mine.md").write_text(text)
         options = ("--workspace", str(tmp_path / "ws"), "--page", str(tmp_path / "mine.md"))
         assert command(str(done / "small.toml"), *options) == 4
-        assert "in a page of a study" in capsys.readouterr().err
+        assert "in a page of results" in capsys.readouterr().err
         assert (tmp_path / "mine.md").read_text() == text and not (tmp_path / "ws").exists()
     (tmp_path / "mine.md").write_bytes(b"caf\xe9")
-    with pytest.raises(DataError, match="expected a page of a study in UTF-8"):
+    with pytest.raises(DataError, match="expected a page of results in UTF-8"):
         notes_of(tmp_path / "mine.md")
 
 

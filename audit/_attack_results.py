@@ -1,0 +1,104 @@
+"""One attack on one candidate: area, operating points and lead over another attack, from its scores."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attacks import (
+    Material,
+    NotEstimable,
+    Scored,
+    auc,
+    auc_influence,
+    clustered_variance,
+    estimable,
+    share_interval,
+    threshold_at_fpr,
+    tpr_at_fpr,
+)
+from audit._attack_nouns import AttackResult, OperatingPoint
+from audit.statistics import auc_interval
+
+FPRS = (0.1, 0.01, 0.001)
+
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+People = NDArray[Any]
+
+
+def measure(
+    attack: str,
+    signal: str,
+    scored: Scored | NotEstimable,
+    baseline: Scored | None,
+    forget: Mask,
+    material: Material,
+    place: int,
+    candidates: int,
+    people: People | None,
+) -> AttackResult | str:
+    """The result on candidate ``place``, or why there is none."""
+    if isinstance(scored, NotEstimable):
+        return str(scored)
+    retrains, scores = len(material.retrains), scored.scores
+    judged = scored.judged & ~material.calibration
+    members, nonmembers = forget & judged, ~forget & judged
+    sizes = int(members.sum()), int(nonmembers.sum())
+    if min(sizes) < 2:
+        return f"expected at least 2 forget and 2 unseen examples to judge, got {sizes[0]} and {sizes[1]}"
+    row, rows = scores[retrains + place], members | nonmembers
+    owners = None if people is None else people[rows]
+    area = auc(row[members], row[nonmembers])
+    variance = clustered_variance(auc_influence(row[rows], forget[rows]), owners)
+    fewest = sizes if people is None else (len(np.unique(people[members])), len(np.unique(people[nonmembers])))
+    of_retrains = [auc(one[members], one[nonmembers]) for one in scores[:retrains]]
+    mean = float(np.mean(of_retrains)) if of_retrains else None
+    before = scores[-1] if len(scores) > retrains + candidates else None
+    lead = None
+    if baseline is not None:
+        both = rows & baseline.judged
+        if min(int((both & forget).sum()), int((both & ~forget).sum())) >= 2:
+            lead = _lead(row[both], baseline.scores[retrains + place, both], forget[both], people, both)
+    calibration = row[material.calibration & scored.judged]
+    return AttackResult(
+        attack=attack,
+        signal=signal,
+        auc=area,
+        interval=auc_interval(area, variance, *fewest, 0.025),
+        retrains=mean,
+        gap=None if mean is None else area - mean,
+        original=None if before is None else auc(before[members], before[nonmembers]),
+        efficacy=auc(row[members], scores[:retrains, members].ravel()) if retrains else None,
+        points=tuple(
+            _point(row[members], row[nonmembers], calibration, fpr, None if people is None else people[members])
+            for fpr in FPRS
+        ),
+        lead=lead,
+        members=sizes[0],
+        nonmembers=sizes[1],
+        remark=scored.remark,
+    )
+
+
+def _lead(row: Floats, other: Floats, member: Mask, people: People | None, rows: Mask) -> tuple[float, float, float]:
+    """Difference of two areas on the same examples, with its paired interval."""
+    moves = auc_influence(row, member) - auc_influence(other, member)
+    error = float(np.sqrt(clustered_variance(moves, None if people is None else people[rows])))
+    difference = auc(row[member], row[~member]) - auc(other[member], other[~member])
+    return difference, difference - 1.96 * error, difference + 1.96 * error
+
+
+def _point(
+    members: Floats, nonmembers: Floats, calibration: Floats, fpr: float, people: People | None
+) -> OperatingPoint:
+    calibrated = None
+    if len(calibration) and estimable(fpr, len(calibration)):
+        cut = threshold_at_fpr(calibration, fpr)
+        calibrated = (float((members > cut).mean()), float((nonmembers > cut).mean()))
+    try:
+        rate = tpr_at_fpr(members, nonmembers, fpr)
+    except NotEstimable:
+        return OperatingPoint(fpr, None, None, calibrated)
+    interval = share_interval(members > threshold_at_fpr(nonmembers, fpr), people)
+    return OperatingPoint(fpr, rate, interval, calibrated)

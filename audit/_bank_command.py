@@ -1,0 +1,85 @@
+"""What ``vestige attack --on-shadows`` prints and writes."""
+
+import json
+import shlex
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from audit import _console
+from audit._attack_results import FPRS
+from audit._entry import PASS
+from audit._listing import print_table
+from audit._markdown import notes_of
+from audit._places import refuse_place, shown
+from audit.bank_study import BankResult, Figure
+from audit.config import AuditConfig
+from learners import write_atomically
+
+
+def attack_bank(
+    config: AuditConfig,
+    audit_file: Path,
+    workspace: Path | None,
+    count: int | None,
+    against: tuple[str, str],
+    page: Path | None,
+    title: str | None,
+    as_json: bool,
+) -> int:
+    """Attack the shadows of an audit, print the table (or JSON), write the page."""
+    from audit._bank_page import render
+    from audit.bank_audit import study_bank
+
+    notes = None
+    if page is not None:
+        refuse_place(page)
+        notes = notes_of(page)  # refuses somebody's own file before the work
+    place = workspace or Path(f"vestige-{audit_file.stem}")
+    with _console.watching() as watch:
+        found = study_bank(config, place, base=audit_file.parent, count=count, against=against, watch=watch)
+    if page is not None and notes is not None:
+        words = ["vestige", "shadows", shown(audit_file), "--workspace", shown(place)]
+        words += ["--count", str(found.tables[-1].shadows)]
+        more = ["vestige", "attack", shown(audit_file), "--workspace", shown(place), "--on-shadows"]
+        more += ["--page", shown(page), *(("--title", title) if title else ())]
+        text = render(
+            found,
+            title=title or f"Attacks on the shadows of {audit_file.stem}",
+            command=f"{shlex.join(words)}\n{shlex.join(more)}",
+            version=version("vestige"),
+            notes=notes,
+        )
+        write_atomically(page, text.encode())
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2, allow_nan=False))
+        return PASS
+    whole = found.tables[-1]
+    click.echo(
+        f"{whole.targets} shadows in turn, each without its pair: about {whole.members:,.0f} examples that it trained "
+        f"on against {whole.nonmembers:,.0f} that it did not."
+    )
+    rates = [f"TPR {100 * fpr:g} %" for fpr in FPRS]
+    header = ("attack", "signal", "AUC", *rates, f"over {whole.against[0]} {whole.against[1]}")
+    print_table(header, [_line(one) for one in whole.results])
+    click.echo("Means over the shadows with 95 % intervals in which models and examples both are a sample.")
+    for name, why in whole.absent.items():
+        click.echo(f"Not made: {name}: {why}.")
+    for problem in found.problems:
+        click.secho(f"Note: {problem}.", fg="yellow", err=True)
+    if page is not None:
+        click.echo(f"Page: {page}")
+    return PASS
+
+
+def _line(one: BankResult) -> tuple[str, ...]:
+    lead = "-" if one.lead is None else _figure(one.lead, "+")
+    return (one.attack, one.signal, _figure(one.auc), *(_figure(rate) for rate in one.tpr), lead)
+
+
+def _figure(value: Figure | None, sign: str = "") -> str:
+    if value is None:
+        return "-"
+    return f"{value.mean:{sign}.3f} +- {(value.interval[1] - value.interval[0]) / 2:.3f}"

@@ -1,0 +1,94 @@
+"""The bank of an audit under attack: reads it, makes the tables at growing numbers of shadows, writes the page."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attacks.shadow_checks import bank_problems
+from audit._making import Watch, plan_models
+from audit._scores import calibration_rows
+from audit.attacking import BASELINE
+from audit.bank_study import BankTable, attack_shadows, sizes_up_to
+from audit.config import AuditConfig
+from audit.run import ignore
+from audit.shadowing import found_shadows
+from learners import DataError
+
+
+@dataclass(frozen=True)
+class BankStudy:
+    """What attacks do to an audit's shadows. data, classes, shape, recipe: of the audit. trained_on: examples of each
+    shadow; asked: examples that every model was asked about. accuracy_in, accuracy_out: mean and standard deviation
+    over shadows, on the examples that each was trained on and on the others. seconds, flops: of making all of them, on
+    one worker. tables: at growing numbers of shadows, the last with all of them. problems: of the bank."""
+
+    data: str
+    classes: int
+    shape: tuple[int, int, int]
+    recipe: dict[str, Any]
+    views: tuple[str, ...]
+    trained_on: int
+    asked: int
+    accuracy_in: tuple[float, float]
+    accuracy_out: tuple[float, float]
+    seconds: float
+    flops: float
+    tables: tuple[BankTable, ...]
+    problems: tuple[str, ...]
+
+
+def study_bank(
+    config: AuditConfig,
+    workspace: Path,
+    *,
+    base: Path = Path("."),
+    count: int | None = None,
+    sizes: Sequence[int] | None = None,
+    against: tuple[str, str] = BASELINE,
+    watch: Watch = ignore,
+) -> BankStudy:
+    """Attack every shadow of the bank that the workspace holds for this audit.
+
+    count: of shadows, None for all that are finished. sizes: of the banks that attack; None for 8, 16, 32 ... and all.
+    Raises DataError where there is no bank, or a smaller one: ``vestige shadows`` makes it."""
+    watch("loading data", 0, 1)
+    plan = plan_models(config, base)
+    bank, _ = found_shadows(plan, workspace, count)
+    if bank is None:
+        raise DataError(f"{workspace}: expected shadows of this audit, got none; make them with vestige shadows")
+    watch("loading data", 1, 1)
+    examples, policy = plan.examples, config.policy
+    unseen = np.isin(bank.rows, plan.split.unseen)
+    calibration = calibration_rows(bank.labels, unseen, policy.calibration_share, policy.calibration_seed)
+    tables, wanted = [], sizes_up_to(len(bank)) if sizes is None else list(sizes)
+    for done, size in enumerate(wanted):
+        watch("attacking the shadows", done, len(wanted))
+        table = attack_shadows(
+            bank,
+            calibration,
+            signals=config.attacks.signals,
+            shadows=size,
+            people=None if examples.subjects is None else examples.subjects[bank.rows],
+            against=against,
+        )
+        tables.append(table)
+    watch("attacking the shadows", len(wanted), len(wanted))
+    split = plan.split
+    return BankStudy(
+        data=examples.name,
+        classes=examples.classes,
+        shape=examples.shape,
+        recipe=asdict(config.recipe),
+        views=bank.views,
+        trained_on=(len(split.forget) + len(split.retain) + len(split.unseen)) // 2,
+        asked=len(bank.rows),
+        accuracy_in=(float(bank.accuracy_in.mean()), float(bank.accuracy_in.std(ddof=1))),
+        accuracy_out=(float(bank.accuracy_out.mean()), float(bank.accuracy_out.std(ddof=1))),
+        seconds=float(bank.seconds.sum()),
+        flops=float(bank.flops.sum()),
+        tables=tuple(tables),
+        problems=bank_problems(bank),
+    )
