@@ -111,6 +111,22 @@ class ShadowStore:
             raise self._refusal(place, error) from None
         return phi, logits, kept
 
+    def training(self) -> str | None:
+        """Key of what determined the weights, as the folder tells it; None where it does not."""
+        try:
+            description = json.loads((self.folder / "design.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        found = description.get("training") if isinstance(description, dict) else None
+        return found if isinstance(found, str) else None
+
+    def kept_seconds(self, model: int) -> float | None:
+        """Seconds that it took to make a model whose weights were kept and are sound, None for any other."""
+        try:
+            return None if self.read_weights(model) is None else float(self._numbers(model)["seconds"])
+        except (DataError, ValueError, TypeError):
+            return None
+
     def read_weights(self, model: int) -> bytes | None:
         """The checkpoint's bytes, None where none was kept; DataError where they are not what was written."""
         if not self.weights(model).is_file():

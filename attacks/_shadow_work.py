@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from learners import (
     checkpoint_bytes,
     digest,
     forward_flops,
+    load_checkpoint,
     pick_device,
     predict_views,
     train,
@@ -42,13 +44,37 @@ class Answers:
     checkpoint: bytes | None
 
 
-def make_shadow(design: ShadowDesign, model: int, *, keep_weights: bool, progress: Progress) -> Answers:
-    """Train shadow ``model`` and ask it."""
+@dataclass(frozen=True)
+class Kept:
+    """Weights of a shadow that lie in some bank of the same training, and the seconds that it took to make them."""
+
+    path: Path
+    seconds: float
+
+
+def make_shadow(
+    design: ShadowDesign, model: int, *, kept: Kept | None, keep_weights: bool, progress: Progress
+) -> Answers:
+    """Train shadow ``model``, or take kept weights, and ask it. Cost counts the training in either case."""
     began = time.perf_counter()
-    trained = train_shadow(design, model, progress)
+    shadow = shadow_of(design, model, kept, progress)
     passes = 3 * design.recipe.epochs * len(design.trained_on(model))
-    kept = _checkpoint(design, model, trained) if keep_weights else None
-    return _answers(design, model, trained, began, passes, kept)
+    file = _checkpoint(design, model, shadow) if keep_weights else None
+    answers = _answers(design, model, shadow, began, passes, file)
+    return answers if kept is None else replace(answers, seconds=answers.seconds + kept.seconds)
+
+
+def shadow_of(design: ShadowDesign, model: int, kept: Kept | None, progress: Progress) -> Classifier:
+    """Shadow ``model`` from kept weights where this machine sees them, trained otherwise: to the same bits.
+
+    Raises DataError for weights of another model."""
+    if kept is None or not kept.path.is_file():
+        return train_shadow(design, model, progress)
+    shadow, header = load_checkpoint(kept.path, pick_device(design.device), data=design.examples.fingerprint)
+    made = (header.recipe, header.seed, header.indices)
+    if made != (design.recipe, design.model_seed(model), _trained_indices(design, model)):
+        raise DataError(f"{kept.path}: holds another model than shadow {model}; delete its folder")
+    return shadow
 
 
 def train_shadow(design: ShadowDesign, model: int, progress: Progress) -> Classifier:
@@ -85,7 +111,7 @@ def unlearn_shadow(
     )
     candidate = create(method, parameters)(shadow, task)
     answers = _answers(design, model, candidate, began, 0, None)
-    return Answers(**{**vars(answers), "flops": task.meter.cost().flops})
+    return replace(answers, flops=task.meter.cost().flops)
 
 
 def _answers(
@@ -105,7 +131,7 @@ def _answers(
     )
 
 
-def trained_indices(design: ShadowDesign, model: int) -> str:
+def _trained_indices(design: ShadowDesign, model: int) -> str:
     """Digest of what a shadow was trained on, as its checkpoint's header has it."""
     return digest(design.trained_on(model).astype("<i8").tobytes())
 
@@ -118,7 +144,7 @@ def _checkpoint(design: ShadowDesign, model: int, network: Classifier) -> bytes:
         classes=design.examples.classes,
         seed=design.model_seed(model),
         data=design.examples.fingerprint,
-        indices=trained_indices(design, model),
+        indices=_trained_indices(design, model),
         label_noise=design.examples.label_noise,
     )
     return checkpoint_bytes(network, header)

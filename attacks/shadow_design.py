@@ -72,14 +72,23 @@ class ShadowDesign:
         code = code_version(*OUTPUT_MODULES)
         return digest(canonical_json(self.description()), code)[:16]
 
+    @cached_property
+    def training(self) -> str:
+        """16 digits of the digest of what determines the weights alone: two designs that differ in what they ask have
+        the same models."""
+        return digest(canonical_json(self._trained()), code_version("attacks.shadow_design"))[:16]
+
     def description(self) -> dict[str, Any]:
         """The design as plain values."""
-        sets = {"pool": self.pool, "rows": self.rows, "requests": self.requests}
+        asked = {"rows": _set(self.rows), "views": [view.name for view in self.views]}
+        return self._trained() | asked | {"training": self.training}
+
+    def _trained(self) -> dict[str, Any]:
         return {
             "data": self.examples.fingerprint,
             "recipe": asdict(self.recipe),
-            **{name: {"size": len(one), "digest": digest(one.astype("<i8").tobytes())} for name, one in sets.items()},
-            "views": [view.name for view in self.views],
+            "pool": _set(self.pool),
+            "requests": _set(self.requests),  # halves are balanced for them
             "seed": self.seed,
             "device": self.device.partition(":")[0],
         }
@@ -134,6 +143,10 @@ class ShadowDesign:
         side[order] = (np.arange(len(strata)) + random.integers(2)) % 2 == 0
         half: Mask = side[units]
         return half
+
+
+def _set(indices: Indices) -> dict[str, Any]:
+    return {"size": len(indices), "digest": digest(indices.astype("<i8").tobytes())}
 
 
 def even(count: int) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from attacks._arrays import Floats
 from attacks._shadow_store import ShadowStore
-from attacks._shadow_work import Answers, make_shadow, train_shadow, trained_indices, unlearn_shadow
+from attacks._shadow_work import Answers, Kept, make_shadow, shadow_of, unlearn_shadow
 from attacks.shadow_bank import ShadowBank
 from attacks.shadow_design import ShadowDesign, chunks, even
 from learners import (
@@ -22,7 +22,6 @@ from learners import (
     choose_workers,
     code_version,
     digest,
-    load_checkpoint,
     pick_device,
 )
 from unlearners import create, entry
@@ -63,12 +62,13 @@ def make_shadows(
 
     root: holds the banks of any number of designs. engine: ``Processes()`` by default. keep_weights: beside the
     outputs, so that methods can run on the shadows later without training them anew. Kill it anywhere: what is finished
-    stays. A larger count later adds whole pairs. A model whose files were damaged is made again.
+    stays. A larger count later adds whole pairs. A model whose files were damaged is made again. Where a bank under
+    ``root`` that asks something else kept the weights of the same models, these are asked and not trained again.
     """
     store, shape = store_of(design, root), _shape(design)
     store.clear_remains()
     missing = [model for model in range(even(count)) if not store.sound(model, shape, weights=keep_weights)]
-    work = partial(_shadows, design, keep_weights)
+    work = partial(_shadows, design, keep_weights, _kept(design, root, missing))
     jobs = chunks(missing, DENSE_CHUNK if design.recipe.architecture == "mlp" else 1)
     for done, answers in (engine or default_engine(design)).run(work, jobs, progress=progress if jobs else None):
         for model, answer in zip(jobs[done], answers, strict=True):
@@ -94,10 +94,11 @@ def make_unlearned(
     Raises DataError for a design without requests, and for a method that needs the ledger of a training run.
     """
     refuse_method(design, method, parameters)
-    shadows, store = store_of(design, root), unlearned_store(design, root, method, parameters, validation, setting)
+    store = unlearned_store(design, root, method, parameters, validation, setting)
     store.clear_remains()
     missing = [model for model in range(even(count)) if not store.sound(model, _shape(design))]
-    work = partial(_unlearned, design, shadows, method, dict(parameters), validation, setting)
+    kept = _kept(design, root, missing)
+    work = partial(_unlearned, design, kept, method, dict(parameters), validation, setting)
     for done, answer in (engine or default_engine(design)).run(work, missing, progress=progress if missing else None):
         store.write(missing[done], answer)
     return _read(design, store, count, unlearned=True)
@@ -173,21 +174,36 @@ def _read(design: ShadowDesign, store: ShadowStore, count: int | None, *, unlear
     )
 
 
-def _shadows(design: ShadowDesign, keep_weights: bool, models: Sequence[int], progress: Progress) -> list[Answers]:
+def _kept(design: ShadowDesign, root: Path, models: Sequence[int]) -> dict[int, Kept]:
+    """Sound weights of these models, from any bank under ``root`` with the same training."""
+    found: dict[int, Kept] = {}
+    for path in sorted(root.glob("bank-*/design.json")):
+        store = ShadowStore(path.parent, path.parent.name.removeprefix("bank-"), {})
+        if store.training() == design.training:
+            for model in models:
+                seconds = store.kept_seconds(model)
+                if model not in found and seconds is not None:
+                    found[model] = Kept(store.weights(model), seconds)
+    return found
+
+
+def _shadows(
+    design: ShadowDesign, keep_weights: bool, kept: Mapping[int, Kept], models: Sequence[int], progress: Progress
+) -> list[Answers]:
     """Runs in a worker."""
 
     def within(place: int) -> Progress:
         return lambda done, total: progress(1000 * place + 1000 * done // max(1, total), 1000 * len(models))
 
     return [
-        make_shadow(design, model, keep_weights=keep_weights, progress=within(place))
+        make_shadow(design, model, kept=kept.get(model), keep_weights=keep_weights, progress=within(place))
         for place, model in enumerate(models)
     ]
 
 
 def _unlearned(
     design: ShadowDesign,
-    shadows: ShadowStore,
+    kept: Mapping[int, Kept],
     method: str,
     parameters: Mapping[str, Any],
     validation: Indices,
@@ -196,14 +212,7 @@ def _unlearned(
     progress: Progress,
 ) -> Answers:
     """Runs in a worker, which reads the weights; where it finds none (on another machine) it trains them again."""
-    if shadows.read_weights(model) is None:
-        shadow = train_shadow(design, model, progress)
-    else:
-        device = pick_device(design.device)
-        shadow, header = load_checkpoint(shadows.weights(model), device, data=design.examples.fingerprint)
-        made = (header.recipe, header.seed, header.indices)
-        if made != (design.recipe, design.model_seed(model), trained_indices(design, model)):
-            raise DataError(f"{shadows.weights(model)}: holds another model than shadow {model}; delete its folder")
+    shadow = shadow_of(design, model, kept.get(model), progress)
     return unlearn_shadow(design, model, shadow, method, parameters, validation, setting)
 
 
