@@ -14,7 +14,7 @@ from audit._entry import PASS
 from audit._listing import print_table
 from audit._markdown import notes_of
 from audit._places import refuse_place, shown
-from audit.bank_study import BankResult, Figure
+from audit.bank_study import BankResult, BankTable, Figure
 from audit.config import AuditConfig
 from learners import write_atomically
 
@@ -61,17 +61,27 @@ def attack_bank(
         f"{whole.targets} shadows in turn, each without its pair: about {whole.members:,.0f} examples that it trained "
         f"on against {whole.nonmembers:,.0f} that it did not."
     )
-    rates = [f"TPR {100 * fpr:g} %" for fpr in FPRS]
-    header = ("attack", "signal", "AUC", *rates, f"over {whole.against[0]} {whole.against[1]}")
-    print_table(header, [_line(one) for one in whole.results])
+    _print(whole)
+    for one in found.unlearned:
+        click.echo(
+            f"\nThe same shadows after {one.unlearned}: about {one.members:,.0f} examples that each was told to forget "
+            f"against {one.nonmembers:,.0f} of the same requests that it never saw."
+        )
+        _print(one)
     click.echo("Means over the shadows with 95 % intervals in which models and examples both are a sample.")
-    for name, why in whole.absent.items():
-        click.echo(f"Not made: {name}: {why}.")
     for problem in found.problems:
         click.secho(f"Note: {problem}.", fg="yellow", err=True)
     if page is not None:
         click.echo(f"Page: {page}")
     return PASS
+
+
+def _print(table: BankTable) -> None:
+    rates = [f"TPR {100 * fpr:g} %" for fpr in FPRS]
+    header = ("attack", "signal", "AUC", *rates, f"over {table.against[0]} {table.against[1]}")
+    print_table(header, [_line(one) for one in table.results])
+    for name, why in table.absent.items():
+        click.echo(f"Not made: {name}: {why}.")
 
 
 def _line(one: BankResult) -> tuple[str, ...]:

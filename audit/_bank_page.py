@@ -2,7 +2,7 @@
 
 from audit._markdown import marked, table
 from audit.bank_audit import BankStudy
-from audit.bank_study import BankResult, Figure
+from audit.bank_study import BankResult, BankTable, Figure
 
 DEFINITIONS = """\
 Every shadow is a target once; it is held against all others but itself and its complement. AUC and TPR are means over
@@ -28,12 +28,15 @@ def render(study: BankStudy, *, title: str, command: str, version: str, notes: s
         f"## {whole.shadows} shadows",
         f"{whole.targets} targets; each trained on {whole.members:,.0f} of the judged examples and not on "
         f"{whole.nonmembers:,.0f}, on average.",
-        table(
-            ("attack", "signal", "AUC", "over targets", *RATES, f"lead over {whole.against[0]} on {whole.against[1]}"),
-            [_row(one) for one in whole.results],
-        ),
+        *_results(whole),
     ]
-    parts += [f"Not made: `{name}`: {why}" for name, why in whole.absent.items()]
+    for one in study.unlearned:
+        parts += [
+            f"## After `{one.unlearned}`",
+            f"{one.targets} shadows after the method ran on each: {one.members:,.0f} examples that it was told to "
+            f"forget against {one.nonmembers:,.0f} of the same requests that it never saw, on average.",
+            *_results(one),
+        ]
     if len(study.tables) > 1:
         known = [place for place, value in enumerate(whole.results[0].tpr) if value is not None]
         parts += ["## What more shadows buy", _growth(study, None), *(_growth(study, place) for place in known[-1:])]
@@ -58,6 +61,13 @@ def _facts(study: BankStudy) -> str:
         ("cost", hours),
     ]
     return table(("", ""), rows)
+
+
+def _results(whole: BankTable) -> list[str]:
+    lead = f"lead over {whole.against[0]} on {whole.against[1]}"
+    head = ("attack", "signal", "AUC", "over targets", *RATES, lead)
+    missing = [f"Not made: `{name}`: {why}" for name, why in whole.absent.items()]
+    return [table(head, [_row(one) for one in whole.results]), *missing]
 
 
 def _row(one: BankResult) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from attacks.shadow_checks import bank_problems
 from audit._making import Watch, plan_models
 from audit._scores import calibration_rows
 from audit.attacking import BASELINE
-from audit.bank_study import BankTable, attack_shadows, sizes_up_to
+from audit.bank_study import BankTable, attack_shadows, attack_unlearned, sizes_up_to
 from audit.config import AuditConfig
 from audit.run import ignore
 from audit.shadowing import found_shadows
@@ -23,7 +23,8 @@ class BankStudy:
     """What attacks do to an audit's shadows. data, classes, shape, recipe: of the audit. trained_on: examples of each
     shadow; asked: examples that every model was asked about. accuracy_in, accuracy_out: mean and standard deviation
     over shadows, on the examples that each was trained on and on the others. seconds, flops: of making all of them, on
-    one worker. tables: at growing numbers of shadows, the last with all of them. problems: of the bank."""
+    one worker. tables: at growing numbers of shadows, the last with all of them. unlearned: after each candidate's
+    method that ran on them. problems: of the bank."""
 
     data: str
     classes: int
@@ -37,6 +38,7 @@ class BankStudy:
     seconds: float
     flops: float
     tables: tuple[BankTable, ...]
+    unlearned: tuple[BankTable, ...]
     problems: tuple[str, ...]
 
 
@@ -56,13 +58,14 @@ def study_bank(
     Raises DataError where there is no bank, or a smaller one: ``vestige shadows`` makes it."""
     watch("loading data", 0, 1)
     plan = plan_models(config, base)
-    bank, _ = found_shadows(plan, workspace, count)
+    bank, unlearned = found_shadows(plan, workspace, count)
     if bank is None:
         raise DataError(f"{workspace}: expected shadows of this audit, got none; make them with vestige shadows")
     watch("loading data", 1, 1)
     examples, policy = plan.examples, config.policy
     unseen = np.isin(bank.rows, plan.split.unseen)
     calibration = calibration_rows(bank.labels, unseen, policy.calibration_share, policy.calibration_seed)
+    people = None if examples.subjects is None else examples.subjects[bank.rows]
     tables, wanted = [], sizes_up_to(len(bank)) if sizes is None else list(sizes)
     for done, size in enumerate(wanted):
         watch("attacking the shadows", done, len(wanted))
@@ -71,7 +74,7 @@ def study_bank(
             calibration,
             signals=config.attacks.signals,
             shadows=size,
-            people=None if examples.subjects is None else examples.subjects[bank.rows],
+            people=people,
             against=against,
         )
         tables.append(table)
@@ -90,5 +93,6 @@ def study_bank(
         seconds=float(bank.seconds.sum()),
         flops=float(bank.flops.sum()),
         tables=tuple(tables),
+        unlearned=tuple(attack_unlearned(one, name, people=people) for name, one in unlearned.items()),
         problems=bank_problems(bank),
     )

@@ -17,6 +17,7 @@ from attacks import (
     estimable,
     threshold_at_fpr,
     two_way_variance,
+    ulira_leave_pair_out,
 )
 from audit._attack_results import FPRS, Floats, Mask, People
 from audit.attacking import BASELINE, signals_of
@@ -53,7 +54,8 @@ class BankResult:
 class BankTable:
     """All attacks on the shadows. shadows: so many make a bank, from which every target's pair is left out. targets:
     models that were judged. members, nonmembers: examples of each, on average. against: what leads are measured from.
-    absent: attacks that so few shadows do not allow, with their sentence."""
+    absent: attacks that so few shadows do not allow, with their sentence. unlearned: candidate whose method ran on the
+    targets (members are what they were told to forget), None where none ran (members are what they trained on)."""
 
     shadows: int
     targets: int
@@ -62,6 +64,7 @@ class BankTable:
     against: tuple[str, str]
     results: tuple[BankResult, ...]
     absent: dict[str, str]
+    unlearned: str | None = None
 
 
 def attack_shadows(
@@ -101,6 +104,41 @@ def attack_shadows(
                 continue
             one = base if (name, signal) == against else _judged(scores, member)
             results.append(_result(name, signal, one, None if one is base else base, member, owners))
+    return _table(size, member, against, results, absent, None)
+
+
+def attack_unlearned(bank: ShadowBank, name: str, *, people: People | None = None) -> BankTable:
+    """U-LiRA on every shadow after the method of candidate ``name`` ran on it: which examples was it told to forget?
+
+    bank: what ``make_unlearned`` made. Held against forgotten examples are those of the same requests that the target
+    never saw; it is scored by the other pairs' unlearned shadows (the privacy game) and, to compare with, by phi.
+    Source: Hayes et al. 2024 (arXiv 2403.01218), section 4, over all shadows in turn.
+    """
+    asked = np.asarray(bank.forgot.any(axis=0))
+    member, phi = bank.forgot[:, asked], [table[:, asked] for table in bank.phi]
+    if not np.array_equal(member, bank.member[:, asked]):
+        raise DataError(
+            "unlearned shadows: expected each to have forgotten what it knew of the requests, got others; make them anew"
+        )
+    owners = None if people is None else people[asked]
+    base = _judged(np.stack([table[0] for table in phi]), member)
+    results, absent = [_result(*BASELINE, base, None, member, owners)], {}
+    try:
+        found = ulira_leave_pair_out(phi, member, phi, ~member).scores
+        results.append(_result("ulira", "logit", _judged(found, member), base, member, owners))
+    except NotEstimable as error:
+        absent["ulira"] = str(error)
+    return _table(len(bank), member, BASELINE, results, absent, name)
+
+
+def _table(
+    size: int,
+    member: Mask,
+    against: tuple[str, str],
+    results: Sequence[BankResult],
+    absent: dict[str, str],
+    unlearned: str | None,
+) -> BankTable:
     inside = member.sum(1)
     return BankTable(
         shadows=size,
@@ -110,6 +148,7 @@ def attack_shadows(
         against=against,
         results=tuple(results),
         absent=absent,
+        unlearned=unlearned,
     )
 
 

@@ -1,6 +1,7 @@
 """``vestige attack --on-shadows``: the table against plain loops, intervals by simulation, and the command."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,9 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from attacks import ATTACKS, ON_SHADOWS, SIGNALS, ShadowBank, lira
+from attacks import ATTACKS, ON_SHADOWS, SIGNALS, ShadowBank, lira, lira_leave_pair_out
 from audit._entry import main
-from audit.bank_study import attack_shadows, sizes_up_to
+from audit.bank_study import attack_shadows, attack_unlearned, sizes_up_to
 from learners import ConfigError, DataError
 from tests.attacks.gaussian_bank import bank as gaussian
 from tests.audit.test_attacking import TOML
@@ -150,6 +151,28 @@ def test_refusals_and_absences_are_sentences() -> None:
     ):
         with pytest.raises(kind, match=sentence):
             call()
+
+
+def test_u_lira_on_every_shadow_is_lira_where_the_method_does_nothing() -> None:
+    made = bank(8, 800, 5, 1.0)
+    asked = np.arange(800) < 300
+    after = replace(made, forgot=made.member & asked)
+    table = attack_unlearned(after, "no_op")
+    assert table.unlearned == "no_op" and table.members + table.nonmembers == 300
+    plain, game = table.results
+    assert (plain.attack, game.attack) == ("threshold", "ulira") and game.lead is not None
+    member, phi = made.member[:, asked], [table[:, asked] for table in made.phi]
+    scores = lira_leave_pair_out(phi, member).scores
+    areas = [roc_auc_score(inside, row) for inside, row in zip(member, scores, strict=True)]
+    assert game.auc.mean == pytest.approx(np.mean(areas), abs=1e-6)
+    before = [roc_auc_score(inside, table[0]) for inside, table in zip(member, phi, strict=True)]
+    assert game.lead.mean == pytest.approx(np.mean(areas) - np.mean(before), abs=1e-6)
+    few = replace(made.part(slice(0, 4)), forgot=(made.member & asked)[:4])
+    assert "UNLEARNED shadows" in attack_unlearned(few, "x").absent["ulira"]
+    lacking = made.member & asked
+    lacking[0, np.flatnonzero(lacking[0])[0]] = False
+    with pytest.raises(DataError, match="forgotten what it knew"):
+        attack_unlearned(replace(made, forgot=lacking), "x")
 
 
 @pytest.fixture(scope="module")
