@@ -118,7 +118,7 @@ def attack_unlearned(bank: ShadowBank, name: str, *, people: People | None = Non
     member, phi = bank.forgot[:, asked], [table[:, asked] for table in bank.phi]
     if not np.array_equal(member, bank.member[:, asked]):
         raise DataError(
-            "unlearned shadows: expected each to have forgotten what it knew of the requests, got others; make them anew"
+            "unlearned shadows: expected each to have forgotten what it knew of the requests, got another set"
         )
     owners = None if people is None else people[asked]
     base = _judged(np.stack([table[0] for table in phi]), member)

@@ -2,5 +2,5 @@
 
 import runpy
 
-for name in ("training", "augmentation", "scoring", "shadow_scoring", "shadow_training"):
+for name in ("training", "augmentation", "scoring", "shadow_scoring", "shadow_training", "shadow_variants"):
     runpy.run_module(f"benchmarks.{name}", run_name="__main__")
