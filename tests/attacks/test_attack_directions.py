@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from attacks import ATTACKS, NUMBERS, SIGNALS, Answered, Material, ShadowBank, auc
+from attacks import ATTACKS, NUMBERS, ON_SHADOWS, SIGNALS, Answered, Material, ShadowBank, auc
 from learners import DataError
 
 FORGET, RETAIN, RETRAINS, SHADOWS = 300, 300, 3, 16
@@ -149,7 +149,7 @@ def test_material_that_does_not_fit_is_refused(audit):
 
 
 def test_registries_cannot_be_changed_by_accident():
-    for registry in (ATTACKS, NUMBERS, SIGNALS):
+    for registry in (ATTACKS, NUMBERS, ON_SHADOWS, SIGNALS):
         with pytest.raises(TypeError):
             registry["new"] = None
     assert list(SIGNALS) == [
@@ -157,9 +157,9 @@ def test_registries_cannot_be_changed_by_accident():
     ]  # fmt: skip
     assert list(ATTACKS) == [
         "threshold", "threshold_classwise", "population", "rlira", "rlira_abs", "rmia", "lira_online",
-        "lira_online_fixed", "lira_offline", "lira_offline_fixed", "lira_offline_two_sided", "rmia_online",
-        "rmia_offline", "difficulty", "sablayrolles", "attack_r", "shadow_classifier", "label_only", "quantile",
-        "before_after", "ulira", "ulira_efficacy",
+        "lira_online_fixed", "lira_online_shrunken", "lira_offline", "lira_offline_fixed", "lira_offline_shrunken",
+        "lira_offline_two_sided", "rmia_online", "rmia_offline", "difficulty", "sablayrolles", "attack_r",
+        "shadow_classifier", "label_only", "quantile", "before_after", "ulira", "ulira_efficacy",
     ]  # fmt: skip
     assert list(NUMBERS) == ["svc_efficacy", "logistic_loss", "logistic_entropy"]
 
