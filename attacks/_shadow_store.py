@@ -124,7 +124,7 @@ class ShadowStore:
         """Seconds that it took to make a model whose weights were kept and are sound, None for any other."""
         try:
             return None if self.read_weights(model) is None else float(self._numbers(model)["seconds"])
-        except (DataError, ValueError, TypeError):
+        except (DataError, OSError, ValueError, KeyError, TypeError):  # not ours to repair
             return None
 
     def read_weights(self, model: int) -> bytes | None:

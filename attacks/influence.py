@@ -14,11 +14,13 @@ from attacks.roc import placements
 from learners import DataError
 
 
-def auc_influence(scores: ArrayLike, member: ArrayLike) -> Floats:
+def auc_influence(scores: ArrayLike, member: ArrayLike, clusters: ArrayLike | None = None) -> Floats:
     """Influence of each example on the AUC, ``[n]``, zero in sum; the sum of their squares is DeLong's variance.
 
-    scores ``[n]``, higher = member. member: bool ``[n]``. For a difference of AUCs on the same examples, subtract
-    influences. Raises NotEstimable below two members or two non-members. Source: DeLong et al. 1988, section 2.
+    scores ``[n]``, higher = member. member: bool ``[n]``. clusters ``[n]``: to whom each row belongs, where the
+    variance will be taken over people (each side is then scaled by C / (C - 1), C its people); None: every row for
+    itself. For a difference of AUCs on the same examples, subtract influences. Raises NotEstimable below two members or
+    two non-members (rows, or people). Source: DeLong et al. 1988, section 2; Obuchowski 1997, section 2.
 
     >>> auc_influence([0.8, 0.1, 0.3, 0.2], [True, True, False, False]).round(6).tolist()
     [0.353553, -0.353553, 0.0, 0.0]
@@ -26,14 +28,16 @@ def auc_influence(scores: ArrayLike, member: ArrayLike) -> Floats:
     values, inside = np.asarray(scores, np.float64), np.asarray(member)
     if values.ndim != 1 or inside.shape != values.shape or inside.dtype != np.bool_:
         raise DataError(f"expected scores [n] and a mask [n], got {list(values.shape)} and {list(inside.shape)}")
-    sizes = int(inside.sum()), int((~inside).sum())
-    if min(sizes) < 2:
+    owners = np.arange(len(values)) if clusters is None else np.asarray(clusters)
+    counts = len(np.unique(owners[inside])), len(np.unique(owners[~inside]))
+    if min(counts) < 2:
+        whose = "" if clusters is None else " (people)"
         raise NotEstimable(
-            f"variance of an AUC: expected at least 2 members and 2 non-members, got {sizes[0]} and {sizes[1]}"
+            f"variance of an AUC: expected at least 2 members and 2 non-members{whose}, got {counts[0]} and {counts[1]}"
         )
     moves = np.empty(len(values))
-    for side, size, placed in zip((inside, ~inside), sizes, placements(values[inside], values[~inside]), strict=True):
-        moves[side] = (placed - placed.mean()) / np.sqrt(size * (size - 1.0))
+    for side, count, placed in zip((inside, ~inside), counts, placements(values[inside], values[~inside]), strict=True):
+        moves[side] = (placed - placed.mean()) * np.sqrt(count / (count - 1.0)) / len(placed)
     return moves
 
 
@@ -82,7 +86,8 @@ def two_way_variance(influence: ArrayLike, units: ArrayLike, clusters: ArrayLike
 
 def share_interval(hits: ArrayLike, clusters: ArrayLike | None = None, level: float = 0.95) -> tuple[float, float]:
     """Exact interval of the share of ``hits [n]`` (Clopper-Pearson); with ``clusters [n]`` at the number of independent
-    examples that these are worth, never more than n. Source: Korn and Graubard 1998 (Survey Methodology 24:193).
+    examples that these are worth, adjusted for the few people from whom that is estimated, and never more than n; with
+    one person nothing is known. Source: Korn and Graubard 1998 (Survey Methodology 24:193), section 3.
 
     >>> [round(end, 4) for end in share_interval([True, False, False, False])]
     [0.0063, 0.8059]
@@ -91,11 +96,13 @@ def share_interval(hits: ArrayLike, clusters: ArrayLike | None = None, level: fl
     n, share = len(caught), float(caught.mean())
     worth = float(n)
     if clusters is not None:
-        if 0 < share < 1:
-            spread = clustered_variance((caught - share) / n, clusters)
-            worth = min(worth, share * (1 - share) / spread) if spread > 0 else worth
-        else:
-            worth = float(len(np.unique(np.asarray(clusters))))  # no spread to be seen: every person counts once
+        people = len(np.unique(np.asarray(clusters)))
+        if people < 2:
+            return 0.0, 1.0
+        spread = people / (people - 1) * clustered_variance((caught - share) / n, clusters)
+        # Without any spread to be seen, rows prove no more than one example a person does.
+        worth = share * (1 - share) * n / (n - 1) / spread if spread > 1e-12 else float(people)
+        worth = min(float(n), worth * float(stats.t.ppf(0.975, n - 1) / stats.t.ppf(0.975, people - 1)) ** 2)
     tail, count = (1 - level) / 2, share * worth
     low = 0.0 if share == 0 else float(stats.beta.ppf(tail, count, worth - count + 1))
     high = 1.0 if share == 1 else float(stats.beta.ppf(1 - tail, count + 1, worth - count))

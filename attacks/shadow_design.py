@@ -76,7 +76,8 @@ class ShadowDesign:
     def training(self) -> str:
         """16 digits of the digest of what determines the weights alone: two designs that differ in what they ask have
         the same models."""
-        return digest(canonical_json(self._trained()), code_version("attacks.shadow_design"))[:16]
+        code = code_version("attacks.shadow_design", "attacks._shadow_work")
+        return digest(canonical_json(self._trained()), code)[:16]
 
     def description(self) -> dict[str, Any]:
         """The design as plain values."""

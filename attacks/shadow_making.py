@@ -181,9 +181,9 @@ def _kept(design: ShadowDesign, root: Path, models: Sequence[int]) -> dict[int, 
         store = ShadowStore(path.parent, path.parent.name.removeprefix("bank-"), {})
         if store.training() == design.training:
             for model in models:
-                seconds = store.kept_seconds(model)
-                if model not in found and seconds is not None:
-                    found[model] = Kept(store.weights(model), seconds)
+                seconds = None if model in found else store.kept_seconds(model)
+                if seconds is not None:
+                    found[model] = Kept(store.weights(model).resolve(), seconds)
     return found
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from attacks._arrays import NotEstimable
 from attacks._gaussians import Centre, Tables, Variance, fit, mask_of, resolve
 from attacks.lira import Lira, log_ratio, refuse_in_sample, target_values
 from learners import DataError
@@ -60,6 +61,11 @@ def ulira_leave_pair_out(
     chosen, unseen = mask_of(forgot, len(forgotten)), mask_of(never_saw, len(never))
     if len(chosen) != len(unseen) or len(chosen) % 2:
         raise DataError(f"ulira: expected pairs of shadows in both worlds, got {len(chosen)} and {len(unseen)} models")
+    if len(chosen) < 6:
+        raise NotEstimable(
+            f"U-LiRA: expected at least 6 UNLEARNED shadows, two a world without the target's pair, got {len(chosen)}; "
+            "train more shadows"
+        )
     rule = resolve(variance, len(chosen))
     parts = []
     for first in range(0, len(chosen), 2):

@@ -137,7 +137,7 @@ def attack(
         from audit._bank_command import attack_bank
 
         config = read_config(audit_file, seed=seed)
-        return attack_bank(config, audit_file, workspace, count, compared, page, title, as_json)
+        return attack_bank(config, audit_file, workspace, count, compared, page, title, seed, as_json)
     if outputs is not None:
         if names or workspace or seed is not None or count is not None:
             raise click.UsageError("--candidate, --shadows, --workspace and --seed go with an audit file")

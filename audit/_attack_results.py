@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from attacks import (
     Material,
@@ -50,8 +51,10 @@ def measure(
     row, rows = scores[retrains + place], members | nonmembers
     owners = None if people is None else people[rows]
     area = auc(row[members], row[nonmembers])
-    variance = clustered_variance(auc_influence(row[rows], forget[rows]), owners)
     fewest = sizes if people is None else (len(np.unique(people[members])), len(np.unique(people[nonmembers])))
+    variance = 0.0  # of one person on a side nothing is known, which auc_interval says
+    if min(fewest) >= 2:
+        variance = _variance(auc_influence(row[rows], forget[rows], owners), owners, forget[rows])
     of_retrains = [auc(one[members], one[nonmembers]) for one in scores[:retrains]]
     mean = float(np.mean(of_retrains)) if of_retrains else None
     before = scores[-1] if len(scores) > retrains + candidates else None
@@ -81,11 +84,24 @@ def measure(
     )
 
 
+def _variance(moves: Floats, people: People | None, member: Mask) -> float:
+    """Variance from influences; of few people widened by Student's t (of the fewer side) over the normal quantile."""
+    variance = clustered_variance(moves, people)
+    if people is None:
+        return variance
+    fewest = min(len(np.unique(people[member])), len(np.unique(people[~member])))
+    return variance * float(stats.t.ppf(0.975, fewest - 1) / stats.norm.ppf(0.975)) ** 2
+
+
 def _lead(row: Floats, other: Floats, member: Mask, people: People | None, rows: Mask) -> tuple[float, float, float]:
     """Difference of two areas on the same examples, with its paired interval."""
-    moves = auc_influence(row, member) - auc_influence(other, member)
-    error = float(np.sqrt(clustered_variance(moves, None if people is None else people[rows])))
+    owners = None if people is None else people[rows]
     difference = auc(row[member], row[~member]) - auc(other[member], other[~member])
+    try:
+        moves = auc_influence(row, member, owners) - auc_influence(other, member, owners)
+    except NotEstimable:  # one person on a side: nothing is known of others
+        return difference, -1.0, 1.0
+    error = float(np.sqrt(_variance(moves, owners, member)))
     return difference, difference - 1.96 * error, difference + 1.96 * error
 
 

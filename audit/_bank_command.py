@@ -14,6 +14,7 @@ from audit._entry import PASS
 from audit._listing import print_table
 from audit._markdown import notes_of
 from audit._places import refuse_place, shown
+from audit.attacking import BASELINE
 from audit.bank_study import BankResult, BankTable, Figure
 from audit.config import AuditConfig
 from learners import write_atomically
@@ -27,6 +28,7 @@ def attack_bank(
     against: tuple[str, str],
     page: Path | None,
     title: str | None,
+    seed: int | None,
     as_json: bool,
 ) -> int:
     """Attack the shadows of an audit, print the table (or JSON), write the page."""
@@ -42,8 +44,12 @@ def attack_bank(
         found = study_bank(config, place, base=audit_file.parent, count=count, against=against, watch=watch)
     if page is not None and notes is not None:
         words = ["vestige", "shadows", shown(audit_file), "--workspace", shown(place)]
-        words += ["--count", str(found.tables[-1].shadows)]
-        more = ["vestige", "attack", shown(audit_file), "--workspace", shown(place), "--on-shadows"]
+        own = [] if seed is None else ["--seed", str(seed)]
+        words += ["--count", str(found.tables[-1].shadows), *own]
+        words += [word for one in found.unlearned for word in ("--unlearn", str(one.unlearned))]
+        more = ["vestige", "attack", shown(audit_file), "--workspace", shown(place), "--on-shadows", *own]
+        more += [] if count is None else ["--shadows", str(count)]
+        more += [] if against == BASELINE else ["--against", ":".join(against)]
         more += ["--page", shown(page), *(("--title", title) if title else ())]
         text = render(
             found,
@@ -68,7 +74,7 @@ def attack_bank(
             f"against {one.nonmembers:,.0f} of the same requests that it never saw."
         )
         _print(one)
-    click.echo("Means over the shadows with 95 % intervals in which models and examples both are a sample.")
+    click.echo("Means over the shadows with 95 % intervals: targets and examples are a sample, the references given.")
     for problem in found.problems:
         click.secho(f"Note: {problem}.", fg="yellow", err=True)
     if page is not None:

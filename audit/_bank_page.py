@@ -6,10 +6,12 @@ from audit.bank_study import BankResult, BankTable, Figure
 
 DEFINITIONS = """\
 Every shadow is a target once; it is held against all others but itself and its complement. AUC and TPR are means over
-the targets: which examples did this model train on? Intervals are 95 %, with models and examples both a sample (two-way
-clustered; a pair of shadows counts as one model); ± beside an AUC of "over targets" is the standard deviation of the
-targets' own. TPR at a false-positive rate is taken on each target's non-members with the cut as given; it is left out
-where fewer than 10 false positives are expected. *Lead*: AUC minus that of the attack named in the column, paired.
+the targets: which examples did this model train on? Intervals are 95 %, with targets and examples both a sample
+(two-way clustered; a pair of shadows counts as one model), for the given references: what other shadows to be held
+against would have changed is not in them, which matters most for leads where models differ much. ± in "over targets"
+is the standard deviation of the targets' own AUC. TPR at a false-positive rate is taken on each target's non-members
+with the cut as given; it is left out where fewer than 10 false positives are expected. *Lead*: AUC minus that of the
+attack named in the column, paired.
 `lira_online` and `lira_offline` take one variance for all examples below 64 shadows, each example's own from 64 on;
 where the banks are smaller than all shadows, these are parted into as many of them as there are, so that all columns
 have the same targets. `vestige attacks NAME` explains each attack."""

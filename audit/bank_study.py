@@ -29,8 +29,8 @@ LEAST = 8
 
 @dataclass(frozen=True)
 class Figure:
-    """mean: over the targets. interval: 95 %, with the models and the examples both a sample (t, with a pair of shadows
-    as one model)."""
+    """mean: over the targets. interval: 95 %, with targets and examples both a sample (t, a pair of shadows as one
+    model) and the references given: what other shadows to be held against would have changed is not in it."""
 
     mean: float
     interval: tuple[float, float]
@@ -93,7 +93,7 @@ def attack_shadows(
     parts = [bank.part(slice(first, first + size)) for first in range(0, len(bank) - size + 1, size)]
     member = np.concatenate([part.member for part in parts])[:, ~calibration]
     owners = None if people is None else people[~calibration]
-    base = _judged(_scores(parts, calibration, against), member)
+    base = _judged(_scores(parts, calibration, against), member, owners)
     results, absent = [], {}
     for name in ON_SHADOWS:
         for signal in signals_of(ATTACKS[name], signals):
@@ -102,7 +102,7 @@ def attack_shadows(
             except NotEstimable as error:
                 absent[name] = str(error)
                 continue
-            one = base if (name, signal) == against else _judged(scores, member)
+            one = base if (name, signal) == against else _judged(scores, member, owners)
             results.append(_result(name, signal, one, None if one is base else base, member, owners))
     return _table(size, member, against, results, absent, None)
 
@@ -121,11 +121,11 @@ def attack_unlearned(bank: ShadowBank, name: str, *, people: People | None = Non
             "unlearned shadows: expected each to have forgotten what it knew of the requests, got another set"
         )
     owners = None if people is None else people[asked]
-    base = _judged(np.stack([table[0] for table in phi]), member)
+    base = _judged(np.stack([table[0] for table in phi]), member, owners)
     results, absent = [_result(*BASELINE, base, None, member, owners)], {}
     try:
         found = ulira_leave_pair_out(phi, member, phi, ~member).scores
-        results.append(_result("ulira", "logit", _judged(found, member), base, member, owners))
+        results.append(_result("ulira", "logit", _judged(found, member, owners), base, member, owners))
     except NotEstimable as error:
         absent["ulira"] = str(error)
     return _table(len(bank), member, BASELINE, results, absent, name)
@@ -172,10 +172,10 @@ def _scores(parts: Sequence[ShadowBank], calibration: Mask, attack: tuple[str, s
     return np.concatenate([ON_SHADOWS[name](part, calibration, signal)[:, ~calibration] for part in parts])
 
 
-def _judged(scores: NDArray[np.floating], member: Mask) -> _Judged:
+def _judged(scores: NDArray[np.floating], member: Mask, people: People | None) -> _Judged:
     pairs = list(zip(scores, member, strict=True))
     areas = np.concatenate([auc_rows(row[None, inside], row[None, ~inside]) for row, inside in pairs])
-    return _Judged(scores, areas, np.stack([auc_influence(row, inside) for row, inside in pairs]))
+    return _Judged(scores, areas, np.stack([auc_influence(row, inside, people) for row, inside in pairs]))
 
 
 def _result(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attacks import ATTACKS, NotEstimable, auc, lira
+from attacks import ATTACKS, NotEstimable, auc, auc_influence, lira
 from audit._attack_results import OperatingPoint
 from audit.attacking import attack_all
 from learners import ConfigError, DataError
@@ -97,3 +97,26 @@ def test_any_two_attacks_are_compared_on_what_both_judge() -> None:
     with pytest.raises(ConfigError, match="against: quantile cannot be made here") as refused:
         attack_all(few, forget, candidates=["c"], signals=[], against=("quantile", "logit"))
     assert not isinstance(refused.value, NotEstimable)
+
+
+def test_one_person_who_wants_to_be_forgotten_gives_no_certainty() -> None:
+    given, forget = material(900)
+    people = np.where(forget, 0, np.arange(900))
+    (table,) = attack_all(given, forget, candidates=["c"], signals=["logit"], people=people)
+    for one in table.results:
+        assert one.interval == (0.0, 1.0) and one.points[0].interval == (0.0, 1.0)
+        assert one.lead is None or one.lead[1:] == (-1.0, 1.0)
+
+
+def test_few_people_coverage_simulation() -> None:
+    """Five people a side with twenty rows each: the interval holds the expected AUC in about 95 of 100 draws."""
+    from audit._attack_results import _variance
+
+    random, inside = np.random.default_rng(5), []
+    people = np.repeat(np.arange(10), 20)
+    member = people < 5
+    for _ in range(400):
+        scores = random.normal(size=10)[people] + random.normal(size=200)
+        error = np.sqrt(_variance(auc_influence(scores, member, people), people, member))
+        inside.append(abs(auc(scores[member], scores[~member]) - 0.5) < 1.96 * error)
+    assert 0.91 < np.mean(inside) < 0.99

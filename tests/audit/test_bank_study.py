@@ -167,8 +167,9 @@ def test_u_lira_on_every_shadow_is_lira_where_the_method_does_nothing() -> None:
     assert game.auc.mean == pytest.approx(np.mean(areas), abs=1e-6)
     before = [roc_auc_score(inside, table[0]) for inside, table in zip(member, phi, strict=True)]
     assert game.lead.mean == pytest.approx(np.mean(areas) - np.mean(before), abs=1e-6)
-    few = replace(made.part(slice(0, 4)), forgot=(made.member & asked)[:4])
-    assert "UNLEARNED shadows" in attack_unlearned(few, "x").absent["ulira"]
+    for count in (2, 4):  # a run that was killed leaves a pair or two
+        few = replace(made.part(slice(0, count)), forgot=(made.member & asked)[:count])
+        assert "at least 6 UNLEARNED shadows" in attack_unlearned(few, "x").absent["ulira"]
     lacking = made.member & asked
     lacking[0, np.flatnonzero(lacking[0])[0]] = False
     with pytest.raises(DataError, match="forgotten what it knew"):
@@ -195,7 +196,7 @@ def test_the_command_prints_writes_and_keeps_notes(shadowed: Path, capsys: pytes
     page.write_text(text.replace("<!-- notes -->\n", "<!-- notes -->\nmine\n"))
     assert run(*words, "--page", str(page), "--json", "--against", "lira_online") == 0
     study = json.loads(capsys.readouterr().out)
-    assert "mine" in page.read_text()
+    assert "mine" in page.read_text() and "--against lira_online:logit" in page.read_text()
     small, whole = study["tables"]
     assert (small["shadows"], whole["shadows"], whole["targets"]) == (8, 16, 16)
     found = {one["attack"]: one for one in whole["results"] if one["signal"] in ("logit", "loss")}
