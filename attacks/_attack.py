@@ -23,7 +23,7 @@ NEEDS: Mapping[str, tuple[str, Callable[[Material], bool]]] = MappingProxyType(
             lambda material: material.shadows is not None and len(material.shadows.views) > 1,
         ),
         "unlearned": (
-            "unlearned shadows (vestige shadows --unlearn METHOD)",
+            "unlearned shadows (vestige shadows --unlearn CANDIDATE)",
             lambda material: material.shadows is not None and material.unlearned is not None,
         ),
     }

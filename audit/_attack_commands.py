@@ -130,10 +130,14 @@ def attack(
         raise click.UsageError("give either an audit file or --outputs")
     if (page is not None or title is not None) and not on_shadows:
         raise click.UsageError("--page and --title go with --on-shadows")
+    if title is not None and page is None:
+        raise click.UsageError("--title goes with --page")
     compared = BASELINE if against is None else comparison(*against.split(":", 1))
     if on_shadows:
         if audit_file is None or probabilities or names:
-            raise click.UsageError("--on-shadows needs an audit file, and no --candidate")
+            raise click.UsageError(
+                "--on-shadows needs an audit file, and goes with neither --candidate nor --probabilities"
+            )
         from audit._bank_command import attack_bank
 
         config = read_config(audit_file, seed=seed)

@@ -51,18 +51,22 @@ def _facts(study: BankStudy) -> str:
     recipe = study.recipe
     network = f"`{recipe['architecture']}`" + ("" if recipe["width"] is None else f", width {recipe['width']}")
     kept = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "schedule", "augmentation")
-    hours = f"{study.seconds / 60:,.0f} minutes of one worker, {study.flops / 1e15:.3g} PFLOP"
+    cost = f"{study.seconds / 60:,.0f} minutes of one worker, {study.flops / 1e15:.3g} PFLOP"
     rows = [
         ("data", f"`{study.data}`, {study.classes} classes, images {' x '.join(map(str, study.shape))}"),
         ("network", network),
         ("recipe", ", ".join(f"{name} {recipe[name]}" for name in kept)),
         ("shadows", f"{study.tables[-1].shadows}, in pairs that halve the pool; {study.trained_on:,} examples each"),
         ("asked", f"{study.asked:,} examples under the views {', '.join(study.views)}"),
-        ("accuracy in", f"{study.accuracy_in[0]:.3f} ± {study.accuracy_in[1]:.3f}"),
-        ("accuracy out", f"{study.accuracy_out[0]:.3f} ± {study.accuracy_out[1]:.3f}"),
-        ("cost", hours),
+        ("accuracy in", _spread(study.accuracy_in)),
+        ("accuracy out", _spread(study.accuracy_out)),
+        ("cost", cost),
     ]
     return table(("", ""), rows)
+
+
+def _spread(moments: tuple[float, float] | None) -> str:
+    return "-" if moments is None else f"{moments[0]:.3f} ± {moments[1]:.3f}"
 
 
 def _results(whole: BankTable) -> list[str]:

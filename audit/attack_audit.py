@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks import Material, Outputs, ShadowBank
+from attacks import ATTACKS, Material, Outputs, ShadowBank
 from attacks.shadow_checks import bank_problems
 from audit._attack_nouns import AttackTable
 from audit._making import Plan, Watch, plan_models, train_missing, unlearn_missing
@@ -81,6 +81,7 @@ def attack_candidates(
             )
     plan = replace(plan, candidates=tuple(one for one in plan.candidates if not names or one[0].name in names))
     shadows, unlearned = found_shadows(plan, workspace.root, count)  # refuses a wrong count early
+    _refuse_comparison(against, shadows, [spec.name for spec, _ in plan.candidates if spec.name not in unlearned])
     watch("loading data", 1, 1)
     train_missing(plan, workspace, watch)
     unlearn_missing(plan, workspace, watch)
@@ -103,6 +104,18 @@ def attack_candidates(
     tables = [replace(table, numbers=_numbers(one, config.seed)) for table, one in zip(tables, outputs, strict=True)]
     watch("attacking", 1, 1)
     return tables
+
+
+def _refuse_comparison(against: tuple[str, str], shadows: ShadowBank | None, missing: Sequence[str]) -> None:
+    """Before hours of training: an attack to compare with that lacks shadows, or a candidate's unlearned ones."""
+    attack = ATTACKS[against[0]]
+    lacks_shadows = attack.requires in ("shadows", "views") and shadows is None
+    if lacks_shadows or (attack.requires == "unlearned" and missing):
+        whose = f" of {', '.join(missing)}" if attack.requires == "unlearned" else ""
+        raise ConfigError(
+            f"against: {attack.name} needs {attack.needs}{whose}; make them with vestige shadows, "
+            "or compare with another attack"
+        )
 
 
 def _problems(plan: Plan, shadows: ShadowBank | None, outputs: Outputs) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ def attack_all(
     absent: dict[str, dict[str, str]] = {name: {} for name in candidates}
     baselines = _baselines(against, material, candidates, unlearned)
     for name, attack in ATTACKS.items():
-        for signal in signals_of(attack, signals):
+        for signal in signals_of(attack, signals, against):
             for group, given in _groups(attack, material, candidates, unlearned):
                 if not attack.possible(given):
                     for one in group:
@@ -78,7 +78,7 @@ def _baselines(
     attack, found = ATTACKS[against[0]], {}
     for group, given in _groups(attack, material, candidates, unlearned):
         if not attack.possible(given):
-            raise ConfigError(f"against: {attack.name} needs {attack.needs}; compare with another attack")
+            raise ConfigError(f"against: {attack.name} needs {attack.needs} ({', '.join(group)}); compare with another")
         scored = _scored(attack, given, against[1])
         if isinstance(scored, NotEstimable):
             raise ConfigError(f"against: {attack.name} cannot be made here: {scored}")
@@ -128,8 +128,9 @@ def literature_numbers(
     return tuple(found)
 
 
-def signals_of(attack: Attack, signals: Sequence[str]) -> list[str]:
-    """The signals that an attack is made on: those of ``signals`` that it may read, in the registry's order."""
+def signals_of(attack: Attack, signals: Sequence[str], against: tuple[str, str]) -> list[str]:
+    """The signals that an attack is made on: those of ``signals`` that it may read, in the registry's order, and the
+    one on which all others are compared with it (``against``: an attack and its signal)."""
     if attack.signal != "any":
         return [attack.signal]
-    return [name for name in SIGNALS if name in signals]
+    return [name for name in SIGNALS if name in signals or (attack.name, name) == against]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attacks.shadow_checks import bank_problems
 from audit._making import Watch, plan_models
@@ -22,9 +23,9 @@ from learners import DataError
 class BankStudy:
     """What attacks do to an audit's shadows. data, classes, shape, recipe: of the audit. trained_on: examples of each
     shadow; asked: examples that every model was asked about. accuracy_in, accuracy_out: mean and standard deviation
-    over shadows, on the examples that each was trained on and on the others. seconds, flops: of making all of them, on
-    one worker. tables: at growing numbers of shadows, the last with all of them. unlearned: after each candidate's
-    method that ran on them. problems: of the bank."""
+    over shadows, on the examples that each was trained on and on the others; None where no shadow was asked about any.
+    seconds, flops: of making all of them, on one worker. tables: at growing numbers of shadows, the last with all of
+    them. unlearned: after each candidate's method that ran on them. problems: of the bank."""
 
     data: str
     classes: int
@@ -33,8 +34,8 @@ class BankStudy:
     views: tuple[str, ...]
     trained_on: int
     asked: int
-    accuracy_in: tuple[float, float]
-    accuracy_out: tuple[float, float]
+    accuracy_in: tuple[float, float] | None
+    accuracy_out: tuple[float, float] | None
     seconds: float
     flops: float
     tables: tuple[BankTable, ...]
@@ -88,11 +89,16 @@ def study_bank(
         views=bank.views,
         trained_on=(len(split.forget) + len(split.retain) + len(split.unseen)) // 2,
         asked=len(bank.rows),
-        accuracy_in=(float(bank.accuracy_in.mean()), float(bank.accuracy_in.std(ddof=1))),
-        accuracy_out=(float(bank.accuracy_out.mean()), float(bank.accuracy_out.std(ddof=1))),
+        accuracy_in=_moments(bank.accuracy_in),
+        accuracy_out=_moments(bank.accuracy_out),
         seconds=float(bank.seconds.sum()),
         flops=float(bank.flops.sum()),
         tables=tuple(tables),
         unlearned=tuple(attack_unlearned(one, name, people=people) for name, one in unlearned.items()),
         problems=bank_problems(bank),
     )
+
+
+def _moments(values: NDArray[np.float64]) -> tuple[float, float] | None:
+    known = values[np.isfinite(values)]
+    return (float(known.mean()), float(known.std(ddof=1))) if len(known) > 1 else None

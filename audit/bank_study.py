@@ -15,6 +15,7 @@ from attacks import (
     auc_influence,
     auc_rows,
     estimable,
+    share_interval,
     threshold_at_fpr,
     two_way_variance,
     ulira_leave_pair_out,
@@ -81,7 +82,8 @@ def attack_shadows(
     calibration: bool ``[m]``, examples that no target is judged on. shadows: size of the banks that attack: the models
     are parted into as many whole banks of that size as there are, so that few shadows and many are tried on the same
     targets; None for all in one. people: to whom each example belongs, or None. Raises ConfigError for an attack to
-    compare with that has no such form, or an odd size, DataError for a size above the bank's.
+    compare with that has no such form or that so few shadows do not allow, or an odd size, DataError for a size above
+    the bank's.
     """
     size = len(bank) if shadows is None else shadows
     if size > len(bank):
@@ -93,10 +95,13 @@ def attack_shadows(
     parts = [bank.part(slice(first, first + size)) for first in range(0, len(bank) - size + 1, size)]
     member = np.concatenate([part.member for part in parts])[:, ~calibration]
     owners = None if people is None else people[~calibration]
-    base = _judged(_scores(parts, calibration, against), member, owners)
+    try:
+        base = _judged(_scores(parts, calibration, against), member, owners)
+    except NotEstimable as error:
+        raise ConfigError(f"against: {against[0]} cannot be made here: {error}") from None
     results, absent = [], {}
     for name in ON_SHADOWS:
-        for signal in signals_of(ATTACKS[name], signals):
+        for signal in signals_of(ATTACKS[name], signals, against):
             try:
                 scores = base.scores if (name, signal) == against else _scores(parts, calibration, (name, signal))
             except NotEstimable as error:
@@ -153,9 +158,9 @@ def _table(
 
 
 def sizes_up_to(count: int) -> list[int]:
-    """8, 16, 32 ... below ``count``, and ``count``: the sizes at which growth is looked at."""
+    """Those of 8, 16, 32 ... that part ``count`` without a rest, so that growth is seen on the same targets; and it."""
     sizes = [LEAST * 2**k for k in range(count.bit_length()) if LEAST * 2**k < count]
-    return [*sizes, count]
+    return [*(size for size in sizes if not count % size), count]
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,13 +189,19 @@ def _result(
     return BankResult(
         attack=name,
         signal=signal,
-        auc=_figure(one.areas, one.influence, people, (0.0, 1.0)),
+        auc=_figure(one.areas, one.influence, people, (0.0, 1.0), _fewest(member, people)),
         deviation=float(one.areas.std(ddof=1)),
         tpr=tuple(_tpr(one.scores, member, fpr, people) for fpr in FPRS),
         lead=None
         if base is None
         else _figure(one.areas - base.areas, one.influence - base.influence, people, (-1.0, 1.0)),
     )
+
+
+def _fewest(member: Mask, people: People | None) -> int:
+    """Members or non-members (people), whichever are fewer, of the target that has fewest."""
+    owners = np.arange(member.shape[1]) if people is None else people
+    return min(len(np.unique(owners[side])) for inside in member for side in (inside, ~inside))
 
 
 def _tpr(scores: NDArray[np.floating], member: Mask, fpr: float, people: People | None) -> Figure | None:
@@ -201,12 +212,22 @@ def _tpr(scores: NDArray[np.floating], member: Mask, fpr: float, people: People 
         caught = row[inside] > threshold_at_fpr(row[~inside], fpr)
         rates[target] = caught.mean()
         influence[target, inside] = (caught - rates[target]) / inside.sum()
-    return _figure(rates, influence, people, (0.0, 1.0))
+    return _figure(rates, influence, people, (0.0, 1.0), _fewest(member, people))
 
 
-def _figure(values: Floats, influence: Floats, people: People | None, limits: tuple[float, float]) -> Figure:
-    """The mean of a value over targets ``[T]``; influence ``[T, n]`` sums to zero for each."""
+def _figure(
+    values: Floats, influence: Floats, people: People | None, limits: tuple[float, float], few: int = 0
+) -> Figure:
+    """The mean of a value over targets ``[T]``; influence ``[T, n]`` sums to zero for each.
+
+    few: number of examples, where a value of 0 or 1 on every target has no spread to be seen; the exact bound on a
+    share of so many then stands in for one."""
     mean = float(values.mean())
+    if len(values) < 4:
+        return Figure(mean, limits)  # one pair of shadows says nothing about others
+    if few and mean in limits:
+        slack = 1 - share_interval(np.ones(few, np.bool_))[0]
+        return Figure(mean, (max(limits[0], mean - slack), min(limits[1], mean + slack)))
     moves = influence + ((values - mean) / influence.shape[1])[:, None]
     variance, degrees = two_way_variance(moves, np.arange(len(values)) // 2, people)
     width = float(stats.t.ppf(0.975, degrees) * np.sqrt(variance))

@@ -135,7 +135,12 @@ def test_small_banks_attack_the_same_targets_and_more_shadows_tell_more() -> Non
     assert shrunken[0] < shrunken[1] < shrunken[2]
     flat = {next(one.auc.mean for one in table.results if one.attack == "threshold") for table in tables}
     assert len(flat) == 1
-    assert sizes_up_to(64) == [8, 16, 32, 64] and sizes_up_to(8) == [8] and sizes_up_to(20) == [8, 16, 20]
+    assert (
+        sizes_up_to(64) == [8, 16, 32, 64]
+        and sizes_up_to(8) == [8]
+        and sizes_up_to(48) == [8, 16, 48]
+        and sizes_up_to(20) == [20]
+    )
 
 
 def test_refusals_and_absences_are_sentences() -> None:
@@ -176,6 +181,27 @@ def test_u_lira_on_every_shadow_is_lira_where_the_method_does_nothing() -> None:
         attack_unlearned(replace(made, forgot=lacking), "x")
 
 
+def test_no_interval_claims_to_know_what_was_not_seen() -> None:
+    """Perfect separation has the exact bound of a share of as many examples, one pair of shadows none at all."""
+    perfect, calibration = bank(8, 400, 1, 1e3), np.arange(400) < 40
+    base = attack_shadows(perfect, calibration, signals=["logit"]).results[0]
+    judged = perfect.member[:, 40:]
+    few = int(min(judged.sum(1).min(), (~judged).sum(1).min()))
+    assert base.auc.mean == 1.0 and base.auc.interval == pytest.approx((0.025 ** (1 / few), 1.0))
+    assert base.tpr[0] is not None and base.tpr[0].interval == base.auc.interval
+    pair = attack_shadows(bank(2, 400, 1, 0.5), calibration, signals=["logit"]).results[0]
+    assert 0.5 < pair.auc.mean < 1 and pair.auc.interval == (0.0, 1.0)
+
+
+def test_the_attack_to_compare_with_stands_in_the_table() -> None:
+    table = attack_shadows(
+        bank(8, 400, 1, 0.5), np.arange(400) < 40, signals=["logit"], against=("threshold", "entropy")
+    )
+    rows = [(one.attack, one.signal) for one in table.results if one.lead is None]
+    assert rows == [("threshold", "entropy")]
+    assert not any(one.signal == "entropy" for one in table.results if one.attack != "threshold")
+
+
 @pytest.fixture(scope="module")
 def shadowed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bank")
@@ -208,7 +234,7 @@ def test_the_command_prints_writes_and_keeps_notes(shadowed: Path, capsys: pytes
     ("words", "code", "sentence"),
     [
         (["--page", "p.md"], 2, "--page and --title go with --on-shadows"),
-        (["--on-shadows", "--candidate", "no_op"], 2, "no --candidate"),
+        (["--on-shadows", "--candidate", "no_op"], 2, "neither --candidate nor"),
         (["--on-shadows", "--against", "nobody"], 2, "against: expected one of threshold"),
         (["--on-shadows", "--against", "threshold:sound"], 2, "got 'sound'"),
         (["--on-shadows", "--against", "lira_online:loss"], 2, "lira_online reads logit"),
@@ -216,6 +242,9 @@ def test_the_command_prints_writes_and_keeps_notes(shadowed: Path, capsys: pytes
         (["--on-shadows", "--shadows", "64"], 4, "expected 64 finished models"),
         (["--on-shadows", "--seed", "5"], 4, "make them with vestige shadows"),
         (["--on-shadows", "--page", "mine.md"], 4, "in a page of results"),
+        (["--on-shadows", "--title", "x"], 2, "--title goes with --page"),
+        (["--on-shadows", "--probabilities"], 2, "nor --probabilities"),
+        (["--on-shadows", "--shadows", "4", "--against", "lira_online"], 2, "against: lira_online cannot be made here"),
         (["--candidate", "no_op", "--against", "ulira"], 2, "against: ulira needs unlearned shadows"),
     ],
 )
