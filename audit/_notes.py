@@ -59,6 +59,12 @@ def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome, still_open
             narrowed,
             f"the margin of the PASS test is half of the original's own gap on {', '.join(narrowed)}.",
         ),
+        "NULL_CONTROL_ACCUSES": (
+            evidence.controls is not None and evidence.controls.accused and outcome == "FAIL",
+            "held against the others, a retrain fails as well "
+            f"({', '.join(evidence.controls.accused if evidence.controls else ())}): the retrains differ more than "
+            "their spread lets expect.",
+        ),
         "SHORT_OF_POWER": (
             outcome == "INCONCLUSIVE" and (reference.short_of_power or reference.underpowered),
             _short_of_power(reference),
@@ -127,6 +133,7 @@ def would_change(evidence: Evidence, policy: Policy, reasons: Sequence[str], gra
             else f"Check that no retrain saw the forget set, use a larger forget or unseen set, or {canaries}."
         ),
         "EVIDENCE_GRADE": _more_evidence(evidence, policy, grade),
+        "NULL_CONTROL": "Train that retrain again, check what it was trained on, and use more retrains.",
         "BASELINE_DISAGREEMENT": (
             "Check that the retrains were trained without the forget set, and that unseen data is like it."
         ),

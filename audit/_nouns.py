@@ -183,6 +183,42 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class NullControl:
+    """A retrain judged as if it were the candidate, by the other retrains."""
+
+    retrain: Annotated[str, Field(description="Which retrain.")]
+    outside: Annotated[tuple[str, ...], Field(description="Endpoints whose FAIL test rejects; none is expected.")]
+
+
+@dataclass(frozen=True)
+class PlantedLeak:
+    """A leak of known size planted in the retrains."""
+
+    share: Annotated[
+        float, Field(description="Share of the forget examples on which a retrain answers as the original does.")
+    ]
+    caught: Annotated[int, Field(description="Number of retrains on which the FAIL rule finds it.")]
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Is a retrain left in peace, and how small a leak is found? From retrains and original alone."""
+
+    reason: Annotated[str, Field(description="Empty, or why the controls were not run.")]
+    null: Annotated[tuple[NullControl, ...], Field(description="Each retrain as if it were the candidate.")]
+    planted: Annotated[tuple[PlantedLeak, ...], Field(description="Leaks of growing size; none without an original.")]
+    smallest: Annotated[
+        float | None,
+        Field(description="Smallest share from which on at least 80 % of the retrains are caught; null for none."),
+    ]
+
+    @property
+    def accused(self) -> tuple[str, ...]:
+        """Retrains that fail against the others."""
+        return tuple(one.retrain for one in self.null if one.outside)
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Everything measured about one candidate."""
 
@@ -196,6 +232,7 @@ class Evidence:
     attacks: Annotated[tuple[AttackResult, ...], Field(description="Attacks on single signals.")]
     curves: Annotated[tuple[Curve, ...], Field(description="ROC curves.")]
     histograms: Annotated[tuple[Histogram, ...], Field(description="Score histograms.")]
+    controls: Annotated[Controls | None, Field(description="Controls; null when they were not asked for.")] = None
 
 
 @dataclass(frozen=True)

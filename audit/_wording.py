@@ -117,6 +117,9 @@ def explanation(reason: str, evidence: Evidence, policy: Policy) -> str:
         return f"The candidate is less accurate than the retrains by more than {policy.margin_utility:g} ({lost})."
     if reason == "REFERENCE_INVALID":
         return f"The retrains cannot serve as a reference: {reference.problem}."
+    if reason == "NULL_CONTROL":
+        accused = () if evidence.controls is None else evidence.controls.accused
+        return f"The audit cannot be trusted: it also finds a leak in {', '.join(accused)}, held against the others."
     if reason == "NO_ASSAY_SENSITIVITY":
         return _insensitive(evidence)
     if reason == "EVIDENCE_GRADE":

@@ -6,7 +6,7 @@ from attacks import Outputs
 from audit import _drawings as drawings_of
 from audit._baseline import baseline
 from audit._judgement import judge
-from audit._nouns import Evidence, Reference
+from audit._nouns import Controls, Evidence, Reference
 from audit._scores import Logits, Scores, score
 from audit._utility import utility
 from audit.endpoints import Measured, measure
@@ -14,11 +14,19 @@ from audit.policy import Policy
 from audit.preconditions import Identity, Standing, examine, identify, retrain_name
 
 
-def gather(outputs: Outputs, policy: Policy, *, candidate_name: str = "candidate", drawings: bool = True) -> Evidence:
+def gather(
+    outputs: Outputs,
+    policy: Policy,
+    *,
+    candidate_name: str = "candidate",
+    drawings: bool = True,
+    controls: Controls | None = None,
+) -> Evidence:
     """The evidence on the candidate of ``outputs``: preconditions, endpoints, utility, baseline and what to draw.
 
-    drawings: False leaves operating points, report-only attacks, curves and histograms empty, which changes nothing
-    about the verdict. DataError when there are too few unseen rows to part into calibration and evaluation.
+    controls: of these retrains, from ``run_controls``. drawings: False leaves operating points, report-only attacks,
+    curves and histograms empty, which changes nothing about the verdict. DataError when there are too few unseen rows
+    to part into calibration and evaluation.
     Source: verdict.md, sections 4 to 6.
     """
     identity = identify(outputs)
@@ -37,6 +45,7 @@ def gather(outputs: Outputs, policy: Policy, *, candidate_name: str = "candidate
         attacks=drawings_of.attack_results(retrains, others, scores) if drawings else (),
         curves=drawings_of.curves(scores, names) if drawings else (),
         histograms=drawings_of.histograms(scores) if drawings else (),
+        controls=controls,
     )
 
 

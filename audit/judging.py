@@ -7,9 +7,12 @@ from typing import Any
 
 from attacks import SIGNALS, Outputs
 from audit._making import MadeModel
+from audit._nouns import Controls
 from audit._records import cost_record, null_self_test
+from audit.controls import run_controls
 from audit.evidence import gather
 from audit.policy import Policy
+from audit.preconditions import identify
 from audit.report import Audit, Method
 from audit.verdict import decide
 from learners import Recipe
@@ -24,13 +27,17 @@ def judge(
     made: MadeModel | None = None,
     retained: int = 0,
     signals: Collection[str] = tuple(SIGNALS),
+    controls: Controls | None = None,
 ) -> Audit:
-    """Evidence, verdict and null self-test of the candidate of ``outputs``.
+    """Evidence, verdict and controls of the candidate of ``outputs``.
 
     seed: of the self-test. made: the candidate's checkpoint, where there is one; retained: number of examples that a
-    retrain is trained on, to which its cost is compared. signals: of the report-only attacks.
+    retrain is trained on, to which its cost is compared. signals: of the report-only attacks. controls: of all the
+    retrains, where they are known already; they are run where not, or where the candidate is one of the retrains.
     """
-    evidence = gather(outputs, policy, candidate_name=name)
+    if controls is None or identify(outputs).dropped:
+        controls = run_controls(outputs, policy)
+    evidence = gather(outputs, policy, candidate_name=name, controls=controls)
     shared = {field: getattr(evidence, field) for field in Audit.__dataclass_fields__ if hasattr(evidence, field)}
     audit = Audit(**shared, verdict=decide(evidence, policy), self_test=null_self_test(outputs, seed=seed))
     audit = replace(audit, attacks=tuple(result for result in evidence.attacks if result.signal in signals))

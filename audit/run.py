@@ -12,6 +12,7 @@ from attacks import Outputs
 from audit._making import MadeModel, Plan, Watch, plan_models, train_missing, unlearn_missing
 from audit._records import build_report, data_record, models_record, policy_record
 from audit.config import AuditConfig, describe
+from audit.controls import run_controls
 from audit.judging import judge
 from audit.registration import register
 from audit.report import Report
@@ -57,6 +58,8 @@ def run_audit(
     shared = role_outputs(plan, rows, roles, reference, made[0])
     # Policy and preconditions are written down before any candidate is scored (verdict.md, section 6, E3).
     registered = register(workspace.root, config.policy, shared)
+    watch("judging", 0, len(candidates))
+    controls = run_controls(shared, config.policy)
     audits = []
     for done, ((spec, _), one) in enumerate(zip(plan.candidates, candidates, strict=True)):
         watch("judging", done, len(candidates))
@@ -69,6 +72,7 @@ def run_audit(
                 made=one,
                 retained=len(plan.split.retain),
                 signals=config.attacks.signals,
+                controls=controls,
             )
         )
     watch("judging", len(candidates), len(candidates))

@@ -79,6 +79,8 @@ def _forgetting(evidence: Evidence, policy: Policy, grade: Grade) -> _Part:
         return _Part("INCONCLUSIVE", ("UNDERPOWERED" if _wording.underpowered(evidence, policy) else "NEAR_MARGIN",))
     if evidence.baseline.disagrees:
         return _Part("INCONCLUSIVE", ("BASELINE_DISAGREEMENT",))
+    if evidence.controls is not None and evidence.controls.accused:
+        return _Part("INCONCLUSIVE", ("NULL_CONTROL",))
     return _Part("PASS", ("NOTHING_TO_FORGET",) if vacuous else ())
 
 

@@ -35,6 +35,11 @@ def fraction(value: float) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".").replace("-", MINUS) if abs(value) >= 1e-6 else f"{value:g}"
 
 
+def percent(value: float) -> str:
+    """0.05 as 5 %."""
+    return f"{100 * value:g}\u202f%"
+
+
 def probability(value: float | None) -> str:
     """A p-value."""
     if value is None:

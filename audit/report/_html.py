@@ -33,7 +33,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        name: getattr(_format, name) for name in (*_FILTERS, "share", "advantage", "epsilon", "sentence")
+        name: getattr(_format, name) for name in (*_FILTERS, "share", "percent", "advantage", "epsilon", "sentence")
     }
     environment.filters["mean"] = _view.mean
     environment.globals["words"] = _wording

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 from audit._nouns import (
     AttackResult,
     Baseline,
+    Controls,
     Curve,
     Endpoint,
     Histogram,
@@ -179,6 +180,7 @@ class Audit:
     method: Annotated[Method | None, Field(description="Unlearning method; null when not known.")] = None
     weights: Annotated[str | None, Field(description="SHA-256 of the candidate's weights.")] = None
     cost: Annotated[Cost | None, Field(description="Cost of the unlearning; null when not known.")] = None
+    controls: Annotated[Controls | None, Field(description="Controls; null when they were not run.")] = None
     self_test: Annotated[SelfTest | None, Field(description="Null self-test; null when it was not run.")] = None
 
 

@@ -118,7 +118,7 @@ def references(report: Report) -> list[ReferenceGroup]:
     """Candidates grouped by reference: one group unless a retrain was dropped for some of them."""
     groups: dict[tuple[object, ...], list[Audit]] = {}
     for audit in report.audits:
-        key = (audit.reference, audit.baseline.exchangeable, *(_power(one) for one in audit.endpoints))
+        key = (audit.reference, audit.controls, audit.baseline.exchangeable, *(_power(one) for one in audit.endpoints))
         groups.setdefault(key, []).append(audit)
     return [ReferenceGroup(tuple(audit.candidate for audit in group), group[0]) for group in groups.values()]
 

@@ -58,6 +58,8 @@ REASONS = {
     "candidate says nothing.",
     "EVIDENCE_GRADE": "The grade of the evidence is below what the policy demands for PASS.",
     "BASELINE_DISAGREEMENT": "Close to the retrains, yet too far from unseen data: the two baselines contradict.",
+    "NULL_CONTROL": "A retrain, judged as if it were the candidate, fails: this audit accuses a model that never saw "
+    "the forget set.",
     "UNDERPOWERED": "With these sizes and retrains no candidate could PASS, because the interval is wider than the "
     "margin.",
     "NEAR_MARGIN": "An interval reaches over the margin: neither inside nor outside can be concluded.",
@@ -76,6 +78,7 @@ NOTES = {
     "WIDER_EXAMPLE_INTERVAL": "The interval from the examples is wider than the one from the retrains.",
     "MARGIN_NARROWED": "PASS needs half of the original's own gap where that is smaller than the margin; otherwise a "
     "half-forgotten candidate could pass.",
+    "NULL_CONTROL_ACCUSES": "A retrain, judged as if it were the candidate, fails too.",
     "SHORT_OF_POWER": "Even a candidate that is as good as retrained would often, or always, stay INCONCLUSIVE.",
     "FAIL_ONLY_OPEN": "An endpoint that can only cause FAIL is neither outside its margin nor shown to be inside. PASS "
     "does not require it.",

@@ -1,0 +1,96 @@
+"""Controls of an audit: does it leave a retrain in peace, and how small a leak does it find?
+
+Both are settled from retrains and original alone. The positive control, whether the original is caught, is
+precondition E2 (``preconditions.py``).
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from attacks import SIGNALS, Outputs, class_centred
+from audit._judgement import fail_test
+from audit._nouns import Controls, NullControl, PlantedLeak
+from audit._scores import MIN_RETRAINS, Floats, Scores, score_phi
+from audit.endpoints import Measured, measure
+from audit.policy import Policy
+from audit.preconditions import identify, retrain_name
+from learners import numpy_generator
+
+SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Shares of the forget set that are planted."""
+
+POWER = 0.8
+_SIGNALS = ("logit", "entropy", "modified_entropy")
+
+
+def run_controls(outputs: Outputs, policy: Policy) -> Controls:
+    """Judge every retrain as if it were the candidate, against the others (the null control), and then with leaks
+    planted in it: on a share of the forget examples it answers as the original does.
+
+    The audit itself holds a candidate against one retrain more, so that it finds a little more than is said here.
+    Retrains that are byte-equal to the candidate take no part. Nothing else depends on the candidate.
+    """
+    identity = identify(outputs)
+    kept = list(identity.kept)
+    if identity.problem or len(kept) <= MIN_RETRAINS:
+        why = identity.problem or f"needs at least {MIN_RETRAINS + 1} retrains, got {len(kept)}"
+        return Controls(reason=why, null=(), planted=(), smallest=None)
+    rows = outputs.where("forget") | outputs.where("unseen")
+    labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
+    models = list(outputs.retrain[kept]) + ([] if outputs.original is None else [outputs.original])
+    logits = np.stack([one[rows] for one in models])
+    tables = {name: SIGNALS[name].function(logits, labels) for name in _SIGNALS}
+    null, caught = [], []
+    for place, index in enumerate(kept):
+        order = numpy_generator(policy.calibration_seed, "planted leaks", index).permutation(np.flatnonzero(forget))
+        measured = _judged(tables, place, len(kept), order, labels, forget, policy)
+        null.append(NullControl(retrain_name(index), _outside(measured, 0, policy)))
+        if outputs.original is not None:
+            caught.append([bool(_outside(measured, 1 + share, policy)) for share in range(len(SHARES))])
+    counts = np.sum(caught, axis=0).tolist() if caught else []
+    planted = tuple(PlantedLeak(share, int(count)) for share, count in zip(SHARES, counts, strict=False))
+    return Controls(reason="", null=tuple(null), planted=planted, smallest=_smallest(planted, len(kept)))
+
+
+def _judged(
+    tables: dict[str, Floats],
+    place: int,
+    retrains: int,
+    order: np.ndarray[tuple[int], np.dtype[np.int64]],
+    labels: np.ndarray[tuple[int], np.dtype[np.int64]],
+    forget: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    policy: Policy,
+) -> tuple[Measured, ...]:
+    """The endpoints with retrain ``place`` in the candidate's place, and beside it the same with each share planted."""
+
+    def models(table: Floats) -> Floats:
+        own, rows = table[place], [table[place]]
+        for share in SHARES if len(table) > retrains else ():
+            chosen = order[: int(np.ceil(share * len(order)))]  # nested: a larger leak holds the smaller one
+            leaking = own.copy()
+            leaking[chosen] = table[retrains][chosen]
+            rows.append(leaking)
+        return np.concatenate([np.delete(table[:retrains], place, axis=0), rows])
+
+    phi = models(tables["logit"])
+    scores: Scores = score_phi(phi, retrains - 1, labels, forget, policy.calibration_share, policy.calibration_seed)
+    centred = {name: class_centred(models(tables[name]), labels, scores.calibration) for name in _SIGNALS[1:]}
+    scores = replace(scores, entropy=centred["entropy"], modified_entropy=centred["modified_entropy"])
+    return measure(scores, policy.fpr, paired=policy.conservative)
+
+
+def _outside(measured: tuple[Measured, ...], other: int, policy: Policy) -> tuple[str, ...]:
+    """Endpoints whose FAIL test rejects on the model at place ``other`` after the retrains."""
+    found = fail_test(measured, other, policy)
+    return tuple(name for name, p in found.items() if p.holm <= policy.alpha)
+
+
+def _smallest(planted: tuple[PlantedLeak, ...], retrains: int) -> float | None:
+    """The smallest share from which on the leak is caught in at least ``POWER`` of the retrains."""
+    smallest = None
+    for one in reversed(planted):
+        if one.caught < POWER * retrains:
+            break
+        smallest = one.share
+    return smallest
