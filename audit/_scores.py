@@ -1,5 +1,6 @@
 """From logits to the scores of the endpoints: which rows calibrate, which are evaluated, which model is which."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +15,8 @@ Logits = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
 MIN_RETRAINS = 3
 """R-LiRA's leave-one-out null and the spread over retrains need this many."""
+READ = ("logit", "entropy", "modified_entropy")
+"""Signals that the scores are made of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +58,13 @@ class Scores:
         scores = {"rmia": self.rmia, "entropy": self.entropy, "modified_entropy": self.modified_entropy}
         return {name: table for name, table in scores.items() if table is not None}
 
+    def alone(self, place: int) -> "Scores":
+        """The same with the model at ``place`` after the retrains as candidate, and the last one as original."""
+        chosen = [*range(self.retrains), self.retrains + place, len(self.phi) - 1]
+        names = ("phi", "centred", "z", "rmia", "entropy", "modified_entropy")
+        tables = {name: getattr(self, name) for name in names}
+        return replace(self, **{name: table[chosen] for name, table in tables.items() if table is not None})
+
     def rows(self, scores: Floats) -> tuple[Floats, Floats, Floats]:
         """``scores [models, n]`` parted into forget, calibration and evaluation columns."""
         return scores[:, self.forget], scores[:, self.calibration], scores[:, self.evaluation]
@@ -83,13 +93,22 @@ def score(retrains: Logits, others: Logits, labels: NDArray[np.int64], forget: M
     retrains ``[K, n, classes]``, others ``[1 or 2, n, classes]`` (candidate, original): logits on forget and unseen
     rows. share, seed: of the calibration part of the unseen rows.
     """
-    logits = np.concatenate([retrains, others])
-    scores = score_phi(SIGNALS["logit"].function(logits, labels), len(retrains), labels, forget, share, seed)
+    tables = read_signals(np.concatenate([retrains, others]), labels)
+    return score_signals(tables, len(retrains), labels, forget, share, seed)
 
-    def centred(signal: str) -> Floats:
-        return class_centred(SIGNALS[signal].function(logits, labels), labels, scores.calibration)
 
-    return replace(scores, entropy=centred("entropy"), modified_entropy=centred("modified_entropy"))
+def read_signals(logits: Logits, labels: NDArray[np.int64]) -> dict[str, Floats]:
+    """What the scores are made of, ``[models, n]`` by name, from logits ``[models, n, classes]``."""
+    return {name: SIGNALS[name].function(logits, labels) for name in READ}
+
+
+def score_signals(
+    tables: Mapping[str, Floats], retrains: int, labels: NDArray[np.int64], forget: Mask, share: float, seed: int
+) -> Scores:
+    """Every score, from what ``read_signals`` gives; the first ``retrains`` rows are the retrains."""
+    scores = score_phi(tables["logit"], retrains, labels, forget, share, seed)
+    entropy, modified = (class_centred(tables[name], labels, scores.calibration) for name in READ[1:])
+    return replace(scores, entropy=entropy, modified_entropy=modified)
 
 
 def score_phi(phi: Floats, retrains: int, labels: NDArray[np.int64], forget: Mask, share: float, seed: int) -> Scores:

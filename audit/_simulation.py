@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,20 +22,30 @@ def none(random: np.random.Generator, n: int) -> Floats:
 
 def memorised(mean: float) -> Shift:
     """Exponential shifts of the given mean: few examples are remembered well, many a little."""
-    return lambda random, n: random.exponential(mean, n)
+    return partial(_exponential, mean)
 
 
 def constant(size: float) -> Shift:
     """The same shift on every forget example."""
-    return lambda random, n: np.full(n, size)
+    return partial(_full, size)
+
+
+def _exponential(mean: float, random: np.random.Generator, n: int) -> Floats:
+    return random.exponential(mean, n)
+
+
+def _full(size: float, random: np.random.Generator, n: int) -> Floats:
+    return np.full(n, size)
 
 
 @dataclass(frozen=True, kw_only=True)
 class World:
     """Difficulty of an example ~ N(0, difficulty squared), plus N(0, 1) for each model and example, plus on forget
-    examples a seed effect ~ N(0, seed_effect squared) of the model and its shift. One class.
+    examples a seed effect ~ N(0, seed_effect squared) of the model and its shift.
 
-    forget_difficulty: mean difficulty of the forget examples. Retain rows have phi ~ N(3, 1) on every model.
+    forget_difficulty: mean difficulty of the forget examples. Retain rows have phi ~ N(3, 1) on every model. tails:
+    degrees of freedom of Student noise of variance 1 in place of the normal, above 2. classes: in turn over the rows of
+    a role; class_effect: standard deviation of what a model adds to all rows of a class.
     Source: verdict.md, sections 5.1 and 9.2.
     """
 
@@ -48,6 +59,9 @@ class World:
     retrain: Shift = none
     candidate: Shift = none
     original: Shift | None = memorised(1.5)
+    tails: float | None = None
+    classes: int = 1
+    class_effect: float = 0.0
 
     def draw(self, seed: int) -> "Table":
         """One table: phi of retrains, candidate and original (in this order) on forget, unseen and retain rows."""
@@ -58,11 +72,20 @@ class World:
         difficulty[: self.forget] += self.forget_difficulty
         phi = np.empty((len(shifts), self.forget + self.unseen + self.retain))
         audited = self.forget + self.unseen
-        phi[:, :audited] = difficulty + random.normal(size=(len(shifts), audited))
+        phi[:, :audited] = difficulty + self._noise(random, (len(shifts), audited))
         phi[:, audited:] = random.normal(3.0, 1.0, (len(shifts), self.retain))
         for row, shift in zip(phi, shifts, strict=True):
             row[: self.forget] += random.normal(0.0, self.seed_effect) + shift(random, self.forget)
-        return Table(phi=phi, world=self)
+        table = Table(phi=phi, world=self)
+        if self.class_effect:
+            phi += random.normal(0.0, self.class_effect, (len(shifts), self.classes))[:, table.labels]
+        return table
+
+    def _noise(self, random: np.random.Generator, shape: tuple[int, int]) -> Floats:
+        if self.tails is None:
+            return random.normal(size=shape)
+        noise: Floats = random.standard_t(self.tails, shape) / np.sqrt(self.tails / (self.tails - 2))
+        return noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +97,9 @@ class Table:
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """All of one class, ``[n]``."""
-        return np.zeros(self.phi.shape[1], np.int64)
+        """The class of every row, ``[n]``."""
+        counts = (self.world.forget, self.world.unseen, self.world.retain)
+        return np.concatenate([np.arange(count) % self.world.classes for count in counts])
 
     @property
     def role(self) -> NDArray[np.str_]:
@@ -85,8 +109,11 @@ class Table:
 
     @property
     def logits(self) -> Floats:
-        """Two-class logits ``[models, n, 2]`` whose logit-scaled confidence is phi exactly."""
-        return np.stack([self.phi, np.zeros_like(self.phi)], axis=-1)
+        """Logits ``[models, n, classes]``, of two classes at least, whose logit-scaled confidence is phi exactly."""
+        classes = max(2, self.world.classes)
+        logits = np.zeros((*self.phi.shape, classes))
+        logits[:, np.arange(self.phi.shape[1]), self.labels] = self.phi + np.log(classes - 1)
+        return logits
 
     def outputs(self) -> Outputs:
         """The table as an audit takes it."""

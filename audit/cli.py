@@ -9,6 +9,7 @@ from click.core import ParameterSource
 
 from audit import _console, _listing
 from audit._attack_commands import attack, shadows
+from audit._calibrate_command import calibrate
 from audit._entry import BROKEN, FAIL, INCONCLUSIVE, PASS
 from audit._options import PATH, json_option
 from audit._study_command import study
@@ -152,6 +153,7 @@ def audit_command(
 cli.add_command(methods)
 cli.add_command(unlearn)
 cli.add_command(study)
+cli.add_command(calibrate)
 cli.add_command(shadows)
 cli.add_command(attack)
 

@@ -4,24 +4,23 @@ Both are settled from retrains and original alone. The positive control, whether
 precondition E2 (``preconditions.py``).
 """
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from attacks import SIGNALS, Outputs, class_centred
+from attacks import Outputs
 from audit._judgement import fail_test
 from audit._nouns import Controls, NullControl, PlantedLeak
-from audit._scores import MIN_RETRAINS, Floats, Scores, score_phi
+from audit._scores import MIN_RETRAINS, Floats, Mask, read_signals, score_signals
 from audit.endpoints import Measured, measure
 from audit.policy import Policy
 from audit.preconditions import identify, retrain_name
-from learners import numpy_generator
+from learners import Indices, numpy_generator
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Shares of the forget set that are planted."""
 
 POWER = 0.8
-_SIGNALS = ("logit", "entropy", "modified_entropy")
 
 
 def run_controls(outputs: Outputs, policy: Policy) -> Controls:
@@ -40,7 +39,7 @@ def run_controls(outputs: Outputs, policy: Policy) -> Controls:
     labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
     models = list(outputs.retrain[kept]) + ([] if outputs.original is None else [outputs.original])
     logits = np.stack([one[rows] for one in models])
-    tables = {name: SIGNALS[name].function(logits, labels) for name in _SIGNALS}
+    tables = read_signals(logits, labels)
     null, caught = [], []
     for place, index in enumerate(kept):
         order = numpy_generator(policy.calibration_seed, "planted leaks", index).permutation(np.flatnonzero(forget))
@@ -54,30 +53,39 @@ def run_controls(outputs: Outputs, policy: Policy) -> Controls:
 
 
 def _judged(
-    tables: dict[str, Floats],
+    tables: Mapping[str, Floats],
     place: int,
     retrains: int,
-    order: np.ndarray[tuple[int], np.dtype[np.int64]],
-    labels: np.ndarray[tuple[int], np.dtype[np.int64]],
-    forget: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    order: Indices,
+    labels: Indices,
+    forget: Mask,
     policy: Policy,
 ) -> tuple[Measured, ...]:
     """The endpoints with retrain ``place`` in the candidate's place, and beside it the same with each share planted."""
 
-    def models(table: Floats) -> Floats:
-        own, rows = table[place], [table[place]]
-        for share in SHARES if len(table) > retrains else ():
-            chosen = order[: int(np.ceil(share * len(order)))]  # nested: a larger leak holds the smaller one
-            leaking = own.copy()
-            leaking[chosen] = table[retrains][chosen]
-            rows.append(leaking)
-        return np.concatenate([np.delete(table[:retrains], place, axis=0), rows])
-
-    phi = models(tables["logit"])
-    scores: Scores = score_phi(phi, retrains - 1, labels, forget, policy.calibration_share, policy.calibration_seed)
-    centred = {name: class_centred(models(tables[name]), labels, scores.calibration) for name in _SIGNALS[1:]}
-    scores = replace(scores, entropy=centred["entropy"], modified_entropy=centred["modified_entropy"])
+    rest = [row for row in range(retrains) if row != place]
+    leaky = len(tables["logit"]) > retrains  # there is an original
+    planted = plant(tables, place, retrains if leaky else place, order, (0.0, *SHARES) if leaky else (0.0,))
+    models = {name: np.concatenate([table[rest], planted[name]]) for name, table in tables.items()}
+    scores = score_signals(models, len(rest), labels, forget, policy.calibration_share, policy.calibration_seed)
     return measure(scores, policy.fpr, paired=policy.conservative)
+
+
+def plant(
+    tables: Mapping[str, Floats], model: int, original: int, order: Indices, shares: Sequence[float]
+) -> dict[str, Floats]:
+    """Signals ``[shares, n]`` of a model that answers as the original does on a share of the forget examples.
+
+    tables: signals ``[models, n]``. order: the forget rows as they leak, so that a larger leak holds the smaller ones.
+    """
+    planted = {}
+    for name, table in tables.items():
+        rows = np.tile(table[model], (len(shares), 1))
+        for row, share in zip(rows, shares, strict=True):
+            leaking = order[: int(np.ceil(share * len(order)))]
+            row[leaking] = table[original][leaking]
+        planted[name] = rows
+    return planted
 
 
 def _outside(measured: tuple[Measured, ...], other: int, policy: Policy) -> tuple[str, ...]:

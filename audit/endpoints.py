@@ -1,6 +1,6 @@
 """The endpoints: what is computed on every model (verdict.md, section 4.1)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -83,6 +83,14 @@ class Measured:
     def in_force(self) -> bool:
         """Whether the endpoint belongs to the family that is tested."""
         return self.values is not None
+
+    def alone(self, place: int) -> "Measured":
+        """The same with the model at ``place`` after the retrains as candidate, and the last one as original."""
+        if self.values is None:
+            return self
+        chosen = [*range(self.retrains), self.retrains + place, len(self.values) - 1]
+        errors = (self.example_errors[place], self.example_errors[-1]) if self.example_errors else ()
+        return replace(self, values=self.values[chosen], example_errors=errors)
 
     def gap(self, other: int) -> float:
         """Candidate (``other`` 0) or original (1) minus the mean of the retrains."""

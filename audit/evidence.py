@@ -1,5 +1,7 @@
 """Everything measured about one candidate, from the outputs of all models."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from attacks import Outputs
@@ -84,9 +86,22 @@ def _stand(measured: tuple[Measured, ...], scores: Scores, identity: Identity, p
 def _reference(outputs: Outputs, scores: Scores, identity: Identity, standing: Standing) -> Reference:
     subjects = outputs.subject
     unseen_classes = np.unique(scores.labels[~scores.forget])
+    return replace(
+        reference_of(scores, standing),
+        dropped=tuple(map(retrain_name, identity.dropped)),
+        retain=int(outputs.where("retain").sum()),
+        groups=outputs.group is not None,
+        subjects_repeated=subjects is not None and len(np.unique(subjects)) < len(subjects),
+        saturated=outputs.saturated,
+        classes_without_unseen=len(np.setdiff1d(scores.labels[scores.forget], unseen_classes)),
+    )
+
+
+def reference_of(scores: Scores, standing: Standing) -> Reference:
+    """What scores alone say about a reference."""
     return Reference(
         retrains=scores.retrains,
-        dropped=tuple(map(retrain_name, identity.dropped)),
+        dropped=(),
         valid=not standing.problem,
         problem=standing.problem,
         original=scores.has_original,
@@ -99,9 +114,5 @@ def _reference(outputs: Outputs, scores: Scores, identity: Identity, standing: S
         forget=int(scores.forget.sum()),
         unseen_calibration=int(scores.calibration.sum()),
         unseen_evaluation=int(scores.evaluation.sum()),
-        retain=int(outputs.where("retain").sum()),
-        groups=outputs.group is not None,
-        subjects_repeated=subjects is not None and len(np.unique(subjects)) < len(subjects),
-        saturated=outputs.saturated,
-        classes_without_unseen=len(np.setdiff1d(scores.labels[scores.forget], unseen_classes)),
+        retain=0,
     )
