@@ -183,6 +183,33 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class ExposureCounts:
+    """How many forget examples are flagged on one model: against Student's t, and ranked among unseen examples."""
+
+    model: Annotated[str, Field(description="candidate, or a retrain against the others.")]
+    exposed: Annotated[int, Field(description="Still remembered, by moderated t.")]
+    over_forgotten: Annotated[int, Field(description="Conspicuously forgotten, by moderated t.")]
+    exposed_ranked: Annotated[int, Field(description="Still remembered, by rank among unseen examples.")]
+    over_forgotten_ranked: Annotated[int, Field(description="Conspicuously forgotten, by that rank.")]
+
+
+@dataclass(frozen=True)
+class SingleExamples:
+    """Which single examples stick out: counts only, the ids are in no report."""
+
+    reason: Annotated[str, Field(description="Empty, or why single examples were not judged.")]
+    rate: Annotated[float, Field(description="False discovery rate of each direction (Benjamini-Hochberg).")]
+    examples: Annotated[int, Field(description="Number of forget examples.")]
+    fewest_ranked: Annotated[
+        int,
+        Field(description="So many must lie beyond every unseen example before a ranked count can be above 0."),
+    ]
+    counts: Annotated[
+        tuple[ExposureCounts, ...], Field(description="The candidate, then each retrain against the others.")
+    ]
+
+
+@dataclass(frozen=True)
 class NullControl:
     """A retrain judged as if it were the candidate, by the other retrains."""
 
@@ -233,6 +260,9 @@ class Evidence:
     curves: Annotated[tuple[Curve, ...], Field(description="ROC curves.")]
     histograms: Annotated[tuple[Histogram, ...], Field(description="Score histograms.")]
     controls: Annotated[Controls | None, Field(description="Controls; null when they were not asked for.")] = None
+    single_examples: Annotated[
+        SingleExamples | None, Field(description="Exposure of single examples; null when it was not asked for.")
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from audit import _console, _listing
 from audit._attack_commands import attack, shadows
 from audit._calibrate_command import calibrate
 from audit._entry import BROKEN, FAIL, INCONCLUSIVE, PASS
-from audit._options import PATH, json_option
+from audit._gate_commands import compare, gate
+from audit._options import PATH, annex_option, json_option
 from audit._study_command import study
 from audit._unlearn_commands import methods, unlearn
 from audit.config import CONTROLS
@@ -68,7 +69,10 @@ def init(path: Path, force: bool) -> int:
 @click.option("--workspace", type=PATH, help="Folder for models, outputs and report  [default: vestige-NAME]")
 @click.option("--report", "report_folder", type=PATH, help="Folder for the report  [default: WORKSPACE/report]")
 @click.option("--seed", type=click.IntRange(0, 9999), help="Instead of the file's seed.")
-def run(audit_file: Path, workspace: Path | None, report_folder: Path | None, seed: int | None) -> int:
+@annex_option
+def run(
+    audit_file: Path, workspace: Path | None, report_folder: Path | None, seed: int | None, annex: Path | None
+) -> int:
     """Do a whole audit from AUDIT_FILE: train, unlearn, judge, report. What exists already is not made again.
 
     The exit code is that of the worst verdict, the controls no_op and fresh_retrain aside.
@@ -81,7 +85,7 @@ def run(audit_file: Path, workspace: Path | None, report_folder: Path | None, se
     place = Workspace(workspace or Path(f"vestige-{audit_file.stem}"))
     command = f"vestige run {audit_file.name}" + ("" if seed is None else f" --seed {seed}")
     with _console.watching() as watch:
-        report = run_audit(config, place, base=audit_file.parent, watch=watch, reproduce=command)
+        report = run_audit(config, place, base=audit_file.parent, watch=watch, reproduce=command, annex=annex)
     _, page = _finish(report, report_folder or place.root / "report")
     _console.complain(control_problems(report.audits, only_present=True))
     click.echo(f"Report: {page}")
@@ -100,6 +104,7 @@ def run(audit_file: Path, workspace: Path | None, report_folder: Path | None, se
 @click.option("--probabilities", is_flag=True, help="The outputs are softmax probabilities, not logits.")
 @click.option("--name", help="Name of the candidate in the report.")
 @click.option("--inconclusive", type=click.Choice(["fail", "warn"]), help="Whether INCONCLUSIVE exits with 3 or 0.")
+@annex_option
 def audit_command(
     outputs: Path | None,
     config_path: Path | None,
@@ -112,6 +117,7 @@ def audit_command(
     probabilities: bool,
     name: str | None,
     inconclusive: str | None,
+    annex: Path | None,
 ) -> int:
     """Judge one candidate, from an outputs file or from checkpoints, and write a report."""
     from audit.config import read_config
@@ -128,6 +134,7 @@ def audit_command(
             probabilities=probabilities,
             name=name,
             reproduce=_command_line(),
+            annex=annex,
         )
     elif config_path and candidate and original and retrains:
         if probabilities:
@@ -142,6 +149,7 @@ def audit_command(
             base=config_path.parent,
             name=name,
             reproduce=_command_line(),
+            annex=annex,
         )
     else:
         raise click.UsageError("give --outputs FILE, or all of --config, --candidate, --original and --retrain")
@@ -154,6 +162,8 @@ cli.add_command(methods)
 cli.add_command(unlearn)
 cli.add_command(study)
 cli.add_command(calibrate)
+cli.add_command(gate)
+cli.add_command(compare)
 cli.add_command(shadows)
 cli.add_command(attack)
 

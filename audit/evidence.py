@@ -12,6 +12,7 @@ from audit._nouns import Controls, Evidence, Reference
 from audit._scores import Logits, Scores, score
 from audit._utility import utility
 from audit.endpoints import Measured, measure
+from audit.exposures import count_exposed
 from audit.policy import Policy
 from audit.preconditions import Identity, Standing, examine, identify, retrain_name
 
@@ -27,8 +28,8 @@ def gather(
     """The evidence on the candidate of ``outputs``: preconditions, endpoints, utility, baseline and what to draw.
 
     controls: of these retrains, from ``run_controls``. drawings: False leaves operating points, report-only attacks,
-    curves and histograms empty, which changes nothing about the verdict. DataError when there are too few unseen rows
-    to part into calibration and evaluation.
+    curves, histograms and single examples empty, which changes nothing about the verdict. DataError when there are too
+    few unseen rows to part into calibration and evaluation.
     Source: verdict.md, sections 4 to 6.
     """
     identity = identify(outputs)
@@ -48,6 +49,7 @@ def gather(
         curves=drawings_of.curves(scores, names) if drawings else (),
         histograms=drawings_of.histograms(scores) if drawings else (),
         controls=controls,
+        single_examples=count_exposed(scores, tuple(map(retrain_name, identity.kept))) if drawings else None,
     )
 
 

@@ -13,6 +13,7 @@ from audit._making import MadeModel, Plan, Watch, plan_models, train_missing, un
 from audit._records import build_report, data_record, models_record, policy_record
 from audit.config import AuditConfig, describe
 from audit.controls import run_controls
+from audit.exposures import refuse_annex, write_exposed
 from audit.judging import judge
 from audit.registration import register
 from audit.report import Report
@@ -34,12 +35,16 @@ def run_audit(
     base: Path = Path("."),
     watch: Watch = ignore,
     reproduce: str | None = None,
+    annex: Path | None = None,
 ) -> Report:
     """Do whatever of the audit the workspace lacks, and judge every candidate.
 
-    base: the folder that the configuration's relative paths start from. The same configuration and seed give the same
+    base: the folder that the configuration's relative paths start from. annex: where the ids of exposed examples go, by
+    candidate; None for nowhere. The same configuration and seed give the same
     report, times aside, whether or not earlier runs were interrupted. Raises ConfigError and DataError in one sentence.
     """
+    if annex is not None:
+        refuse_annex(annex)
     watch("loading data", 0, 1)
     workspace.clear_remains()
     plan = plan_models(config, base)
@@ -75,6 +80,8 @@ def run_audit(
                 controls=controls,
             )
         )
+        if annex is not None:
+            write_exposed(annex, spec.name, replace(shared, candidate=one.logits), config.policy)
     watch("judging", len(candidates), len(candidates))
     policy, models = policy_record(config.policy, registered), models_record(plan, reference, plan.device.type)
     return build_report(audits, policy, data_record(plan, len(rows)), models, reproduce=reproduce)

@@ -9,6 +9,7 @@ from attacks import Outputs
 from audit._making import MadeModel, Plan, plan_models
 from audit._records import build_report, data_record, models_record, policy_record
 from audit.config import AuditConfig
+from audit.exposures import write_exposed
 from audit.judging import judge
 from audit.policy import Policy
 from audit.registration import register
@@ -26,15 +27,19 @@ def audit_outputs(
     probabilities: bool = False,
     name: str | None = None,
     reproduce: str | None = None,
+    annex: Path | None = None,
 ) -> Report:
     """Judge the candidate of an outputs file (``.npz``, format in the design).
 
     registration: folder where the policy is written down before the candidate is scored. name: of the candidate, else
-    the file's. Raises DataError for anything that is wrong with the file.
+    the file's. annex: where the ids of exposed examples go; None for nowhere. Raises DataError for anything that is
+    wrong with the file.
     """
     outputs = Outputs.read(path, probabilities=probabilities)
     registered = register(registration, policy, outputs)
     audit = judge(outputs, policy, name=name or path.stem, seed=policy.calibration_seed)
+    if annex is not None:
+        write_exposed(annex, name or path.stem, outputs, policy)
     counts = {role: int(outputs.where(role).sum()) for role in ("forget", "unseen", "retain")}
     data = DataRecord(
         source=path.name,
@@ -62,6 +67,7 @@ def audit_checkpoints(
     base: Path = Path("."),
     name: str | None = None,
     reproduce: str | None = None,
+    annex: Path | None = None,
 ) -> Report:
     """Judge a candidate checkpoint on the data and split of an audit file.
 
@@ -87,6 +93,8 @@ def audit_checkpoints(
         retained=len(plan.split.retain),
         signals=config.attacks.signals,
     )
+    if annex is not None:
+        write_exposed(annex, name or candidate.stem, outputs, config.policy)
     policy, models = policy_record(config.policy, registered), models_record(plan, reference, None)
     return build_report([audit], policy, data_record(plan, len(rows)), models, reproduce=reproduce)
 

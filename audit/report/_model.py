@@ -20,6 +20,7 @@ from audit._nouns import (
     Interval,
     OperatingPoint,
     Reference,
+    SingleExamples,
     Utility,
     Verdict,
 )
@@ -181,6 +182,9 @@ class Audit:
     weights: Annotated[str | None, Field(description="SHA-256 of the candidate's weights.")] = None
     cost: Annotated[Cost | None, Field(description="Cost of the unlearning; null when not known.")] = None
     controls: Annotated[Controls | None, Field(description="Controls; null when they were not run.")] = None
+    single_examples: Annotated[
+        SingleExamples | None, Field(description="Exposure of single examples; null when it was not judged.")
+    ] = None
     self_test: Annotated[SelfTest | None, Field(description="Null self-test; null when it was not run.")] = None
 
 

@@ -11,13 +11,18 @@ from scipy.stats import norm, t
 from audit._nouns import (
     AttackResult,
     Baseline,
+    Controls,
     Curve,
     Endpoint,
+    ExposureCounts,
     Grade,
     Histogram,
+    NullControl,
     OperatingPoint,
     Outcome,
+    PlantedLeak,
     Reference,
+    SingleExamples,
     Utility,
     Verdict,
 )
@@ -270,6 +275,22 @@ def make_audit(
         weights="9f" * 32,
         cost=Cost(1000, 45000, 1000, 45000, 3.21e13, 0.083, "fixed number of epochs", 12.4),
         self_test=SelfTest("z", 0.497, (0.479, 0.515), 0),
+        controls=Controls(
+            reason="",
+            null=tuple(NullControl(f"retrain {k}", ()) for k in range(1, RETRAINS + 1)),
+            planted=(PlantedLeak(0.05, 0), PlantedLeak(0.1, 6), PlantedLeak(0.2, RETRAINS)),
+            smallest=0.2,
+        ),
+        single_examples=SingleExamples(
+            reason="",
+            rate=0.1,
+            examples=1000,
+            fewest_ranked=2,
+            counts=(
+                ExposureCounts("candidate", 41, 3, 32, 0),
+                *(ExposureCounts(f"retrain {k}", 1, 0, 0, 0) for k in range(1, RETRAINS + 1)),
+            ),
+        ),
     )
 
 

@@ -1,0 +1,75 @@
+"""Exposure of single examples in an audit: counts for the report, ids for the annex."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from attacks import NotEstimable, Outputs
+from attacks.signals import logit
+from audit._nouns import ExposureCounts, SingleExamples
+from audit._scores import Scores, score_phi
+from audit.annex import write_annex
+from audit.exposure import Exposure, Judged, exposure
+from audit.policy import Policy
+from audit.preconditions import identify
+from learners import DataError
+
+
+def count_exposed(scores: Scores, names: tuple[str, ...]) -> SingleExamples:
+    """The counts of the candidate and, leave-one-out, of each retrain; ``names [K]`` of the retrains."""
+    try:
+        found = _exposure(scores)
+    except NotEstimable as error:
+        return SingleExamples(reason=str(error), rate=0.0, examples=0, fewest_ranked=0, counts=())
+    judged = (("candidate", found.model), *zip(names, found.retrains, strict=True))
+    return SingleExamples(
+        reason="",
+        rate=found.rate,
+        examples=len(found.rows),
+        fewest_ranked=found.fewest_ranked,
+        counts=tuple(_counts(name, one) for name, one in judged),
+    )
+
+
+def write_exposed(folder: Path, name: str, outputs: Outputs, policy: Policy) -> Path:
+    """Write the ids of the candidate's flagged examples to ``folder/NAME.csv``, readable by its owner alone.
+
+    An example without an id goes by its row in the outputs. Raises DataError below three retrains and for a place that
+    is not ours."""
+    rows = np.flatnonzero(outputs.where("forget") | outputs.where("unseen"))
+    kept = list(identify(outputs).kept)
+    labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
+    phi = logit(np.concatenate([outputs.retrain[kept], outputs.candidate[None]])[:, rows], labels)
+    scores = score_phi(phi, len(kept), labels, forget, policy.calibration_share, policy.calibration_seed)
+    try:
+        found = _exposure(scores)
+    except NotEstimable as error:
+        raise DataError(f"annex: {error}") from None
+    ids = rows.astype(np.str_) if outputs.id is None else outputs.id[rows]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    plain = re.sub(r"[^\w.-]", "_", name).lstrip(".") or "candidate"
+    path = folder / f"{plain}.csv"
+    write_annex(path, found, ids[found.rows].tolist())
+    return path
+
+
+def refuse_annex(folder: Path) -> None:
+    """Before hours of work: DataError for an annex that could not be written there."""
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder}: expected a folder for the annex, got a file; choose another name")
+
+
+def _exposure(scores: Scores) -> Exposure:
+    k = scores.retrains
+    return exposure(scores.phi[k], scores.phi[:k], scores.forget, scores.evaluation, scores.calibration)
+
+
+def _counts(name: str, one: Judged) -> ExposureCounts:
+    return ExposureCounts(
+        model=name,
+        exposed=one.exposed.count,
+        over_forgotten=one.over_forgotten.count,
+        exposed_ranked=one.exposed_ranked.count,
+        over_forgotten_ranked=one.over_forgotten_ranked.count,
+    )
