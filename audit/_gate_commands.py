@@ -75,7 +75,7 @@ def gate(
     targets = {option: path for option, path in asked.items() if path is not None}
     if sarif is not None and sarif_profile == "github" and policy_path is None:
         raise click.UsageError("--sarif-profile github needs --policy FILE: the results are located in it")
-    check_targets(targets, [*reports, *(() if policy_path is None else (policy_path,))])
+    check_targets(targets, [*reports, *evidence, *(() if policy_path is None else (policy_path,))])
     found = judge(
         reports,
         requirement,

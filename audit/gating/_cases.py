@@ -1,0 +1,63 @@
+"""A candidate's verdict as a list of tests: what JUnit, SARIF and in-toto have in common."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from audit._nouns import Decision, Endpoint, Outcome, Utility
+from audit.gating._text import one_line
+from audit.report import Audit
+
+State = Literal["pass", "fail", "open"]
+OF_OUTCOME: dict[Outcome, State] = {"PASS": "pass", "FAIL": "fail", "INCONCLUSIVE": "open"}
+OF_UTILITY: dict[str, State] = {"non-inferior": "pass", "inferior": "fail", "uncertain": "open"}
+OF_DECISION: dict[Decision, State] = {"within": "pass", "outside": "fail", "uncertain": "open", "not estimable": "open"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test. name: ``verdict``, an endpoint or ``utility retain``. title: what is tested. text: what was found, on
+    one line."""
+
+    name: str
+    title: str
+    state: State
+    text: str
+
+
+def cases(audit: Audit) -> tuple[Case, ...]:
+    """The verdict, each endpoint, and utility on each role.
+
+    All pass exactly where the verdict is PASS: an endpoint that can only cause FAIL, and under a PASS one that is not
+    estimable, passes unless it fails, and says so.
+    """
+    verdict = audit.verdict
+    sentences = " ".join((verdict.headline, *verdict.explanations, *verdict.would_change))
+    first = Case("verdict", "PASS, FAIL or INCONCLUSIVE", OF_OUTCOME[verdict.outcome], one_line(sentences, 2000))
+    return (first, *_endpoints(audit), *map(_utility, audit.utility))
+
+
+def _endpoints(audit: Audit) -> Iterator[Case]:
+    passed = audit.verdict.outcome == "PASS"
+    for one in audit.endpoints:
+        state, text = OF_DECISION[one.decision], _found(one)
+        undecided = state == "open"
+        if undecided and (passed or (not one.primary and one.decision == "uncertain")):
+            state = "pass"
+            text += "; required for PASS where it is estimable" if one.primary else "; can only cause FAIL, and did not"
+        yield Case(one.name, one.statistic, state, one_line(text, 500))
+
+
+def _found(one: Endpoint) -> str:
+    if one.gap is None:
+        return f"{one.decision}: {one.reason}"
+    interval = "" if one.interval is None else f" [{one.interval[0]:+.4f}, {one.interval[1]:+.4f}]"
+    reason = f" ({one.reason})" if one.reason else ""
+    return f"{one.decision}{reason}: gap {one.gap:+.4f}{interval}, margin {one.margin_effective:g}"
+
+
+def _utility(one: Utility) -> Case:
+    low, high = one.interval
+    text = f"{one.decision}: gap {one.gap:+.4f} [{low:+.4f}, {high:+.4f}], margin {one.margin:g}"
+    title = f"Accuracy on {one.role} examples against the retrains"
+    return Case(f"utility {one.role}", title, OF_UTILITY[one.decision], text)

@@ -1,0 +1,238 @@
+"""The gate: reports verified, and the worst outcome over all candidates in them."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+from audit._nouns import Outcome
+from audit.gating import _consistency
+from audit.gating._difference import Difference
+from audit.gating._evidence import Cited, check
+from audit.gating._files import collect
+from audit.gating._reading import read
+from audit.gating._recompute import recompute
+from audit.gating._text import count, one_line, shown
+from audit.policy import Policy
+from audit.report import Audit, PolicyRecord, Report
+from learners import ConfigError, DataError
+
+OUTCOMES: tuple[Outcome, ...] = ("FAIL", "INCONCLUSIVE", "PASS")
+"""Worst first."""
+MOST_POLICY_BYTES = 2**20
+AGAIN = "take the report as vestige wrote it, or audit again"
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """The policy that a gate holds reports to. path, sha256: of its file, None for a ready profile. inconclusive: what
+    the gate does with INCONCLUSIVE."""
+
+    policy: Policy
+    path: Path | None
+    sha256: str | None
+    inconclusive: Literal["fail", "warn"]
+
+    @classmethod
+    def of(cls, policy: Policy, inconclusive: Literal["fail", "warn"] | None = None) -> "Requirement":
+        """A policy that no file holds; ``inconclusive`` overrides its own."""
+        return cls(policy, None, None, inconclusive or policy.inconclusive)
+
+    @classmethod
+    def read(cls, path: Path, inconclusive: Literal["fail", "warn"] | None = None) -> "Requirement":
+        """The policy in a TOML file. ConfigError or DataError for one that is wrong or too large."""
+        try:
+            if path.exists() and not path.is_file():  # a pipe could not be read twice
+                raise OSError(None, "a folder, pipe or device")
+            with path.open("rb") as stream:
+                content = stream.read(MOST_POLICY_BYTES + 1)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise DataError(f"{path}: expected a readable TOML policy file, got {reason}; check the path") from None
+        if len(content) > MOST_POLICY_BYTES:
+            raise DataError(f"{path}: expected a policy of at most 1 MiB, got more; give a policy file")
+        try:
+            policy = Policy.read(path)
+        except RecursionError:
+            raise ConfigError(f"{path}: expected TOML, got brackets nested too deeply; correct the file") from None
+        return cls(policy, path, hashlib.sha256(content).hexdigest(), inconclusive or policy.inconclusive)
+
+    @property
+    def name(self) -> str:
+        """The file's name, or the profile's."""
+        return f"profile {self.policy.profile}" if self.path is None else one_line(self.path.name, 80)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One candidate of one report. audit: its verdict is the one that follows from the evidence in the report."""
+
+    source: str
+    report: Report
+    audit: Audit
+
+    @property
+    def name(self) -> str:
+        """The candidate's name, on one line."""
+        return one_line(self.audit.candidate, 120)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What the gate found. cited: every digest that the reports cite. remarks: what a reader must know besides."""
+
+    requirement: Requirement
+    candidates: tuple[Judged, ...]
+    cited: tuple[Cited, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst over all candidates of all reports."""
+        return min((one.audit.verdict.outcome for one in self.candidates), key=OUTCOMES.index)
+
+    @property
+    def passes(self) -> bool:
+        """Whether the gate lets this through: PASS, or INCONCLUSIVE where that only warns."""
+        return self.outcome == "PASS" or (self.outcome == "INCONCLUSIVE" and self.requirement.inconclusive == "warn")
+
+    @property
+    def headline(self) -> str:
+        """The first line: outcome, margins, counts, policy."""
+        policy = self.requirement.policy
+        outcomes = [one.audit.verdict.outcome for one in self.candidates]
+        counts = ", ".join(f"{outcomes.count(one)} {one}" for one in OUTCOMES if one in outcomes)
+        line = (
+            f"{self.outcome}: {policy.margins}; {count(len(outcomes), 'candidate')}: {counts}; "
+            f"policy {self.requirement.name} ({policy.hash[:12]})"
+        )
+        if self.outcome == "INCONCLUSIVE" and self.passes:
+            line += "; INCONCLUSIVE only warns here, it is not a PASS"
+        return line
+
+
+def gate(
+    reports: Sequence[Path],
+    requirement: Requirement,
+    *,
+    evidence: Sequence[Path] = (),
+    allow_changed_policy: bool = False,
+    leave_out_controls: bool = False,
+) -> Gate:
+    """Verify the reports (files, or folders with a ``report.json``) and judge every candidate in them.
+
+    evidence: files and folders in which to look for what the reports cite by digest. allow_changed_policy: let through
+    a report whose policy is not the one that was registered before scoring. leave_out_controls: do not count the
+    controls of ``vestige run`` where they came out as controls must.
+    DataError, in one sentence, for a report that cannot be read, was judged under another policy, whose verdict or
+    numbers do not follow from what it states, or whose evidence is another file than it cites.
+    Source: verdict.md, sections 4.2, 7 and 12.
+    """
+    own = version("vestige")
+    found, remarks, candidates = [], [], []
+    for path in reports:
+        source, report = one_line(str(path)), read(path)
+        try:
+            policy = _consistency.policy_of(report.policy)
+        except DataError as error:
+            raise DataError(f"{source}: {error}") from None
+        _refuse_other_policy(source, report.policy, policy, requirement.policy)
+        remarks += _registered(source, report.policy, allow_changed_policy)
+        texts = report.tool.version == own
+        if not texts:
+            remarks.append(
+                f"{source}: written by version {one_line(report.tool.version, 40)}, this is {own}: numbers and verdict "
+                "were recomputed, its sentences were not compared"
+            )
+        audits = _verified(source, report, policy, texts)
+        if leave_out_controls:
+            audits, left_out = _without_controls(source, audits)
+            remarks += left_out
+        candidates += [Judged(source, report, audit) for audit in audits]
+        found.append((source, report))
+    at_hand = collect(evidence)
+    remarks += [f"ignored: {one_line(one, 300)}" for one in at_hand.ignored]
+    return Gate(requirement, tuple(candidates), check(found, at_hand), tuple(remarks))
+
+
+def _without_controls(source: str, audits: Sequence[Audit]) -> tuple[list[Audit], list[str]]:
+    """The candidates that count, and a remark for each control.
+
+    A name is no proof: no_op must be byte-equal to the original, and a fresh_retrain that fails is counted.
+    """
+    controls = [
+        audit
+        for audit in audits
+        if audit.method is not None
+        and (
+            (audit.method.name == "no_op" and audit.no_op)
+            or (audit.method.name == "fresh_retrain" and audit.verdict.outcome != "FAIL")
+        )
+    ]
+    rest = [audit for audit in audits if audit not in controls]
+    if not rest:
+        raise DataError(
+            f"{source}: expected a candidate besides the controls, got none; audit one, or count the controls"
+        )
+    return rest, [
+        f"{source}: control {one_line(one.candidate, 60)!r} not counted: {one.verdict.outcome}" for one in controls
+    ]
+
+
+def _verified(source: str, report: Report, policy: Policy, texts: bool) -> list[Audit]:
+    wrong = list(_consistency.of_report(report, texts=texts))
+    _refuse(source, wrong)  # sizes are what the rest is computed from
+    verified = []
+    for audit in report.audits:
+        for check_part in (_consistency.of_drawings, _consistency.of_utility, _consistency.of_baseline):
+            wrong += check_part(audit, policy)
+        verdict, found = recompute(audit, policy, texts=texts)
+        wrong += found
+        verified.append(replace(audit, verdict=verdict))
+    _refuse(source, wrong)
+    return verified
+
+
+def _refuse(source: str, wrong: Sequence[Difference]) -> None:
+    if not wrong:
+        return
+    # A changed value drags the verdict along; what it was changed in says more.
+    first = min(wrong, key=lambda one: one.part == "verdict")
+    whose = f"candidate {one_line(first.candidate, 60)!r}, " if first.candidate else ""
+    more = f" ({len(wrong) - 1} more do not follow)" if len(wrong) > 1 else ""
+    stated, recomputed = (one_line(shown(value), 160) for value in (first.stated, first.recomputed))
+    raise DataError(
+        f"{source}: {whose}{first.part}, {first.field}: expected {recomputed}, recomputed from what the report states, "
+        f"got {stated}{more}; {AGAIN}"
+    )
+
+
+def _refuse_other_policy(source: str, record: PolicyRecord, judged_under: Policy, required: Policy) -> None:
+    if judged_under.hash == required.hash:
+        return
+    theirs, ours = asdict(judged_under), asdict(required)
+    differing = "; ".join(
+        f"{key}: {shown(theirs[key])} in the report, {shown(ours[key])} in the policy given"
+        for key in theirs
+        if theirs[key] != ours[key]
+    )
+    raise DataError(
+        f"{source}: expected a report judged under the policy given ({required.hash[:12]}), got one judged under "
+        f"another ({record.hash[:12]}): {differing}; give that policy, or audit again under this one"
+    )
+
+
+def _registered(source: str, record: PolicyRecord, allowed: bool) -> list[str]:
+    if record.registered_hash is None:
+        return [f"{source}: no policy was registered before scoring"]
+    if not record.changed:
+        return []
+    what = (
+        f"{source}: the policy was changed after it was registered: {one_line(record.registered_hash[:12])} was "
+        f"registered before scoring, {record.hash[:12]} was applied"
+    )
+    if not allowed:
+        raise DataError(f"{what}; audit again in a new folder, or allow it with --allow-changed-policy")
+    return [what]
