@@ -35,7 +35,7 @@ from learners import (
 )
 
 CPU = torch.device("cpu")
-MODELS, POOL, EPOCHS = 8, 2_000, 4
+MODELS, POOL, EPOCHS = 4, 2_000, 16
 RECIPE = Recipe(
     architecture="cnn", width=16, epochs=EPOCHS, batch_size=64, learning_rate=0.05, weight_decay=0.0,
     augmentation="crop_flip",

@@ -32,7 +32,7 @@ from learners import (
     train_stacked,
 )
 
-MODELS, POOL, EPOCHS, ROUNDS = 8, 2_000, 3, 3
+MODELS, POOL, EPOCHS, ROUNDS = 4, 2_000, 3, 2
 NETWORKS = (
     Recipe(architecture="mlp", width=128, epochs=EPOCHS, batch_size=64, learning_rate=0.05, weight_decay=0.0),
     Recipe(architecture="cnn", width=16, epochs=EPOCHS, batch_size=64, learning_rate=0.05, weight_decay=0.0),
