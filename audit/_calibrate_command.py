@@ -3,7 +3,7 @@
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from audit._markdown import notes_of
 from audit._options import PATH
 from audit._places import refuse_place, shown
 from audit.calibration import Calibration, Rate
+from audit.config import AuditConfig, read_config
 from audit.policy import Policy
 from learners import available_workers, write_atomically
 
@@ -24,14 +25,19 @@ Settings = list[tuple[Mapping[str, str], Calibration]]
 
 @click.command()
 @click.argument("audit_file", type=PATH, required=False)
-@click.option("--policy", "policy_file", type=PATH, help="Policy to try  [default: standard, of evidence C]")
+@click.option(
+    "--policy",
+    "policy_file",
+    type=PATH,
+    help="Policy to try  [default: the file's, or standard of grade C]",
+)
 @click.option("--runs", type=click.IntRange(10), default=200, show_default=True, help="Synthetic trials of a setting.")
 @click.option("--models", type=click.IntRange(4, 1000), default=60, show_default=True, help="Retrains of AUDIT_FILE.")
 @click.option("--retrains", multiple=True, type=int, help="With AUDIT_FILE: K of a trial; repeatable  [default: 5 10]")
 @click.option("--sets", type=click.IntRange(1, 1000), default=5, show_default=True, help="Sets of K for each model.")
 @click.option("--workspace", type=PATH, help="Where the models go  [default: vestige-NAME]")
 @click.option("--workers", type=click.IntRange(1), help="Processes side by side  [default: one per core]")
-@click.option("--seed", type=click.IntRange(0, 9999), default=0, show_default=True, help="Of all draws.")
+@click.option("--seed", type=click.IntRange(0, 9999), help="Of all draws  [default: the file's, or 0]")
 @click.option("--page", type=PATH, help="Markdown page to write; its hand-written notes are kept.")
 @click.option("--title", help="Title of the page.")
 @click.option("--json", "as_json", is_flag=True, help="Print all numbers as JSON.")
@@ -44,7 +50,7 @@ def calibrate(
     sets: int,
     workspace: Path | None,
     workers: int | None,
-    seed: int,
+    seed: int | None,
     page: Path | None,
     title: str | None,
     as_json: bool,
@@ -61,20 +67,22 @@ def calibrate(
         notes = notes_of(page)  # refuses somebody's own file before hours of work
     elif title is not None:
         raise click.UsageError("--title goes with --page")
-    # Of grade C, because the rule itself is on trial, not what a profile demands besides.
-    policy = Policy(min_evidence="C") if policy_file is None else Policy.read(policy_file)
+    config = None if audit_file is None else read_config(audit_file, seed=seed)
+    # Without a file of grade C, because the rule itself is on trial, not what a profile demands besides.
+    policy = Policy(min_evidence="C") if config is None else config.policy
+    policy = policy if policy_file is None else Policy.read(policy_file)
     words = ["vestige", "calibrate", *([] if audit_file is None else [shown(audit_file)])]
     words += [] if policy_file is None else ["--policy", shown(policy_file)]
-    words += [] if seed == 0 else ["--seed", str(seed)]
+    words += [] if seed is None else ["--seed", str(seed)]
     side_by_side = workers or available_workers()
-    if audit_file is None:
+    if audit_file is None or config is None:
         if retrains or workspace is not None:
             raise click.UsageError("--retrains and --workspace go with AUDIT_FILE")
-        settings, about = _worlds(policy, runs, seed, side_by_side)
+        settings, about = _worlds(policy, runs, seed or 0, side_by_side)
         words += ["--runs", str(runs)]
     else:
         chosen = retrains or (5, 10)
-        settings, about = _networks(audit_file, policy, models, chosen, sets, seed, workspace, side_by_side)
+        settings, about = _networks(config, policy, audit_file, models, chosen, sets, workspace, side_by_side)
         words += ["--models", str(models), *(word for k in chosen for word in ("--retrains", str(k)))]
         words += ["--sets", str(sets), *([] if workspace is None else ["--workspace", shown(workspace)])]
     if page is not None and notes is not None:
@@ -127,26 +135,22 @@ def _worlds(policy: Policy, runs: int, seed: int, workers: int) -> tuple[Setting
 
 
 def _networks(
-    audit_file: Path,
+    config: AuditConfig,
     policy: Policy,
+    audit_file: Path,
     models: int,
     retrains: Sequence[int],
     sets: int,
-    seed: int,
     workspace: Path | None,
     workers: int,
 ) -> tuple[Settings, str]:
-    from dataclasses import replace
-
     from audit.calibration_networks import calibrate_networks
-    from audit.config import read_config
     from audit.workspace import Workspace
 
-    config = replace(read_config(audit_file, seed=seed), policy=policy)
     place = Workspace(workspace or Path(f"vestige-{audit_file.stem}"))
     with _console.watching() as watch:
         found = calibrate_networks(
-            config,
+            replace(config, policy=policy),
             place,
             base=audit_file.parent,
             models=models,
