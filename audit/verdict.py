@@ -15,7 +15,7 @@ RECOMMENDED_RETRAINS = 5
 _WORST: tuple[Outcome, ...] = ("FAIL", "INCONCLUSIVE", "PASS")
 _BEST_GRADE: tuple[Grade, ...] = ("A", "B", "C", "S")
 _BLIND = ("F2",)
-_FAIL_ORDER = ("LEAK", "OVER_FORGET", "SCATTER", "TAIL")
+FAIL_ORDER = ("LEAK", "OVER_FORGET", "SCATTER", "TAIL")
 
 
 class _Part(NamedTuple):
@@ -93,7 +93,7 @@ def _failures(evidence: Evidence) -> tuple[str, ...]:
     outside = [endpoint for endpoint in evidence.endpoints if endpoint.decision == "outside"]
     found = {_failure(endpoint) for endpoint in outside if endpoint.name not in _BLIND}
     found = found or {_failure(endpoint) for endpoint in outside}
-    return tuple(reason for reason in _FAIL_ORDER if reason in found)
+    return tuple(reason for reason in FAIL_ORDER if reason in found)
 
 
 def _failure(endpoint: Endpoint) -> str:
