@@ -398,7 +398,7 @@ def drawn() -> tuple[Outputs, Evidence]:
 def test_drawings_change_nothing_else(drawn: tuple[Outputs, Evidence]) -> None:
     outputs, full = drawn
     plain = gather(outputs, Policy(), candidate_name="mine", drawings=False)
-    assert plain == replace(full, operating_points=(), attacks=(), curves=(), histograms=())
+    assert plain == replace(full, operating_points=(), attacks=(), curves=(), histograms=(), single_examples=None)
     assert full.candidate == "mine" and gather(outputs, Policy(), candidate_name="mine") == full
 
 
