@@ -9,6 +9,7 @@ from attacks._material import Material
 from attacks._numbers import NUMBERS, Answered, Number
 from attacks._outputs import Outputs
 from attacks._registry import ATTACKS
+from attacks._shrinkage import inverse_trigamma
 from attacks.before_after import before_after
 from attacks.influence import auc_influence, clustered_variance, share_interval, two_way_variance
 from attacks.label_only import augmentation_vote
@@ -102,6 +103,7 @@ __all__ = [
     "sablayrolles",
     "sablayrolles_leave_pair_out",
     "shadow_classifier",
+    "inverse_trigamma",
     "share_interval",
     "thin",
     "threshold_at_fpr",

@@ -15,7 +15,7 @@ from audit._listing import print_table
 from audit._markdown import notes_of
 from audit._options import PATH
 from audit._places import refuse_place, shown
-from audit.calibration import Calibration, Rate
+from audit.calibration import Calibration
 from audit.config import AuditConfig, read_config
 from audit.policy import Policy
 from learners import available_workers, write_atomically
@@ -175,16 +175,12 @@ def _print(settings: Settings) -> None:
     rows = [
         (
             *said.values(),
-            _rate(one.passed),
-            _rate(one.false_fail),
-            "-" if one.edge is None else _rate(one.edge.passed),
-            _rate(one.original_passed),
+            str(one.passed),
+            str(one.false_fail),
+            "-" if one.edge is None else str(one.edge.passed),
+            str(one.original_passed),
         )
         for said, one in settings
     ]
     print_table(header, rows)
     click.echo("Edge: the smallest planted leak that is beyond the margin. In brackets: 95 % intervals.")
-
-
-def _rate(one: Rate) -> str:
-    return f"{one.value:.3f} [{one.interval[0]:.3f}, {one.interval[1]:.3f}]"

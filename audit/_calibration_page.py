@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from audit._markdown import marked, table
-from audit.calibration import Calibration, Rate
+from audit.calibration import Calibration
 from audit.policy import Policy
 
 Settings = Sequence[tuple[Mapping[str, str], Calibration]]
@@ -28,29 +28,21 @@ def render(
     names = list(settings[0][1].coverage)
     errors = [
         (
-            *(words[column] for column in columns),
-            _rate(one.passed),
-            _rate(one.false_fail),
+            *words.values(),
+            str(one.passed),
+            str(one.false_fail),
             "-" if one.edge is None else f"{100 * one.edge.share:g} % ({one.edge.excess:.2f})",
-            "-" if one.edge is None else _rate(one.edge.passed),
-            _rate(one.original_passed),
+            "-" if one.edge is None else str(one.edge.passed),
+            str(one.original_passed),
             str(one.passed.trials),
         )
         for words, one in settings
     ]
     head = (*columns, "fresh: PASS", "fresh: FAIL", "edge (excess)", "edge: PASS", "original: PASS", "trials")
-    covered = [
-        (*(words[column] for column in columns), *(_coverage(one, name) for name in names)) for words, one in settings
-    ]
+    covered = [(*words.values(), *(str(one.coverage.get(name, "-")) for name in names)) for words, one in settings]
     shares = [leak.share for leak in settings[0][1].leaks]
-    power = [
-        (*(words[column] for column in columns), *(f"{leak.failed.value:.2f}" for leak in one.leaks))
-        for words, one in settings
-    ]
-    excess = [
-        (*(words[column] for column in columns), *(f"{leak.excess:.2f}" for leak in one.leaks))
-        for words, one in settings
-    ]
+    power = [(*words.values(), *(f"{leak.failed.value:.2f}" for leak in one.leaks)) for words, one in settings]
+    excess = [(*words.values(), *(f"{leak.excess:.2f}" for leak in one.leaks)) for words, one in settings]
     leaking = (*columns, *(f"{100 * share:g} %" for share in shares))
     return (
         "\n\n".join(
@@ -81,12 +73,3 @@ def render(
         )
         + "\n"
     )
-
-
-def _rate(one: Rate) -> str:
-    return f"{one.value:.3f} [{one.interval[0]:.3f}, {one.interval[1]:.3f}]"
-
-
-def _coverage(one: Calibration, name: str) -> str:
-    found = one.coverage.get(name)
-    return "-" if found is None else f"{found.value:.3f} [{found.interval[0]:.3f}, {found.interval[1]:.3f}]"

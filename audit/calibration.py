@@ -48,6 +48,9 @@ class Rate:
     interval: Interval
     trials: int
 
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.interval[0]:.3f}, {self.interval[1]:.3f}]"
+
 
 @dataclass(frozen=True)
 class Leak:

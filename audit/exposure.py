@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import digamma, polygamma
 
-from attacks import NotEstimable, class_centred
+from attacks import NotEstimable, class_centred, inverse_trigamma
 from learners import ConfigError, DataError
 
 Floats = NDArray[np.float64]
@@ -181,11 +181,10 @@ def prior_of(variance: Floats, degrees: int) -> Prior:
     half = degrees / 2
     logs = np.log(known) - digamma(half) + np.log(half)
     excess = logs.var(ddof=1) - polygamma(1, half) if len(known) > 1 else 0.0
-    # trigamma(d / 2) is about 2 / d: beyond a thousand million degrees of freedom nothing is left to tell apart.
-    if excess <= 2e-9:
+    prior = float(inverse_trigamma(np.array([excess]))[0])
+    if np.isinf(prior):
         return Prior(np.inf, float(variance.mean()))
-    prior = _inverse_trigamma(float(excess))
-    return Prior(2 * prior, float(np.exp(logs.mean() + digamma(prior) - np.log(prior))))
+    return Prior(prior, float(np.exp(logs.mean() + digamma(prior / 2) - np.log(prior / 2))))
 
 
 def moderated_variance(variance: Floats, degrees: int, prior: Prior) -> Floats:
@@ -197,18 +196,6 @@ def moderated_variance(variance: Floats, degrees: int, prior: Prior) -> Floats:
     if np.isinf(prior.degrees):
         return np.full_like(variance, prior.scale)
     return (prior.degrees * prior.scale + degrees * variance) / (prior.degrees + degrees)
-
-
-def _inverse_trigamma(value: float) -> float:
-    """x > 0 with trigamma(x) = value, by Newton on 1 / trigamma, which is convex and nearly linear."""
-    x = 0.5 + 1 / value
-    for _ in range(50):
-        at = float(polygamma(1, x))
-        step = at * (1 - at / value) / float(polygamma(2, x))
-        x += step
-        if abs(step) < 1e-12 * x:
-            break
-    return x
 
 
 def _judged(t: Floats, unseen: Floats, prior: Prior, degrees: float, rate: float) -> Judged:

@@ -13,7 +13,7 @@ from audit.annex import write_annex
 from audit.exposure import Exposure, Judged, exposure
 from audit.policy import Policy
 from audit.preconditions import identify
-from learners import DataError
+from learners import DataError, digest
 
 
 def count_exposed(scores: Scores, names: tuple[str, ...]) -> SingleExamples:
@@ -48,7 +48,9 @@ def write_exposed(folder: Path, name: str, outputs: Outputs, policy: Policy) -> 
         raise DataError(f"annex: {error}") from None
     ids = rows.astype(np.str_) if outputs.id is None else outputs.id[rows]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    plain = re.sub(r"[^\w.-]", "_", name).lstrip(".") or "candidate"
+    plain = re.sub(r"[^\w.-]", "_", name).lstrip(".")
+    if plain != name:
+        plain = f"{plain}-{digest(name)[:8]}"  # two names never share a file
     path = folder / f"{plain}.csv"
     write_annex(path, found, ids[found.rows].tolist())
     return path
