@@ -6,7 +6,8 @@ import numpy as np
 
 from attacks import SIGNALS, auc_rows, class_centred, estimable, roc_curve, thin, threshold_at_fpr
 from audit import statistics
-from audit._nouns import AttackResult, Curve, Histogram, OperatingPoint
+from audit._drawn_nouns import Curve, Histogram, OperatingPoint
+from audit._nouns import AttackResult
 from audit._scores import Floats, Logits, Scores
 
 RATES = (0.1, 0.01, 0.001)

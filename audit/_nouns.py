@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from audit._drawn_nouns import Curve, Histogram, Interval, OperatingPoint
+
 Outcome = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 Grade = Literal["A", "B", "C", "S"]
 Decision = Literal["within", "outside", "uncertain", "not estimable"]
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -98,20 +99,6 @@ class Baseline:
 
 
 @dataclass(frozen=True)
-class OperatingPoint:
-    """TPR at one fixed FPR, with a threshold taken from calibration non-members."""
-
-    score: Annotated[str, Field(description="Attack score: phi, z or abs_z.")]
-    fpr: Annotated[float, Field(description="Nominal false-positive rate (a fraction).")]
-    tpr: Annotated[float, Field(description="Share of forget examples above the threshold.")]
-    tpr_interval: Annotated[Interval, Field(description="Clopper-Pearson interval, 95 %.")]
-    realised_fpr: Annotated[float, Field(description="Share of evaluation unseen examples above the threshold.")]
-    realised_fpr_interval: Annotated[Interval, Field(description="Clopper-Pearson interval, 95 %.")]
-    retrain_tpr: Annotated[float, Field(description="Mean TPR of the retrains, each at its own threshold.")]
-    original_tpr: Annotated[float | None, Field(description="TPR of the original at its own threshold.")]
-
-
-@dataclass(frozen=True)
 class AttackResult:
     """An attack on one signal: AUC of forget against unseen on every model; report only, unless it is an endpoint."""
 
@@ -120,27 +107,6 @@ class AttackResult:
     candidate: Annotated[float, Field(description="AUC on the candidate.")]
     retrains: Annotated[tuple[float, ...], Field(description="AUC on each retrain.")]
     original: Annotated[float | None, Field(description="AUC on the original.")]
-
-
-@dataclass(frozen=True)
-class Curve:
-    """ROC points of one model for one score: ties as one block, thinned for drawing."""
-
-    model: Annotated[str, Field(description="candidate, original, or retrain 1, retrain 2, ...")]
-    score: Annotated[str, Field(description="phi or z.")]
-    fpr: Annotated[tuple[float, ...], Field(description="False-positive rates, non-decreasing.")]
-    tpr: Annotated[tuple[float, ...], Field(description="True-positive rates at those.")]
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """Counts of one score on forget and on unseen examples, in common bins."""
-
-    model: Annotated[str, Field(description="candidate, original or retrains (pooled).")]
-    score: Annotated[str, Field(description="phi or z.")]
-    edges: Annotated[tuple[float, ...], Field(description="Bin edges; the outer bins hold what lies beyond.")]
-    forget: Annotated[tuple[int, ...], Field(description="Counts of forget examples per bin.")]
-    unseen: Annotated[tuple[int, ...], Field(description="Counts of unseen examples per bin.")]
 
 
 @dataclass(frozen=True)

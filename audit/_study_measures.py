@@ -26,6 +26,7 @@ Record = TypeVar("Record")
 MEASURING = (
     "_baseline",
     "_drawings",
+    "_drawn_nouns",
     "_judgement",
     "_notes",
     "_nouns",

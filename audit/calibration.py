@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from attacks import share_interval
 from audit._baseline import baseline
+from audit._drawn_nouns import Interval
 from audit._judgement import judge
-from audit._nouns import Evidence, Interval
+from audit._nouns import Evidence
 from audit._scores import Floats, Mask, score_signals
 from audit.controls import plant
 from audit.endpoints import DEFINITIONS, measure
@@ -24,8 +25,11 @@ from audit.preconditions import examine
 from audit.verdict import decide
 from learners import Indices
 
-SHARES = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0)
-"""Shares of the forget set that leak."""
+SHARES = tuple(
+    round(percent / 100, 2)
+    for percent in (0, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 17, 20, 23, 26, 30, 33, 36, 40, 50, 70, 100)
+)
+"""Shares of the forget set that leak: close together where the edge of the margins was found."""
 
 
 @dataclass(frozen=True, eq=False)

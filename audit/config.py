@@ -2,15 +2,24 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, field, fields
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any
 
-from pydantic import ConfigDict, Field, PlainValidator, ValidationError, model_validator
+from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass
 
 import unlearners
-from attacks import SIGNALS
+from audit._config_tables import (
+    STRICT,
+    AttacksTable,
+    Count,
+    DataTable,
+    ForgetTable,
+    RetrainsTable,
+    Seed,
+    ShadowsTable,
+)
 from audit.policy import Policy
 from learners import (
     ConfigError,
@@ -19,107 +28,12 @@ from learners import (
     Recipe,
     Split,
     load_examples,
-    parse_views,
     refusal,
     split_classes,
     split_indices,
     split_random,
     split_subjects,
 )
-
-STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=10_000)]
-
-
-def _amount(least: int, *, optional: bool) -> PlainValidator:
-    """A number of examples or a share of them: 1 is one example, 0.1 a tenth, and 1.0 neither."""
-
-    def check(value: Any) -> Any:
-        whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-        if whole or (isinstance(value, float) and 0 < value < 1) or (value is None and optional):
-            return value
-        raise ValueError(f"a whole number from {least}, or a fraction between 0 and 1")
-
-    return PlainValidator(check)
-
-
-Amount = Annotated[int | float | None, _amount(1, optional=True)]
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class DataTable:
-    """``[data]``: source (see ``learners.SOURCES``); subset: training examples to draw; label_noise: share of labels to
-    make wrong; seed: of both draws, None for the audit's; the rest goes to the source."""
-
-    source: Annotated[str, Field(min_length=1)]
-    subset: Count | None = None
-    label_noise: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    seed: Seed | None = None
-    download: bool = False
-    image_column: str | None = None
-    label_column: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class ForgetTable:
-    """``[forget]``: exactly one of random (number or fraction), classes, subjects, file; unseen and validation: numbers
-    or fractions, see ``learners.split_random``; seed: of the draw, None for the audit's."""
-
-    random: Amount = None
-    classes: Annotated[list[int | str], Field(min_length=1)] | None = None
-    subjects: Annotated[list[str], Field(min_length=1)] | None = None
-    file: str | None = None
-    unseen: Amount = None
-    validation: Annotated[int | float, _amount(0, optional=False)] = 0
-    seed: Seed | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        given = [name for name in ("random", "classes", "subjects", "file") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"exactly one of the keys random, classes, subjects, file (found: {', '.join(given) or 'none'})"
-            )
-        return self
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class RetrainsTable:
-    """``[retrains]``: how many models are trained without the forget set; 3 are the floor, 5 to 10 recommended."""
-
-    count: Annotated[int, Field(ge=1, le=1000)] = 5
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class AttacksTable:
-    """``[attacks]``: the signals of the report-only attacks; the endpoints of the verdict are always computed."""
-
-    signals: list[str] = field(default_factory=lambda: list(SIGNALS))
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        unknown = sorted(set(self.signals) - set(SIGNALS))
-        if unknown:
-            raise ValueError(f"signals among {', '.join(SIGNALS)} ({unknown[0]} is none of them)")
-        return self
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class ShadowsTable:
-    """``[shadows]``: count: of models, even; views: of every example, None for those that suit the recipe."""
-
-    count: Annotated[int, Field(ge=2, le=100_000, multiple_of=2)] = 16
-    views: Annotated[list[str], Field(min_length=1)] | None = None
-
-    @model_validator(mode="after")
-    def _named(self) -> Self:
-        if self.views is not None:
-            try:
-                parse_views(self.views)
-            except ConfigError as error:
-                raise ValueError(str(error).removeprefix("views: expected ")) from None
-        return self
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))

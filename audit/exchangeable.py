@@ -15,7 +15,8 @@ from scipy import stats
 
 from attacks import auc, class_centred, delong_variance, estimable, placements, threshold_at_fpr
 from audit import statistics
-from audit._nouns import Decision, Grade, Interval, Outcome
+from audit._drawn_nouns import Interval
+from audit._nouns import Decision, Grade, Outcome
 from audit._scores import Floats, Mask
 from audit.policy import Policy
 from audit.verdict import FAIL_ORDER

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from audit._nouns import Endpoint, Interval, Outcome, Utility
+from audit._drawn_nouns import Interval
+from audit._nouns import Endpoint, Outcome, Utility
 from audit.gating._cases import OF_DECISION, OF_OUTCOME, OF_UTILITY, State
 from audit.gating._difference import agree
 from audit.gating._reading import read

@@ -7,7 +7,8 @@ import numpy as np
 from scipy import stats
 
 from audit import _utility
-from audit._nouns import Baseline, Interval, Reference, Utility
+from audit._drawn_nouns import Interval
+from audit._nouns import Baseline, Reference, Utility
 from audit._scores import MIN_RETRAINS
 from audit.endpoints import DEFINITIONS
 from audit.gating._difference import Difference, agree, differences

@@ -6,7 +6,7 @@ from math import floor, log10
 
 from markupsafe import Markup
 
-from audit._nouns import Curve
+from audit._drawn_nouns import Curve
 from audit.report._svg import LogScale, element, join, number
 from audit.report._wording import SCORES
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from audit._nouns import Histogram
+from audit._drawn_nouns import Histogram
 from audit.report._format import MINUS, fraction
 from audit.report._svg import Scale, element, join, number, ticks
 from audit.report._wording import SCORES

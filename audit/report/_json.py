@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from audit._nouns import Endpoint, Histogram
+from audit._drawn_nouns import Histogram
+from audit._nouns import Endpoint
 from audit.report._model import SCHEMA_VERSION, Audit, Report, Summary
 from learners import DataError
 

@@ -10,15 +10,12 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
+from audit._drawn_nouns import Curve, Histogram, Interval, OperatingPoint
 from audit._nouns import (
     AttackResult,
     Baseline,
     Controls,
-    Curve,
     Endpoint,
-    Histogram,
-    Interval,
-    OperatingPoint,
     Reference,
     SingleExamples,
     Utility,

@@ -236,7 +236,7 @@ def test_the_design_suits_the_audit(audited: Path) -> None:
 
 
 def parse_shadows() -> Any:
-    from audit.config import ShadowsTable
+    from audit._config_tables import ShadowsTable
 
     return ShadowsTable()
 
