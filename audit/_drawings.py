@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attacks import SIGNALS, auc_rows, class_centred, estimable, roc_curve, thin, threshold_at_fpr
+from attacks import SIGNALS, auc_rows, estimable, roc_curve, thin, threshold_at_fpr
 from audit import statistics
 from audit._drawn_nouns import Curve, Histogram, OperatingPoint
 from audit._nouns import AttackResult
@@ -42,12 +42,15 @@ def _point(name: str, table: Floats, scores: Scores, rate: float) -> OperatingPo
 def attack_results(retrains: Logits, others: Logits, scores: Scores) -> tuple[AttackResult, ...]:
     """AUC of every signal, with one threshold for all (``threshold``) and class-centred (``threshold_classwise``).
 
-    retrains ``[K, n, classes]``, others ``[1 or 2, n, classes]``: logits on the rows of ``scores``.
+    retrains ``[K, n, classes]``, others ``[1 or 2, n, classes]``: logits on the forget and unseen rows.
     """
     results = []
+    people = scores.people
+    labels = scores.labels if people is None else people.labels
     for signal in SIGNALS.values():
-        raw = np.concatenate([signal.function(logits, scores.labels) for logits in (retrains, others)])
-        centred = class_centred(raw, scores.labels, scores.calibration)
+        raw = np.concatenate([signal.function(logits, labels) for logits in (retrains, others)])
+        centred = scores.centre(raw)
+        raw = raw if people is None else people.mean(raw)
         for name, table in (("threshold", raw), ("threshold_classwise", centred)):
             forget, _, unseen = scores.rows(table)
             values = [float(value) for value in auc_rows(forget, unseen)]

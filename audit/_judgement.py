@@ -29,10 +29,25 @@ def fail_test(measured: Sequence[Measured], other: int, policy: Policy) -> dict[
 
     The family is every endpoint in force; a candidate and an original are two separate families.
     """
-    family = [one for one in measured if one.in_force]
-    own = [_fail_p(one, other, policy) for one in family]
-    adjusted = statistics.holm(own)
-    return {one.definition.name: PValues(p, q) for one, p, q in zip(family, own, adjusted, strict=True)}
+    return fail_tests([measured], other, policy)[0]
+
+
+def fail_tests(parts: Sequence[Sequence[Measured]], other: int, policy: Policy) -> list[dict[str, PValues]]:
+    """The same for one family of several parts: the endpoints on the whole forget set, then those on each group.
+
+    Weighted Holm: an endpoint on one of G groups weighs 1 / G, so that all groups together take no more of the error
+    rate than one set of endpoints would, however many there are."""
+    places = [(part, one) for part, measured in enumerate(parts) for one in measured if one.in_force]
+    own = [_fail_p(one, other, policy) for _, one in places]
+    adjusted = statistics.holm(own, [_weight(part, parts) for part, _ in places])
+    found: list[dict[str, PValues]] = [{} for _ in parts]
+    for (part, one), p, q in zip(places, own, adjusted, strict=True):
+        found[part][one.definition.name] = PValues(p, q)
+    return found
+
+
+def _weight(part: int, parts: Sequence[Sequence[Measured]]) -> float:
+    return 1.0 if part == 0 else 1 / max(1, sum(any(one.in_force for one in group) for group in parts[1:]))
 
 
 def _fail_p(one: Measured, other: int, policy: Policy) -> float:
@@ -50,9 +65,36 @@ def judge(measured: Sequence[Measured], effective: Mapping[str, float], problem:
     effective: margin of the PASS test by endpoint name (the policy's where a name is missing). problem: why the
     reference is invalid; then there are values and gaps, but no interval and no decision.
     """
-    family = sum(one.in_force for one in measured)
+    return judge_parts([measured], effective, problem, policy)[0]
+
+
+def judge_parts(
+    parts: Sequence[Sequence[Measured]], effective: Mapping[str, float], problem: str, policy: Policy
+) -> list[list[Endpoint]]:
+    """The same for the whole forget set and then each of its groups, which are one family (``fail_tests``).
+
+    effective is for the whole; within a group the margin is always the policy's."""
+    measured = parts[0]
     tested = not problem and bool(measured) and measured[0].retrains >= MIN_RETRAINS
-    p_values = fail_test(measured, 0, policy) if tested else {}
+    p_values = fail_tests(parts, 0, policy) if tested else [{} for _ in parts]
+    total = sum(_weight(part, parts) * sum(one.in_force for one in found) for part, found in enumerate(parts))
+    judged = []
+    for part, found in enumerate(parts):
+        own = effective if part == 0 else {}
+        family = total / _weight(part, parts) if any(one.in_force for one in found) else total
+        judged.append(_judge_part(found, own, problem, policy, tested, family, p_values[part]))
+    return judged
+
+
+def _judge_part(
+    measured: Sequence[Measured],
+    effective: Mapping[str, float],
+    problem: str,
+    policy: Policy,
+    tested: bool,
+    family: float,
+    p_values: Mapping[str, PValues],
+) -> list[Endpoint]:
     endpoints = []
     for one in measured:
         margin = one.definition.margin(policy)
@@ -66,7 +108,7 @@ def judge(measured: Sequence[Measured], effective: Mapping[str, float], problem:
     return endpoints
 
 
-def _many_retrains(one: Measured, family: int, policy: Policy, within: float, p: PValues) -> Endpoint:
+def _many_retrains(one: Measured, family: float, policy: Policy, within: float, p: PValues) -> Endpoint:
     if one.spread is None:
         raise ValueError(f"{one.definition.name} has no spread over the retrains")
     gap, k, alpha = one.gap(0), one.retrains, policy.alpha
@@ -95,7 +137,7 @@ def _many_retrains(one: Measured, family: int, policy: Policy, within: float, p:
     )
 
 
-def _few_retrains(one: Measured, family: int, policy: Policy, within: float) -> Endpoint:
+def _few_retrains(one: Measured, family: float, policy: Policy, within: float) -> Endpoint:
     """Grade S: the examples alone, and an allowance for the seed that they cannot show; never "within"."""
     width = _example_width(one, policy.alpha / (2 * family))
     gap = one.gap(0)

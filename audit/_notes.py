@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 from audit._nouns import Evidence, Grade, Outcome, Reference
-from audit._wording import detectable, explanation, fail_only_open, missing_for_grade_b
+from audit._wording import GROUP, detectable, explanation, fail_only_open, missing_for_grade_b
 from audit.policy import Policy
 from audit.preconditions import NO_DIFFERENCE, REVERSED
+
+MOST_NAMED = 6
+GROUP_STANDINGS = ("within", "uncertain", "outside", "not assessed")
 
 
 def notes(evidence: Evidence, policy: Policy, outcome: Outcome, still_open: Sequence[str] = ()) -> tuple[str, ...]:
@@ -28,6 +31,8 @@ def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome, still_open
     narrowed = [f"{one.name} {one.margin_effective:.3f}" for one in endpoints if one.margin_effective < one.margin]
     uncertain = [one.role for one in evidence.utility if one.decision == "uncertain"]
     undecided = fail_only_open(evidence)
+    retained = () if evidence.retained is None else evidence.retained.comparisons
+    more_exposed = [f"{one.name} {one.gap:+.3f}" for one in retained if one.interval[0] > 0]
     return {
         "DETECTABLE_WITHIN_MARGIN": (
             outcome == "PASS" and detectable(evidence),
@@ -59,6 +64,12 @@ def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome, still_open
             narrowed,
             f"the margin of the PASS test is half of the original's own gap on {', '.join(narrowed)}.",
         ),
+        "GROUPS": (evidence.groups, _groups(evidence)),
+        "RETAIN_EXPOSED": (
+            more_exposed,
+            f"retain examples are more exposed than under retraining on {', '.join(more_exposed)}; it is reported and "
+            "decides nothing.",
+        ),
         "NULL_CONTROL_ACCUSES": (
             evidence.controls is not None and evidence.controls.accused and outcome == "FAIL",
             "held against the others, a retrain fails as well "
@@ -81,16 +92,23 @@ def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome, still_open
     }
 
 
+def _groups(evidence: Evidence) -> str:
+    by = {standing: [one.name for one in evidence.groups if one.standing == standing] for standing in GROUP_STANDINGS}
+    counted = [f"{standing}: {_few(names)}" for standing, names in by.items() if names]
+    return f"groups, each by itself: {'; '.join(counted)}."
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} groups"
+
+
 def _of_data(reference: Reference) -> Notes:
     return {
         "RETAIN_NOT_ASSESSED": (reference.retain == 0, "no retain rows were given: accuracy on them was not compared."),
-        "GROUPS_NOT_ASSESSED": (
-            reference.groups,
-            "groups were given, but nothing was judged group by group: a leak of one group can hide in the whole.",
-        ),
-        "SUBJECTS_AS_ROWS": (
-            reference.subjects_repeated,
-            "rows of one person are treated as independent: the intervals from the examples are too narrow.",
+        "PEOPLE": (
+            reference.unit == "person",
+            "somebody has several rows: rows of one person are averaged and a person counts once, in every number of "
+            "forget and unseen examples too.",
         ),
         "CLASS_MIX": (
             reference.classes_without_unseen,
@@ -137,11 +155,16 @@ def would_change(evidence: Evidence, policy: Policy, reasons: Sequence[str], gra
         "BASELINE_DISAGREEMENT": (
             "Check that the retrains were trained without the forget set, and that unseen data is like it."
         ),
+        "GROUP_OPEN": (
+            "Give more forget and unseen examples of these groups, more retrains, or do not enforce groups."
+        ),
         "UNDERPOWERED": reference.remedy or "Use more unseen examples or a wider margin.",
         "NEAR_MARGIN": reference.remedy or "More retrains or more unseen examples would narrow the interval.",
         "UTILITY_UNCERTAIN": "More retrains would narrow the interval of accuracy.",
     }
-    return tuple(remedies[reason] for reason in reasons if reason in remedies)
+    group = "Unlearn the group further, to the level of retraining, and look for what sets it apart."
+    remedies |= {reason: group for reason in reasons if reason.startswith(GROUP)}
+    return tuple(dict.fromkeys(remedies[reason] for reason in reasons if reason in remedies))
 
 
 def _sound_reference(reference: Reference) -> str:

@@ -10,61 +10,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from audit._drawn_nouns import Curve, Histogram, Interval, OperatingPoint
+from audit._endpoint_nouns import Decision as Decision
+from audit._endpoint_nouns import Endpoint as Endpoint
+from audit._group_nouns import GroupResult, RetainExposure
 
 Outcome = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 Grade = Literal["A", "B", "C", "S"]
-Decision = Literal["within", "outside", "uncertain", "not estimable"]
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """One statistic that the verdict is decided on, with its value on every model."""
-
-    name: Annotated[str, Field(description="Identifier: A1, A2, A3, T1, T2 (primary) or F1, F2, F3 (FAIL only).")]
-    statistic: Annotated[str, Field(description="What is computed, in words.")]
-    sides: Annotated[Literal["two", "upper"], Field(description="Which gaps count: both signs, or only a leak.")]
-    primary: Annotated[bool, Field(description="True when PASS requires this endpoint.")]
-    per_example: Annotated[bool, Field(description="True when the attack is calibrated for each example.")]
-    candidate: Annotated[float | None, Field(description="Value on the candidate; null when not estimable.")]
-    retrains: Annotated[tuple[float, ...], Field(description="Value on each reference retrain, in order.")]
-    original: Annotated[float | None, Field(description="Value on the original; null when there is none.")]
-    gap: Annotated[float | None, Field(description="Candidate minus the mean of the retrains.")]
-    original_gap: Annotated[float | None, Field(description="Original minus the mean of the retrains.")]
-    spread: Annotated[
-        float | None,
-        Field(
-            description="Standard deviation (divisor K - 1) over the retrains; on T1 and T2 at least 1 / number of "
-            "forget examples."
-        ),
-    ]
-    interval: Annotated[Interval | None, Field(description="Interval of the gap for PASS, level 1 - 2 alpha.")]
-    simultaneous: Annotated[
-        Interval | None, Field(description="Bonferroni interval of the gap over the whole family, for display.")
-    ]
-    example_half_width: Annotated[
-        float | None, Field(description="Half-width of the interval from the examples alone (retrain seed ignored).")
-    ]
-    margin: Annotated[float, Field(description="Margin of the policy.")]
-    margin_effective: Annotated[
-        float, Field(description="Margin used for PASS: at most half of the original's own gap where that is detected.")
-    ]
-    half_width: Annotated[float | None, Field(description="Half-width h of the PASS interval, from the retrains.")]
-    plan_width: Annotated[
-        float | None, Field(description="Margin that a perfect candidate certifies with 80 % probability.")
-    ]
-    p_value: Annotated[float | None, Field(description="P-value of the FAIL test, unadjusted.")]
-    p_holm: Annotated[float | None, Field(description="P-value of the FAIL test, Holm-adjusted over the family.")]
-    decision: Annotated[
-        Decision, Field(description="within: interval inside the margin; outside: FAIL test rejects; else uncertain.")
-    ]
-    reason: Annotated[str, Field(description="Empty, or why the endpoint is not estimable.")] = ""
-    randomisation_p: Annotated[
-        float | None,
-        Field(
-            description="Share of candidate and retrains that lie at least as far from the null value (0.5, or the "
-            "FPR) as the candidate; reported only, as it cannot go below 1 / (K + 1)."
-        ),
-    ] = None
 
 
 @dataclass(frozen=True)
@@ -136,14 +87,14 @@ class Reference:
         tuple[str, ...], Field(description="E3: endpoints that can pass, with less than 80 % probability.")
     ]
     remedy: Annotated[str, Field(description="What would cure the lack of power; empty when there is none.")]
-    forget: Annotated[int, Field(description="Number of forget examples.")]
+    forget: Annotated[int, Field(description="Number of forget examples, or of people.")]
     unseen_calibration: Annotated[int, Field(description="Unseen examples used for thresholds and centring.")]
     unseen_evaluation: Annotated[int, Field(description="Unseen examples used for evaluation.")]
     retain: Annotated[int, Field(description="Retain examples in the utility comparison.")]
-    groups: Annotated[bool, Field(description="True when groups were given; they are not assessed.")] = False
-    subjects_repeated: Annotated[
-        bool, Field(description="True when some person has several rows; rows are treated as independent.")
-    ] = False
+    unit: Annotated[
+        Literal["example", "person"],
+        Field(description="What forget and unseen examples are counted in: people where somebody has several of them."),
+    ] = "example"
     saturated: Annotated[int, Field(description="(Model, example) pairs whose label has probability exactly 1.")] = 0
     classes_without_unseen: Annotated[int, Field(description="Classes of forget examples without unseen ones.")] = 0
 
@@ -228,6 +179,10 @@ class Evidence:
     controls: Annotated[Controls | None, Field(description="Controls; null when they were not asked for.")] = None
     single_examples: Annotated[
         SingleExamples | None, Field(description="Exposure of single examples; null when it was not asked for.")
+    ] = None
+    groups: Annotated[tuple[GroupResult, ...], Field(description="Groups of forget examples, each by itself.")] = ()
+    retained: Annotated[
+        RetainExposure | None, Field(description="Exposure of retain examples; null when it was not asked for.")
     ] = None
 
 

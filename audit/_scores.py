@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks import SIGNALS, class_centred, rlira, rmia
+from attacks import SIGNALS, Outputs, class_centred, rlira, rmia
+from audit._people import People
 from learners import numpy_generator
 
 Floats = NDArray[np.float64]
@@ -17,6 +18,8 @@ MIN_RETRAINS = 3
 """R-LiRA's leave-one-out null and the spread over retrains need this many."""
 READ = ("logit", "entropy", "modified_entropy")
 """Signals that the scores are made of."""
+TABLES = ("phi", "centred", "z", "rmia", "entropy", "modified_entropy")
+"""Fields of ``Scores`` with a row for each model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +30,9 @@ class Scores:
     evaluation: ``[n]``; the last two part the unseen rows. phi: logit-scaled confidence; centred: phi minus its median
     over the calibration rows of the class, on the same model; z: R-LiRA's score, a retrain's own always leave-one-out,
     None below three retrains; rmia: likewise. entropy, modified_entropy: class-centred, None where phi is all there is.
+
+    people: where a person has several rows, and then every column is a person: centred, entropy and modified_entropy
+    are means of the rows' own, z and rmia are made of the mean phi, a label is that of one row.
     """
 
     retrains: int
@@ -40,6 +46,7 @@ class Scores:
     rmia: Floats | None
     entropy: Floats | None = None
     modified_entropy: Floats | None = None
+    people: People | None = None
 
     @property
     def has_original(self) -> bool:
@@ -61,13 +68,25 @@ class Scores:
     def alone(self, place: int) -> "Scores":
         """The same with the model at ``place`` after the retrains as candidate, and the last one as original."""
         chosen = [*range(self.retrains), self.retrains + place, len(self.phi) - 1]
-        names = ("phi", "centred", "z", "rmia", "entropy", "modified_entropy")
-        tables = {name: getattr(self, name) for name in names}
+        tables = {name: getattr(self, name) for name in TABLES}
         return replace(self, **{name: table[chosen] for name, table in tables.items() if table is not None})
+
+    def centre(self, signal: Floats) -> Floats:
+        """A signal ``[models, rows]`` of the logits, class-centred as phi is in ``centred``."""
+        if self.people is None:
+            return class_centred(signal, self.labels, self.calibration)
+        return self.people.centred(signal, self.calibration)
 
     def rows(self, scores: Floats) -> tuple[Floats, Floats, Floats]:
         """``scores [models, n]`` parted into forget, calibration and evaluation columns."""
         return scores[:, self.forget], scores[:, self.calibration], scores[:, self.evaluation]
+
+
+def people_of(outputs: Outputs) -> People | None:
+    """The people of the forget and unseen rows of ``outputs``; None where nobody has several of them."""
+    rows = outputs.where("forget") | outputs.where("unseen")
+    subjects = None if outputs.subject is None else outputs.subject[rows]
+    return People.of(subjects, outputs.where("forget")[rows], outputs.labels[rows])
 
 
 def calibration_rows(labels: NDArray[np.int64], unseen: Mask, share: float, seed: int) -> Mask:
@@ -87,14 +106,22 @@ def calibration_rows(labels: NDArray[np.int64], unseen: Mask, share: float, seed
     return chosen
 
 
-def score(retrains: Logits, others: Logits, labels: NDArray[np.int64], forget: Mask, share: float, seed: int) -> Scores:
+def score(
+    retrains: Logits,
+    others: Logits,
+    labels: NDArray[np.int64],
+    forget: Mask,
+    share: float,
+    seed: int,
+    people: People | None = None,
+) -> Scores:
     """Every score that an endpoint needs.
 
     retrains ``[K, n, classes]``, others ``[1 or 2, n, classes]`` (candidate, original): logits on forget and unseen
-    rows. share, seed: of the calibration part of the unseen rows.
+    rows. share, seed: of the calibration part of the unseen rows. people: whose rows are judged together.
     """
     tables = read_signals(np.concatenate([retrains, others]), labels)
-    return score_signals(tables, len(retrains), labels, forget, share, seed)
+    return score_signals(tables, len(retrains), labels, forget, share, seed, people)
 
 
 def read_signals(logits: Logits, labels: NDArray[np.int64]) -> dict[str, Floats]:
@@ -103,17 +130,37 @@ def read_signals(logits: Logits, labels: NDArray[np.int64]) -> dict[str, Floats]
 
 
 def score_signals(
-    tables: Mapping[str, Floats], retrains: int, labels: NDArray[np.int64], forget: Mask, share: float, seed: int
+    tables: Mapping[str, Floats],
+    retrains: int,
+    labels: NDArray[np.int64],
+    forget: Mask,
+    share: float,
+    seed: int,
+    people: People | None = None,
 ) -> Scores:
     """Every score, from what ``read_signals`` gives; the first ``retrains`` rows are the retrains."""
-    scores = score_phi(tables["logit"], retrains, labels, forget, share, seed)
-    entropy, modified = (class_centred(tables[name], labels, scores.calibration) for name in READ[1:])
+    scores = score_phi(tables["logit"], retrains, labels, forget, share, seed, people)
+    entropy, modified = (scores.centre(tables[name]) for name in READ[1:])
     return replace(scores, entropy=entropy, modified_entropy=modified)
 
 
-def score_phi(phi: Floats, retrains: int, labels: NDArray[np.int64], forget: Mask, share: float, seed: int) -> Scores:
+def score_phi(
+    phi: Floats,
+    retrains: int,
+    labels: NDArray[np.int64],
+    forget: Mask,
+    share: float,
+    seed: int,
+    people: People | None = None,
+) -> Scores:
     """What phi ``[K + 1 or K + 2, n]`` alone gives: the first ``retrains`` rows are the retrains."""
-    calibration = calibration_rows(labels, ~forget, share, seed)
+    if people is None:
+        calibration = calibration_rows(labels, ~forget, share, seed)
+        centred = class_centred(phi, labels, calibration)
+    else:
+        labels, forget = labels[people.first], forget[people.first]
+        calibration = people.calibration(~forget, share, seed)
+        centred, phi = people.centred(phi, calibration), people.mean(phi)
     z = confidence_ratio = None
     if retrains >= MIN_RETRAINS:
         calibrated = rlira(phi[:retrains], phi[retrains:], calibration)
@@ -127,7 +174,8 @@ def score_phi(phi: Floats, retrains: int, labels: NDArray[np.int64], forget: Mas
         calibration=calibration,
         evaluation=~forget & ~calibration,
         phi=phi,
-        centred=class_centred(phi, labels, calibration),
+        centred=centred,
         z=z,
         rmia=confidence_ratio,
+        people=people,
     )

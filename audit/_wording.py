@@ -2,12 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
+from audit._group_nouns import GroupResult
 from audit._nouns import Endpoint, Evidence, Outcome
 from audit._scores import MIN_RETRAINS
 from audit.policy import Policy
 
 BATTERY = "1"
 """Version of the set of endpoints; a verdict is only comparable with verdicts of the same battery."""
+
+
+GROUP = "GROUP:"
+"""A reason code that ends in the name of a group."""
 
 
 def headline(evidence: Evidence, policy: Policy, outcome: Outcome, reasons: Sequence[str]) -> str:
@@ -52,10 +57,28 @@ def _failure(evidence: Evidence, reasons: Sequence[str], level: str) -> str:
     if outside:
         gaps = ", ".join(f"{one.name} {one.gap:+.3f}" for one in outside)
         parts.append(f"the candidate differs from retraining by more than the margin ({level}) on {gaps}")
+    for group in telling_groups(evidence):
+        gaps = ", ".join(f"{one.name} {one.gap:+.3f}" for one in group.endpoints if one.decision == "outside")
+        parts.append(f"within {group.name} it differs by more than the margin for groups on {gaps}")
     if "UTILITY" in reasons:
         lost = ", ".join(f"{one.role} {one.gap:+.3f}" for one in evidence.utility if one.decision == "inferior")
         parts.append(f"the candidate is less accurate than retraining by more than the margin on {lost}")
     return "; ".join(parts)
+
+
+def telling_groups(evidence: Evidence) -> list[GroupResult]:
+    """Groups that fail on an endpoint which does not fail on the whole forget set."""
+    whole = {one.name for one in evidence.endpoints if one.decision == "outside"}
+    return [
+        group for group in evidence.groups if {one.name for one in group.endpoints if one.decision == "outside"} - whole
+    ]
+
+
+def open_groups(groups: Sequence[GroupResult]) -> list[GroupResult]:
+    """Groups that a policy which enforces them must see within their margin and does not: the declared ones, or the
+    classes where none are declared, and the most memorised quarter."""
+    kind = "declared" if any(one.kind == "declared" for one in groups) else "class"
+    return [one for one in groups if one.kind in (kind, "stratum") and one.standing != "within"]
 
 
 def detectable(evidence: Evidence) -> list[str]:
@@ -112,6 +135,11 @@ def explanation(reason: str, evidence: Evidence, policy: Policy) -> str:
         )
     if reason == "TAIL":
         return f"Some forget examples are recognised with few false alarms ({_names(evidence, 'T1', 'T2')})."
+    if reason.startswith(GROUP):
+        return _group(next(one for one in evidence.groups if one.name == reason.removeprefix(GROUP)), policy)
+    if reason == "GROUP_OPEN":
+        names = ", ".join(f"{one.name} ({one.reason or one.standing})" for one in open_groups(evidence.groups))
+        return f"The policy requires every group to be within {policy.margin_group:g}; not shown for: {names}."
     if reason == "UTILITY":
         lost = ", ".join(f"{one.role} {one.gap:+.3f}" for one in evidence.utility if one.decision == "inferior")
         return f"The candidate is less accurate than the retrains by more than {policy.margin_utility:g} ({lost})."
@@ -131,6 +159,12 @@ def explanation(reason: str, evidence: Evidence, policy: Policy) -> str:
         open_ = ", ".join(one.name for one in evidence.endpoints if one.primary and one.decision == "uncertain")
         return f"The interval reaches across the margin on {open_}."
     raise ValueError(f"no wording for the reason {reason}")
+
+
+def _group(group: GroupResult, policy: Policy) -> str:
+    outside = [one for one in group.endpoints if one.decision == "outside"]
+    gaps = ", ".join(f"{one.name} {one.gap:+.3f}" for one in outside)
+    return f"Within {group.name} the candidate differs from retraining by more than {policy.margin_group:g} ({gaps})."
 
 
 def _simple() -> Mapping[str, str]:

@@ -11,7 +11,8 @@ import numpy as np
 from attacks import Outputs
 from audit._judgement import fail_test
 from audit._nouns import Controls, NullControl, PlantedLeak
-from audit._scores import MIN_RETRAINS, Floats, Mask, read_signals, score_signals
+from audit._people import People
+from audit._scores import MIN_RETRAINS, Floats, Mask, people_of, read_signals, score_signals
 from audit.endpoints import Measured, measure
 from audit.policy import Policy
 from audit.preconditions import identify, retrain_name
@@ -39,11 +40,11 @@ def run_controls(outputs: Outputs, policy: Policy) -> Controls:
     labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
     models = list(outputs.retrain[kept]) + ([] if outputs.original is None else [outputs.original])
     logits = np.stack([one[rows] for one in models])
-    tables = read_signals(logits, labels)
+    tables, people = read_signals(logits, labels), people_of(outputs)
     null, caught = [], []
     for place, index in enumerate(kept):
-        order = numpy_generator(policy.calibration_seed, "planted leaks", index).permutation(np.flatnonzero(forget))
-        measured = _judged(tables, place, len(kept), order, labels, forget, policy)
+        order = _order(numpy_generator(policy.calibration_seed, "planted leaks", index), forget, people)
+        measured = _judged(tables, place, len(kept), order, labels, forget, policy, people)
         null.append(NullControl(retrain_name(index), _outside(measured, 0, policy)))
         if outputs.original is not None:
             caught.append([bool(_outside(measured, 1 + share, policy)) for share in range(len(SHARES))])
@@ -60,6 +61,7 @@ def _judged(
     labels: Indices,
     forget: Mask,
     policy: Policy,
+    people: People | None,
 ) -> tuple[Measured, ...]:
     """The endpoints with retrain ``place`` in the candidate's place, and beside it the same with each share planted."""
 
@@ -67,8 +69,18 @@ def _judged(
     leaky = len(tables["logit"]) > retrains  # there is an original
     planted = plant(tables, place, retrains if leaky else place, order, (0.0, *SHARES) if leaky else (0.0,))
     models = {name: np.concatenate([table[rest], planted[name]]) for name, table in tables.items()}
-    scores = score_signals(models, len(rest), labels, forget, policy.calibration_share, policy.calibration_seed)
+    share, seed = policy.calibration_share, policy.calibration_seed
+    scores = score_signals(models, len(rest), labels, forget, share, seed, people)
     return measure(scores, policy.fpr, paired=policy.conservative)
+
+
+def _order(random: np.random.Generator, forget: Mask, people: People | None) -> Indices:
+    """The forget rows as they leak: drawn one by one, or person by person."""
+    rows = random.permutation(np.flatnonzero(forget))
+    if people is None:
+        return rows
+    place = random.permutation(len(people.first))
+    return rows[np.argsort(place[people.unit[rows]], kind="stable")]
 
 
 def plant(

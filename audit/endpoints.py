@@ -1,5 +1,6 @@
 """The endpoints: what is computed on every model (verdict.md, section 4.1)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,7 +19,8 @@ Sides = Literal["two", "upper"]
 
 @dataclass(frozen=True)
 class Definition:
-    """An endpoint fixed in advance: ``score`` names what it reads; ``tail``: a TPR at low FPR, else an AUC."""
+    """An endpoint fixed in advance: ``score`` names what it reads; ``tail``: a TPR at low FPR, else an AUC; ``group``:
+    on one group of the forget set, else on all of it."""
 
     name: str
     score: str
@@ -26,6 +28,7 @@ class Definition:
     primary: bool
     per_example: bool
     words: str
+    group: bool = False
 
     @property
     def sides(self) -> Sides:
@@ -44,6 +47,8 @@ class Definition:
 
     def margin(self, policy: Policy) -> float:
         """The policy's margin on this endpoint."""
+        if self.group:
+            return policy.margin_group
         return policy.margin_tpr if self.tail else policy.margin_auc
 
 
@@ -110,8 +115,10 @@ class Measured:
         return self.example_errors[other] if self.example_errors else None
 
 
-def measure(scores: Scores, fpr: float, *, paired: bool = True) -> tuple[Measured, ...]:
-    """Every endpoint of the battery on every model; ``paired=False`` leaves out, for speed, what an AUC's examples
+def measure(
+    scores: Scores, fpr: float, *, paired: bool = True, definitions: Sequence[Definition] = DEFINITIONS
+) -> tuple[Measured, ...]:
+    """Every endpoint of ``definitions`` on every model; ``paired=False`` leaves out, for speed, what an AUC's examples
     alone say about its gap."""
     table = {**scores.named, **scores.fail_only}
     evaluation = int(scores.evaluation.sum())
@@ -127,7 +134,7 @@ def measure(scores: Scores, fpr: float, *, paired: bool = True) -> tuple[Measure
             return _tpr(definition, scores.retrains, forget, calibration, fpr)
         return _auc(definition, scores.retrains, forget, unseen, paired)
 
-    return tuple(one(definition) for definition in DEFINITIONS)
+    return tuple(one(definition) for definition in definitions)
 
 
 def _missing(definition: Definition, retrains: int, evaluation: int, fpr: float) -> str:

@@ -7,14 +7,15 @@ import numpy as np
 from attacks import Outputs
 from audit import _drawings as drawings_of
 from audit._baseline import baseline
-from audit._judgement import judge
 from audit._nouns import Controls, Evidence, Reference
-from audit._scores import Logits, Scores, score
+from audit._scores import Logits, Mask, Scores, people_of, score
 from audit._utility import utility
 from audit.endpoints import Measured, measure
 from audit.exposures import count_exposed
+from audit.groups import find_groups, judge_groups
 from audit.policy import Policy
 from audit.preconditions import Identity, Standing, examine, identify, retrain_name
+from audit.retained import retain_exposure
 
 
 def gather(
@@ -36,12 +37,14 @@ def gather(
     scores, retrains, others = _score(outputs, identity, policy)
     measured = measure(scores, policy.fpr)
     standing = _stand(measured, scores, identity, policy)
+    groups = find_groups(scores, None if outputs.group is None else outputs.group[_asked(outputs)])
+    parts = judge_groups(measured, groups, standing, policy)
     names = [*map(retrain_name, identity.kept), "candidate", "original"][: len(scores.phi)]
     return Evidence(
         candidate=candidate_name,
         reference=_reference(outputs, scores, identity, standing),
         no_op=identity.no_op,
-        endpoints=tuple(judge(measured, standing.effective, standing.problem, policy)),
+        endpoints=parts[0],
         utility=utility(outputs, identity.kept, policy),
         baseline=baseline(scores, policy),
         operating_points=drawings_of.operating_points(scores) if drawings else (),
@@ -50,6 +53,8 @@ def gather(
         histograms=drawings_of.histograms(scores) if drawings else (),
         controls=controls,
         single_examples=count_exposed(scores, tuple(map(retrain_name, identity.kept))) if drawings else None,
+        groups=parts[1],
+        retained=retain_exposure(outputs, identity.kept, scores, policy) if drawings and not standing.problem else None,
     )
 
 
@@ -65,16 +70,28 @@ def preconditions(outputs: Outputs, policy: Policy) -> Reference:
 
 def _score(outputs: Outputs, identity: Identity, policy: Policy) -> tuple[Scores, Logits, Logits]:
     """Scores on forget and unseen rows, with the logits they came from (retrains, then candidate and original)."""
-    rows = outputs.where("forget") | outputs.where("unseen")
+    rows = _asked(outputs)
     retrains = outputs.retrain[list(identity.kept)][:, rows]
     others = [outputs.candidate] if outputs.original is None else [outputs.candidate, outputs.original]
     rest = np.stack([logits[rows] for logits in others])
     labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
     return (
-        score(retrains, rest, labels, forget, policy.calibration_share, policy.calibration_seed),
+        score(
+            retrains,
+            rest,
+            labels,
+            forget,
+            policy.calibration_share,
+            policy.calibration_seed,
+            people_of(outputs),
+        ),
         retrains,
         rest,
     )
+
+
+def _asked(outputs: Outputs) -> Mask:
+    return outputs.where("forget") | outputs.where("unseen")
 
 
 def _stand(measured: tuple[Measured, ...], scores: Scores, identity: Identity, policy: Policy) -> Standing:
@@ -86,16 +103,14 @@ def _stand(measured: tuple[Measured, ...], scores: Scores, identity: Identity, p
 
 
 def _reference(outputs: Outputs, scores: Scores, identity: Identity, standing: Standing) -> Reference:
-    subjects = outputs.subject
-    unseen_classes = np.unique(scores.labels[~scores.forget])
+    forget_classes, unseen_classes = (np.unique(outputs.labels[outputs.where(role)]) for role in ("forget", "unseen"))
     return replace(
         reference_of(scores, standing),
         dropped=tuple(map(retrain_name, identity.dropped)),
         retain=int(outputs.where("retain").sum()),
-        groups=outputs.group is not None,
-        subjects_repeated=subjects is not None and len(np.unique(subjects)) < len(subjects),
+        unit="example" if scores.people is None else "person",
         saturated=outputs.saturated,
-        classes_without_unseen=len(np.setdiff1d(scores.labels[scores.forget], unseen_classes)),
+        classes_without_unseen=len(np.setdiff1d(forget_classes, unseen_classes)),
     )
 
 

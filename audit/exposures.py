@@ -8,7 +8,7 @@ import numpy as np
 from attacks import NotEstimable, Outputs
 from attacks.signals import logit
 from audit._nouns import ExposureCounts, SingleExamples
-from audit._scores import Scores, score_phi
+from audit._scores import Scores, people_of, score_phi
 from audit.annex import write_annex
 from audit.exposure import Exposure, Judged, exposure
 from audit.policy import Policy
@@ -35,18 +35,21 @@ def count_exposed(scores: Scores, names: tuple[str, ...]) -> SingleExamples:
 def write_exposed(folder: Path, name: str, outputs: Outputs, policy: Policy) -> Path:
     """Write the ids of the candidate's flagged examples to ``folder/NAME.csv``, readable by its owner alone.
 
-    An example without an id goes by its row in the outputs. Raises DataError below three retrains and for a place that
-    is not ours."""
+    An example without an id goes by its row in the outputs; a person with several rows by the subject. Raises DataError
+    below three retrains and for a place that is not ours."""
     rows = np.flatnonzero(outputs.where("forget") | outputs.where("unseen"))
     kept = list(identify(outputs).kept)
     labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
     phi = logit(np.concatenate([outputs.retrain[kept], outputs.candidate[None]])[:, rows], labels)
-    scores = score_phi(phi, len(kept), labels, forget, policy.calibration_share, policy.calibration_seed)
+    people = people_of(outputs)
+    scores = score_phi(phi, len(kept), labels, forget, policy.calibration_share, policy.calibration_seed, people)
     try:
         found = _exposure(scores)
     except NotEstimable as error:
         raise DataError(f"annex: {error}") from None
     ids = rows.astype(np.str_) if outputs.id is None else outputs.id[rows]
+    if people is not None and outputs.subject is not None:
+        ids = outputs.subject[rows][people.first]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     plain = re.sub(r"[^\w.-]", "_", name).lstrip(".")
     if plain != name:

@@ -34,8 +34,9 @@ def plan_width(spread: float, retrains: int, alpha: float, power: float = 0.8) -
     return half_width(spread, retrains, alpha) + slack
 
 
-def bonferroni_half_width(spread: float, retrains: int, alpha: float, family: int) -> float:
-    """Half-width of the two-sided simultaneous interval of a gap over ``family`` endpoints."""
+def bonferroni_half_width(spread: float, retrains: int, alpha: float, family: float) -> float:
+    """Half-width of the two-sided simultaneous interval of a gap over ``family`` endpoints: with weights, the sum of
+    all over the endpoint's own."""
     return t_quantile(1 - alpha / (2 * family), retrains) * seed_error(spread, retrains)
 
 
@@ -65,11 +66,17 @@ def fail_p_normal(gap: float, margin: float, error: float, sides: Sides = "two")
     return float(min(1.0, 2 * stats.norm.sf((abs(gap) - margin) / error)))
 
 
-def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Holm-adjusted p-values, in the order given (Holm 1979)."""
+def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> tuple[float, ...]:
+    """Holm-adjusted p-values, in the order given; weights: positive, None for equal ones (Holm 1979, sections 2, 5).
+
+    >>> holm([0.01, 0.04]), holm([0.01, 0.04], [1.0, 3.0])
+    ((0.02, 0.04), (0.04, 0.05333333333333334))
+    """
     p = np.asarray(p_values, np.float64)
-    order = np.argsort(p, kind="stable")
-    steps = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
+    weight = np.ones(len(p)) if weights is None else np.asarray(weights, np.float64)
+    order = np.argsort(p / weight, kind="stable")
+    still = np.cumsum(weight[order][::-1])[::-1]
+    steps = np.maximum.accumulate(p[order] / weight[order] * still)
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(steps, 1.0)
     return tuple(float(value) for value in adjusted)

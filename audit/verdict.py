@@ -81,11 +81,13 @@ def _forgetting(evidence: Evidence, policy: Policy, grade: Grade) -> _Part:
         return _Part("INCONCLUSIVE", ("BASELINE_DISAGREEMENT",))
     if evidence.controls is not None and evidence.controls.accused:
         return _Part("INCONCLUSIVE", ("NULL_CONTROL",))
+    if policy.worst_group == "enforce" and _wording.open_groups(evidence.groups):
+        return _Part("INCONCLUSIVE", ("GROUP_OPEN",))
     return _Part("PASS", ("NOTHING_TO_FORGET",) if vacuous else ())
 
 
 def _failures(evidence: Evidence) -> tuple[str, ...]:
-    """Reason codes of the endpoints that fail; those that know the label speak first.
+    """Reason codes of the endpoints that fail, and of groups that tell more; endpoints that know the label speak first.
 
     F2 does not know it: over-forgetting that ends in confidently wrong answers raises it. Its sign gives a reason only
     where no other endpoint fails.
@@ -93,7 +95,8 @@ def _failures(evidence: Evidence) -> tuple[str, ...]:
     outside = [endpoint for endpoint in evidence.endpoints if endpoint.decision == "outside"]
     found = {_failure(endpoint) for endpoint in outside if endpoint.name not in _BLIND}
     found = found or {_failure(endpoint) for endpoint in outside}
-    return tuple(reason for reason in FAIL_ORDER if reason in found)
+    groups = tuple(f"{_wording.GROUP}{one.name}" for one in _wording.telling_groups(evidence))
+    return (*(reason for reason in FAIL_ORDER if reason in found), *groups)
 
 
 def _failure(endpoint: Endpoint) -> str:

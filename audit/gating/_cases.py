@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from audit._nouns import Decision, Endpoint, Outcome, Utility
+from audit._wording import open_groups
 from audit.gating._text import one_line
 from audit.report import Audit
 
@@ -26,7 +27,7 @@ class Case:
 
 
 def cases(audit: Audit) -> tuple[Case, ...]:
-    """The verdict, each endpoint, and utility on each role.
+    """The verdict, each endpoint, each group that was judged or demanded, and utility on each role.
 
     All pass exactly where the verdict is PASS: an endpoint that can only cause FAIL, and under a PASS one that is not
     estimable, passes unless it fails, and says so.
@@ -34,7 +35,7 @@ def cases(audit: Audit) -> tuple[Case, ...]:
     verdict = audit.verdict
     sentences = " ".join((verdict.headline, *verdict.explanations, *verdict.would_change))
     first = Case("verdict", "PASS, FAIL or INCONCLUSIVE", OF_OUTCOME[verdict.outcome], one_line(sentences, 2000))
-    return (first, *_endpoints(audit), *map(_utility, audit.utility))
+    return (first, *_endpoints(audit), *_groups(audit), *map(_utility, audit.utility))
 
 
 def _endpoints(audit: Audit) -> Iterator[Case]:
@@ -46,6 +47,18 @@ def _endpoints(audit: Audit) -> Iterator[Case]:
             state = "pass"
             text += "; required for PASS where it is estimable" if one.primary else "; can only cause FAIL, and did not"
         yield Case(one.name, one.statistic, state, one_line(text, 500))
+
+
+def _groups(audit: Audit) -> Iterator[Case]:
+    demanded = open_groups(audit.groups) if "GROUP_OPEN" in audit.verdict.reasons else []
+    for group in audit.groups:
+        if not group.endpoints and group not in demanded:
+            continue
+        state: State = "fail" if group.standing == "outside" else "open" if group in demanded else "pass"
+        gaps = ", ".join(f"{one.name} {one.gap:+.4f} {one.decision}" for one in group.endpoints if one.gap is not None)
+        text = f"{group.standing}: {group.reason or gaps}"
+        title = f"Endpoints on {group.name} of the forget set"
+        yield Case(one_line(group.name, 200), one_line(title, 300), state, one_line(text, 500))
 
 
 def _found(one: Endpoint) -> str:

@@ -60,13 +60,18 @@ def of_report(report: Report, *, texts: bool) -> Iterator[Difference]:
             yield Difference(audit.candidate, "reference", "numbers of examples", sizes, f"1 to {MOST_ROWS}")
         if not 1 <= reference.retrains <= MOST_RETRAINS:
             yield Difference(audit.candidate, "reference", "retrains", reference.retrains, f"1 to {MOST_RETRAINS}")
-        implied = replace(
-            reference,
-            forget=data.forget,
-            retain=data.retain,
-            unseen_evaluation=data.unseen - reference.unseen_calibration,
-            saturated=data.saturated,
-        )
+        implied = replace(reference, retain=data.retain, saturated=data.saturated)
+        unseen = reference.unseen_calibration + reference.unseen_evaluation
+        if reference.unit == "example":
+            unseen = data.unseen - reference.unseen_calibration
+            implied = replace(implied, forget=data.forget, unseen_evaluation=unseen)
+        elif (
+            reference.forget > data.forget
+            or unseen > data.unseen
+            or reference.forget + unseen == data.forget + data.unseen
+        ):
+            people = (reference.forget, unseen)
+            yield Difference(audit.candidate, "reference", "people", people, f"fewer than {data.forget, data.unseen}")
         yield from differences(audit.candidate, "reference", reference, implied)
         yield from _copies(report, audit)
 

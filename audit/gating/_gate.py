@@ -12,6 +12,7 @@ from audit.gating import _consistency
 from audit.gating._difference import Difference
 from audit.gating._evidence import Cited, check
 from audit.gating._files import collect
+from audit.gating._groups import of_retained
 from audit.gating._reading import read
 from audit.gating._recompute import recompute
 from audit.gating._text import count, one_line, shown
@@ -186,7 +187,12 @@ def _verified(source: str, report: Report, policy: Policy, texts: bool) -> list[
     _refuse(source, wrong)  # sizes are what the rest is computed from
     verified = []
     for audit in report.audits:
-        for check_part in (_consistency.of_drawings, _consistency.of_utility, _consistency.of_baseline):
+        for check_part in (
+            _consistency.of_drawings,
+            _consistency.of_utility,
+            _consistency.of_baseline,
+            of_retained,
+        ):
             wrong += check_part(audit, policy)
         verdict, found = recompute(audit, policy, texts=texts)
         wrong += found

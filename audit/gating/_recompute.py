@@ -14,10 +14,12 @@ import numpy as np
 from scipy import stats
 
 from audit import statistics
-from audit._judgement import judge
+from audit._judgement import judge_parts
 from audit._nouns import Endpoint, Evidence, Verdict
 from audit.endpoints import DEFINITIONS, NO_SPREAD, Definition, Measured, _missing
 from audit.gating._difference import Difference, differences
+from audit.gating._groups import Part, differences_of_groups, of_group, regrouped, whole
+from audit.groups import BATTERY
 from audit.policy import Policy
 from audit.preconditions import NO_DIFFERENCE, Standing, examine
 from audit.report import Audit
@@ -45,7 +47,7 @@ def recompute(audit: Audit, policy: Policy, *, texts: bool) -> tuple[Verdict, li
     if malformed:
         return audit.verdict, malformed
     measured = [
-        _measured(audit, stated, definition, policy)
+        _measured(audit, whole(audit), stated, definition, policy)
         for stated, definition in zip(audit.endpoints, DEFINITIONS, strict=True)
     ]
     found = _standing(audit, measured, policy)
@@ -53,15 +55,23 @@ def recompute(audit: Audit, policy: Policy, *, texts: bool) -> tuple[Verdict, li
     if COPIES.fullmatch(audit.reference.problem):
         margins = {one.definition.name: one.definition.margin(policy) for one in measured}
         found = Standing(audit.reference.problem, margins)
-    endpoints = judge(measured, found.effective, found.problem, policy)
+    groups = [
+        [
+            _measured(audit, of_group(group), stated, definition, policy)
+            for stated, definition in zip(group.endpoints, BATTERY, strict=bool(group.endpoints))
+        ]
+        for group in audit.groups
+    ]
+    endpoints, *own_groups = judge_parts([measured, *groups], found.effective, found.problem, policy)
     wrong = [
         difference
         for stated, own in zip(audit.endpoints, endpoints, strict=True)
         for difference in differences(audit.candidate, own.name, stated, own, leave=["example_half_width"])
     ]
     wrong += _reference(audit, found)
+    wrong += differences_of_groups(audit, own_groups, found.problem)
     shared = {field: getattr(audit, field) for field in Evidence.__dataclass_fields__ if hasattr(audit, field)}
-    evidence = Evidence(**{**shared, "endpoints": tuple(endpoints)})
+    evidence = Evidence(**{**shared, "endpoints": tuple(endpoints), "groups": regrouped(audit, own_groups)})
     verdict = decide(evidence, policy)
     wrong += differences(audit.candidate, "verdict", audit.verdict, verdict, leave=() if texts else TEXTS)
     return verdict, wrong
@@ -74,10 +84,25 @@ def _shape(audit: Audit, policy: Policy) -> Iterator[Difference]:
     if names != battery:
         yield Difference(audit.candidate, "battery", "endpoints", names, battery)
         return
+    yield from _values(audit, whole(audit), audit.endpoints, DEFINITIONS, policy)
+    for group in audit.groups:
+        part = of_group(group)
+        names, battery = tuple(one.name for one in group.endpoints), tuple(one.name for one in BATTERY)
+        if names != (() if group.reason else battery):
+            yield Difference(audit.candidate, group.name, "endpoints", names, () if group.reason else battery)
+            continue
+        yield from _values(audit, part, group.endpoints, BATTERY[: len(names)], policy)
+
+
+def _values(
+    audit: Audit, part: Part, endpoints: Sequence[Endpoint], definitions: Sequence[Definition], policy: Policy
+) -> Iterator[Difference]:
     reference = audit.reference
-    for stated, definition in zip(audit.endpoints, DEFINITIONS, strict=True):
-        missing = _missing(definition, reference.retrains, reference.unseen_evaluation, policy.fpr)
-        absent = bool(missing) or (not definition.primary and stated.reason in SCORELESS)
+    for stated, definition in zip(endpoints, definitions, strict=True):
+        name = f"{part.name}{definition.name}"
+        missing = _missing(definition, reference.retrains, part.unseen, policy.fpr)
+        scoreless = SCORELESS[1:] if part.name else SCORELESS
+        absent = bool(missing) or ((bool(part.name) or not definition.primary) and stated.reason in scoreless)
         expected = (
             (stated.candidate is None, absent),
             (len(stated.retrains), 0 if absent else reference.retrains),
@@ -86,22 +111,22 @@ def _shape(audit: Audit, policy: Policy) -> Iterator[Difference]:
         words = ("candidate is null", "number of retrains", "original is null")
         for field, (said, right) in zip(words, expected, strict=True):
             if said != right:
-                yield Difference(audit.candidate, definition.name, field, said, right)
-        spread = _spread(stated.retrains, definition, reference.forget)
-        if not definition.primary and spread is not None and spread <= NO_SPREAD:
-            yield Difference(audit.candidate, definition.name, "candidate is null", False, True)
-        rows = reference.forget if definition.tail else min(reference.forget, reference.unseen_evaluation)
+                yield Difference(audit.candidate, name, field, said, right)
+        spread = _spread(stated.retrains, definition, part.forget)
+        if (part.name or not definition.primary) and spread is not None and spread <= NO_SPREAD:
+            yield Difference(audit.candidate, name, "candidate is null", False, True)
+        rows = part.forget if definition.tail else min(part.forget, part.unseen)
         width, unknown = stated.example_half_width, absent or rows < 2
         if (width is None) != unknown:
-            yield Difference(audit.candidate, definition.name, "example_half_width is null", width is None, unknown)
+            yield Difference(audit.candidate, name, "example_half_width is null", width is None, unknown)
         elif width is not None and width < 0:
-            yield Difference(audit.candidate, definition.name, "example_half_width", width, "0 or more")
+            yield Difference(audit.candidate, name, "example_half_width", width, "0 or more")
 
 
-def _measured(audit: Audit, stated: Endpoint, definition: Definition, policy: Policy) -> Measured:
+def _measured(audit: Audit, part: Part, stated: Endpoint, definition: Definition, policy: Policy) -> Measured:
     reference = audit.reference
     if stated.candidate is None:
-        missing = _missing(definition, reference.retrains, reference.unseen_evaluation, policy.fpr)
+        missing = _missing(definition, reference.retrains, part.unseen, policy.fpr)
         return Measured(definition, reference.retrains, None, missing or stated.reason)
     own = [] if stated.original is None else [stated.original]
     values = np.array([*stated.retrains, stated.candidate, *own], np.float64)
@@ -109,7 +134,7 @@ def _measured(audit: Audit, stated: Endpoint, definition: Definition, policy: Po
         definition,
         reference.retrains,
         values,
-        spread=_spread(stated.retrains, definition, reference.forget),
+        spread=_spread(stated.retrains, definition, part.forget),
         example_errors=_example_errors(stated, definition, audit, policy),
     )
 

@@ -1,6 +1,7 @@
 """The gate as SARIF 2.1.0: a rule for each endpoint, a result for each test of each candidate."""
 
 import json
+import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -50,7 +51,7 @@ def sarif(found: Gate, profile: Profile = "plain") -> bytes:
 
 
 def _rule_id(case: Case) -> str:
-    return "vestige/" + case.name.replace(" ", "-")
+    return "vestige/" + re.sub(r"[^\w.-]+", "-", case.name)
 
 
 def _result(found: Gate, judged: Judged, case: Case, rules: list[str], profile: Profile) -> dict[str, Any]:

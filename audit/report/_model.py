@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from audit._drawn_nouns import Curve, Histogram, Interval, OperatingPoint
+from audit._group_nouns import GroupResult, RetainExposure
 from audit._nouns import (
     AttackResult,
     Baseline,
@@ -43,12 +44,14 @@ class PolicyRecord:
     profile: Annotated[str, Field(description="Profile that the policy starts from: strict, standard or screening.")]
     margin_auc: Annotated[float, Field(description="Margin of the AUC endpoints, both signs.")]
     margin_tpr: Annotated[float, Field(description="Margin of the TPR endpoints, upper side only.")]
+    margin_group: Annotated[float, Field(description="Margin of every endpoint within a group of the forget set.")]
     margin_utility: Annotated[float, Field(description="Loss of accuracy that is tolerated.")]
     alpha: Annotated[float, Field(description="Error rate of the PASS tests (each side) and of the FAIL family.")]
     fpr: Annotated[float, Field(description="False-positive rate of the TPR endpoints (a fraction).")]
     min_evidence: Annotated[str, Field(description="Lowest grade of evidence that can PASS: A, B, C or S.")]
     conservative: Annotated[bool, Field(description="True when the wider of two intervals is always used.")]
     accept_vacuous: Annotated[bool, Field(description="True when nothing detectable to forget counts as PASS.")]
+    worst_group: Annotated[str, Field(description="Whether PASS requires every group: enforce or report.")]
     inconclusive: Annotated[str, Field(description="What a gate does with INCONCLUSIVE: fail or warn.")]
     calibration_share: Annotated[float, Field(description="Share of unseen examples set aside for calibration.")]
     calibration_seed: Annotated[int, Field(description="Seed of the calibration split.")]
@@ -181,6 +184,10 @@ class Audit:
     controls: Annotated[Controls | None, Field(description="Controls; null when they were not run.")] = None
     single_examples: Annotated[
         SingleExamples | None, Field(description="Exposure of single examples; null when it was not judged.")
+    ] = None
+    groups: Annotated[tuple[GroupResult, ...], Field(description="Groups of forget examples, each by itself.")] = ()
+    retained: Annotated[
+        RetainExposure | None, Field(description="Exposure of retain examples; null when it was not measured.")
     ] = None
     self_test: Annotated[SelfTest | None, Field(description="Null self-test; null when it was not run.")] = None
 

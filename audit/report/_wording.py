@@ -60,6 +60,8 @@ REASONS = {
     "BASELINE_DISAGREEMENT": "Close to the retrains, yet too far from unseen data: the two baselines contradict.",
     "NULL_CONTROL": "A retrain, judged as if it were the candidate, fails: this audit accuses a model that never saw "
     "the forget set.",
+    "GROUP": "One group of forget examples differs from retraining by more than the margin for groups.",
+    "GROUP_OPEN": "The policy demands that every group be shown to be within its margin, and one is not.",
     "UNDERPOWERED": "With these sizes and retrains no candidate could PASS, because the interval is wider than the "
     "margin.",
     "NEAR_MARGIN": "An interval reaches over the margin: neither inside nor outside can be concluded.",
@@ -82,8 +84,9 @@ NOTES = {
     "SHORT_OF_POWER": "Even a candidate that is as good as retrained would often, or always, stay INCONCLUSIVE.",
     "FAIL_ONLY_OPEN": "An endpoint that can only cause FAIL is neither outside its margin nor shown to be inside. PASS "
     "does not require it.",
-    "GROUPS_NOT_ASSESSED": "Groups of examples were given; the verdict is on all of them together.",
-    "SUBJECTS_AS_ROWS": "Several rows belong to one person, but every row counts as one independent example.",
+    "GROUPS": "Classes, declared groups and the most memorised examples were judged by themselves as well.",
+    "PEOPLE": "Somebody has several rows; every person counts once.",
+    "RETAIN_EXPOSED": "Examples that stayed are easier to recognise than after retraining.",
     "CLASS_MIX": "Some classes occur among forget examples only, so their examples have no unseen ones to match.",
     "SATURATED": "Some probabilities of the label are exactly 1, where confidence can no longer be ranked.",
     "POLICY_OVERRIDES": "The policy differs from the profile that it names.",
@@ -126,6 +129,7 @@ DECISIONS = {
     "not estimable": "not estimable",
     "non-inferior": "inside the margin",
     "inferior": "below the margin",
+    "not assessed": "not assessed",
 }
 
 GRADES = {

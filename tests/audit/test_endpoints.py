@@ -352,17 +352,13 @@ def test_endpoints_on_entropy_need_logits() -> None:
 def test_what_the_outputs_say_beside_logits_is_in_the_reference() -> None:
     outputs = World(forget=50, unseen=200, retrains=3).draw(0).outputs()
     plain = preconditions(outputs, Policy())
-    assert (plain.groups, plain.subjects_repeated, plain.saturated, plain.classes_without_unseen) == (False,) * 2 + (
-        0,
-        0,
-    )
+    assert (plain.unit, plain.forget, plain.saturated, plain.classes_without_unseen) == ("example", 50, 0, 0)
     names = np.arange(250).astype(str)
     labels = np.where(np.arange(250) < 5, 1, 0)
-    same = replace(outputs, subject=names)
-    more = replace(outputs, group=names, subject=np.where(names == "3", "4", names), saturated=7, labels=labels)
-    assert not preconditions(same, Policy()).subjects_repeated
+    assert preconditions(replace(outputs, subject=names), Policy()) == plain
+    more = replace(outputs, subject=np.where(names == "3", "4", names), saturated=7, labels=labels)
     found = preconditions(more, Policy())
-    assert (found.groups, found.subjects_repeated, found.saturated, found.classes_without_unseen) == (True, True, 7, 1)
+    assert (found.unit, found.forget, found.saturated, found.classes_without_unseen) == ("person", 49, 7, 1)
 
 
 @pytest.mark.parametrize("margin", [0.036, 0.039])
@@ -398,7 +394,8 @@ def drawn() -> tuple[Outputs, Evidence]:
 def test_drawings_change_nothing_else(drawn: tuple[Outputs, Evidence]) -> None:
     outputs, full = drawn
     plain = gather(outputs, Policy(), candidate_name="mine", drawings=False)
-    assert plain == replace(full, operating_points=(), attacks=(), curves=(), histograms=(), single_examples=None)
+    nothing = {"operating_points": (), "attacks": (), "curves": (), "histograms": ()}
+    assert plain == replace(full, **nothing, single_examples=None, retained=None)  # type: ignore[arg-type]
     assert full.candidate == "mine" and gather(outputs, Policy(), candidate_name="mine") == full
 
 

@@ -78,6 +78,8 @@ def test_the_hash_knows_every_setting() -> None:
         "profile": "strict",
         "margin_auc": 0.04,
         "margin_tpr": 0.03,
+        "margin_group": 0.2,
+        "worst_group": "enforce",
         "margin_utility": 0.03,
         "alpha": 0.1,
         "fpr": 0.02,

@@ -399,9 +399,9 @@ def test_a_pass_with_an_open_fail_only_endpoint_says_so() -> None:
 
 def test_what_the_outputs_file_says_becomes_notes() -> None:
     evidence, verdict = _judge(STANDARD.draw(1))
-    codes = {"GROUPS_NOT_ASSESSED", "SUBJECTS_AS_ROWS", "SATURATED", "CLASS_MIX"}
+    codes = {"PEOPLE", "SATURATED", "CLASS_MIX"}
     assert not codes & _codes(verdict)
-    reference = replace(evidence.reference, groups=True, subjects_repeated=True, saturated=12, classes_without_unseen=2)
+    reference = replace(evidence.reference, unit="person", saturated=12, classes_without_unseen=2)
     assert codes <= _codes(decide(replace(evidence, reference=reference), Policy()))
 
 

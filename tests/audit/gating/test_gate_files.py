@@ -51,7 +51,9 @@ def test_junit_as_a_consumer_reads_it(found: Gate) -> None:
     for suite, judged in zip(read, found.candidates, strict=True):
         tests = {case.name: case for case in suite}
         endpoints = [one.name for one in judged.audit.endpoints]
-        assert list(tests) == ["verdict", *endpoints, "utility retain", "utility unseen"]
+        groups = [one.name for one in judged.audit.groups]
+        assert groups == ["most memorised quarter"]
+        assert list(tests) == ["verdict", *endpoints, *groups, "utility retain", "utility unseen"]
         kinds = [type(result) for case in tests.values() for result in case.result]
         assert (suite.tests, suite.failures, suite.errors) == (
             len(tests),

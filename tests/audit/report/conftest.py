@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
+from audit._group_nouns import GroupResult, RetainComparison, RetainExposure
 from audit._nouns import (
     AttackResult,
     Baseline,
@@ -291,6 +292,29 @@ def make_audit(
                 *(ExposureCounts(f"retrain {k}", 1, 0, 0, 0) for k in range(1, RETRAINS + 1)),
             ),
         ),
+        groups=(
+            GroupResult(
+                f"group {HOSTILE}",
+                "declared",
+                400,
+                2000,
+                "",
+                "within",
+                tuple(replace(one, margin=0.1, margin_effective=0.1) for one in endpoints if one.primary),
+            ),
+            GroupResult(
+                "group b", "declared", 90, 700, "needs at least 200 forget examples, got 90", "not assessed", ()
+            ),
+        ),
+        retained=RetainExposure(
+            "",
+            9000,
+            (
+                RetainComparison(
+                    "auc_z", "AUC of z, retain against unseen", 0.571, (0.54,) * RETRAINS, 0.031, (0.022, 0.04)
+                ),
+            ),
+        ),
     )
 
 
@@ -303,12 +327,14 @@ def make_report(audits: tuple[Audit, ...]) -> Report:
             profile="standard",
             margin_auc=0.05,
             margin_tpr=0.02,
+            margin_group=0.1,
             margin_utility=0.02,
             alpha=0.05,
             fpr=0.01,
             min_evidence="B",
             conservative=False,
             accept_vacuous=False,
+            worst_group="report",
             inconclusive="fail",
             calibration_share=0.2,
             calibration_seed=0,

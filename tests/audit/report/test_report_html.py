@@ -225,7 +225,7 @@ def test_fail_only_endpoints_are_marked_and_codes_that_cannot_occur_are_absent(p
         "F3 AUC of modified entropy can only",
     ):
         assert text in words
-    assert "U-LiRA AUC" not in words and 'id="code-GROUP"' not in page
+    assert "U-LiRA AUC" not in words
 
 
 def test_page_of_the_least_evidence(single: Report) -> None:
@@ -256,3 +256,12 @@ def test_page_of_the_least_evidence(single: Report) -> None:
     assert REASONS["UNDERPOWERED"] in words
     assert "Not tested: no original was given." in words and "Not tested: the reference is invalid." in words
     assert "No code here." in words
+
+
+def test_groups_and_those_who_stayed_are_shown(single: Report) -> None:
+    page = render_html(single)
+    assert "Each group of forget examples against the retrains, margin 0.1" in page
+    assert "Not assessed: group b (needs at least 200 forget examples, got 90)." in page
+    assert "Those who stayed" in page and "+0.031" in page
+    bare = replace(single, audits=(replace(single.audits[0], groups=(), retained=None),))
+    assert "<h3>Groups" not in render_html(bare) and "Those who stayed" not in render_html(bare)
