@@ -13,9 +13,9 @@ from audit._judgement import fail_test
 from audit._nouns import Controls, NullControl, PlantedLeak
 from audit._people import People
 from audit._scores import MIN_RETRAINS, Floats, Mask, people_of, read_signals, score_signals
-from audit.endpoints import Measured, measure
+from audit.endpoints import NO_SPREAD, Measured, measure
 from audit.policy import Policy
-from audit.preconditions import identify, retrain_name
+from audit.preconditions import NO_DIFFERENCE, identify, retrain_name
 from learners import Indices, numpy_generator
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -45,6 +45,10 @@ def run_controls(outputs: Outputs, policy: Policy) -> Controls:
     for place, index in enumerate(kept):
         order = _order(numpy_generator(policy.calibration_seed, "planted leaks", index), forget, people)
         measured = _judged(tables, place, len(kept), order, labels, forget, policy, people)
+        flat = [one.definition.name for one in measured if one.spread is not None and one.spread <= NO_SPREAD]
+        if flat:
+            why = f"{flat[0]} has {NO_DIFFERENCE}"
+            return Controls(reason=why, null=(), planted=(), smallest=None)
         null.append(NullControl(retrain_name(index), _outside(measured, 0, policy)))
         if outputs.original is not None:
             caught.append([bool(_outside(measured, 1 + share, policy)) for share in range(len(SHARES))])
