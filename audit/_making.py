@@ -65,8 +65,8 @@ class Plan:
 
     @property
     def trained_on(self) -> Indices:
-        """What the original is trained on: forget and retain examples."""
-        return np.sort(np.concatenate([self.split.forget, self.split.retain]))
+        """What the original is trained on: forget and retain examples, and the canaries that are in."""
+        return self.split.trained_on
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ def plan_models(config: AuditConfig, base: Path) -> Plan:
         raise DataError(f"forget.unseen: expected at least 2 unseen examples, got {len(split.unseen)}; ask for more")
     duplicates = count_duplicates(examples, split)
     device = pick_device(config.device)
-    trained_on = digest_indices(np.sort(np.concatenate([split.forget, split.retain])))
+    trained_on = digest_indices(split.trained_on)
 
     def key(role: str, indices: str, seed: int, **more: str) -> ModelKey:
         return ModelKey(
@@ -146,7 +146,7 @@ def train_missing(plan: Plan, workspace: Workspace, watch: Watch) -> None:
     if any(needs_ledger(spec) and not workspace.has(key) for spec, key in plan.candidates):
         if 0 in missing or not folder.is_dir():
             jobs[0] = original_job(
-                plan.config, plan.examples, plan.trained_on, plan.original.seed, folder, plan.split.forget
+                plan.config, plan.examples, plan.trained_on, plan.original.seed, folder, plan.split.to_forget
             )
             missing.add(0)
     wanted = [k for group in plan_groups(jobs) if missing.intersection(group) for k in group]
@@ -228,7 +228,7 @@ def _unlearn(
     original.to(device=torch.device(device), memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     task = unlearners.Task(
         examples=examples,
-        forget=split.forget,
+        forget=split.to_forget,
         retain=split.retain,
         validation=split.validation,
         recipe=recipe,

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
+from audit._canary_nouns import CanaryAudit
 from audit._drawn_nouns import Curve, Histogram, Interval, OperatingPoint
 from audit._nouns import (
     AttackResult,
@@ -183,6 +184,7 @@ class Audit:
         SingleExamples | None, Field(description="Exposure of single examples; null when it was not judged.")
     ] = None
     self_test: Annotated[SelfTest | None, Field(description="Null self-test; null when it was not run.")] = None
+    canaries: Annotated[CanaryAudit | None, Field(description="Canaries; null when none were planted.")] = None
 
 
 @dataclass(frozen=True)
