@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from audit import _console, _listing
 from audit._attack_commands import attack, shadows
 from audit._calibrate_command import calibrate
+from audit._canary_commands import canaries
 from audit._entry import BROKEN, FAIL, INCONCLUSIVE, PASS
 from audit._gate_commands import compare, gate
 from audit._options import PATH, annex_option, json_option
@@ -166,6 +167,7 @@ cli.add_command(gate)
 cli.add_command(compare)
 cli.add_command(shadows)
 cli.add_command(attack)
+cli.add_command(canaries)
 
 
 @cli.command()
