@@ -1,6 +1,6 @@
 """Making the models of an audit: what exists in the workspace is not made again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -162,6 +162,22 @@ def train_missing(plan: Plan, workspace: Workspace, watch: Watch) -> None:
             there, _ = workspace.load(key, plan.device)
             if weights_digest(there) != weights_digest(model):
                 raise refuse_other_original(folder, workspace.model_path(key))
+
+
+def train_models(plan: Plan, workspace: Workspace, wanted: Sequence[tuple[ModelKey, Indices]], watch: Watch) -> None:
+    """Train models besides those of the audit, each on its examples, where the workspace lacks them.
+
+    What is given together is stacked together, so that call for call the bits are the same; see ``train_missing``."""
+    jobs = [TrainJob(plan.config.recipe, indices, key.seed) for key, indices in wanted]
+    missing = {place for place, (key, _) in enumerate(wanted) if not workspace.has(key)}
+    places = [place for group in plan_groups(jobs) if missing.intersection(group) for place in group]
+    chosen = [jobs[place] for place in places]
+    progress = partial(watch, f"training {len(places)} models")
+    workers = plan.config.workers
+    for done, model in train_many(plan.examples, chosen, plan.device, workers=workers, progress=progress):
+        key = wanted[places[done]][0]
+        if not workspace.has(key):
+            workspace.write_model(key, checkpoint_bytes(model, _header(plan, key)))
 
 
 def unlearn_missing(plan: Plan, workspace: Workspace, watch: Watch, *, tolerate: bool = False) -> dict[str, str]:

@@ -15,6 +15,7 @@ from audit._entry import BROKEN, FAIL, INCONCLUSIVE, PASS
 from audit._gate_commands import compare, gate
 from audit._options import PATH, annex_option, json_option
 from audit._study_command import study
+from audit._swap_command import swap
 from audit._unlearn_commands import methods, unlearn
 from audit.config import CONTROLS
 from audit.policy import PROFILES, Policy, profile
@@ -168,6 +169,7 @@ cli.add_command(compare)
 cli.add_command(shadows)
 cli.add_command(attack)
 cli.add_command(canaries)
+cli.add_command(swap)
 
 
 @cli.command()
