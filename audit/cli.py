@@ -14,6 +14,7 @@ from audit._canary_commands import canaries
 from audit._entry import BROKEN, FAIL, INCONCLUSIVE, PASS
 from audit._gate_commands import compare, gate
 from audit._options import PATH, annex_option, json_option
+from audit._quality_command import quality
 from audit._study_command import study
 from audit._swap_command import swap
 from audit._unlearn_commands import methods, unlearn
@@ -170,6 +171,7 @@ cli.add_command(shadows)
 cli.add_command(attack)
 cli.add_command(canaries)
 cli.add_command(swap)
+cli.add_command(quality)
 
 
 @cli.command()
