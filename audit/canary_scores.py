@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,16 +39,32 @@ def read_scores(path: Path, count: int) -> Floats:
 
 
 def _array(path: Path, count: int) -> Floats:
-    try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)  # mapped: a header may claim any size
-        found = values if isinstance(values, np.ndarray) else None
-    except (ValueError, EOFError, OverflowError, SyntaxError, TypeError, MemoryError) as error:
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise DataError(f"{path}: expected a NumPy array of scores, could not be read ({reason})") from None
-    if found is None or found.dtype.kind not in "fiu" or found.shape != (count,):
-        got = "an archive" if found is None else f"{found.dtype} {list(found.shape)}"
-        raise DataError(f"{path}: expected numbers of shape [{count}], one for each canary, got {got}")
-    return np.array(found, np.float64)
+    with path.open("rb") as stream:
+        try:
+            shape, dtype = _header(stream)
+        except (ValueError, EOFError, OverflowError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+            reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+            raise DataError(f"{path}: expected a NumPy array of scores, could not be read ({reason})") from None
+        if dtype.kind not in "fiu" or shape != (count,):
+            raise DataError(
+                f"{path}: expected numbers of shape [{count}], one for each canary, got {dtype} {list(shape)}"
+            )
+        content = stream.read()
+    if len(content) != count * dtype.itemsize:
+        raise DataError(
+            f"{path}: expected {count * dtype.itemsize} bytes of scores, got {len(content)}; write it again"
+        )
+    return np.frombuffer(content, dtype).astype(np.float64)
+
+
+def _header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type, before anything of the size that the header claims is made."""
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    version = np.lib.format.read_magic(stream)
+    if version not in read:
+        raise ValueError(f"format version {version}")
+    shape, _, dtype = read[version](stream)
+    return shape, dtype
 
 
 def _table(path: Path, count: int) -> Floats:
