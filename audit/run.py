@@ -53,7 +53,7 @@ def run_audit(
     plan = plan_models(config, base)
     watch("loading data", 1, 1)
     workspace.record("audit.json", describe(config))
-    canaries = canary_question(plan, workspace)  # written down before anything is trained
+    canaries = canary_question(plan, workspace.root)  # written down before anything is trained
     train_missing(plan, workspace, watch)
     unlearn_missing(plan, workspace, watch)
     rows, roles = audited_rows(plan)
@@ -135,13 +135,13 @@ def outputs_of(plan: Plan, workspace: Workspace, key: ModelKey, rows: Indices) -
     return MadeModel(logits, weights, header, forward_flops(model, plan.examples.shape))
 
 
-def canary_question(plan: Plan, workspace: Workspace) -> CanaryQuestion | None:
-    """The canaries of an audit, their planting written down in the workspace; None where there are none."""
+def canary_question(plan: Plan, folder: Path) -> CanaryQuestion | None:
+    """The canaries of an audit, their planting written down in ``folder``; None where there are none."""
     table = plan.config.canaries
     if table is None:
         return None
     planting, rows = plant(table.count, plan.config.canary_seed), canary_rows(plan.split)
-    registered = register_planting(workspace.root, planting, rows)
+    registered = register_planting(folder, planting, rows)
     return CanaryQuestion.of(table, planting, registered, plan.split, plan.examples.labels, plan.config.policy)
 
 

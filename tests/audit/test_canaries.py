@@ -21,6 +21,7 @@ from audit.one_run import plant
 from audit.policy import Policy
 from audit.report import read_report, write_report
 from audit.run import run_audit
+from audit.single import audit_checkpoints
 from audit.unlearning import unlearn_checkpoint
 from audit.workspace import Workspace
 from learners import (
@@ -166,6 +167,21 @@ def test_vestige_unlearn_makes_the_same_candidate(audited: Path, tmp_path: Path)
     assert made.weights == weights["finetune"]
     model, _ = load_checkpoint(tmp_path / "c.safetensors", pick_device("cpu"))
     assert weights_digest(model) == made.weights
+
+
+def test_checkpoints_alone_give_the_same_bounds(audited: Path, tmp_path: Path) -> None:
+    plan = plan_models(config(), Path())
+    place = Workspace(audited)
+    keys = {spec.name: key for spec, key in plan.candidates}
+    report = audit_checkpoints(
+        config(),
+        place.model_path(keys["finetune"]),
+        place.model_path(plan.original),
+        [place.model_path(key) for key in plan.retrains],
+        tmp_path,
+    )
+    found = {audit.candidate: audit.canaries for audit in read_report(audited / "report").audits}
+    assert report.audits[0].canaries == found["finetune"]
 
 
 def gate(folder: Path, *more: str) -> int:
