@@ -53,7 +53,8 @@ def swap(audit_file: Path, candidate: str, pairs: int, workspace: Path | None, s
             ),
         )
     )
-    click.echo(f"SWAP test of {candidate} ({found.method}): {found.pairs} pairs, {found.forget} examples a side")
+    pairs_ = "1 pair" if found.pairs == 1 else f"{found.pairs} pairs"
+    click.echo(f"SWAP test of {candidate} ({found.method}): {pairs_} of models, {found.forget} examples a side")
     print_table(("adversary calls what has", *(model.model for model in found.models)), rows)
     seeds = found.pairs >= LEAST_PAIRS
     over = "over pairs, seeds included" if seeds else f"over examples, seeds left out (--pairs {LEAST_PAIRS} or more)"
