@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+import numpy as np
 
 from audit._canary_nouns import MOST
 from audit._entry import PASS
@@ -88,24 +89,34 @@ def bound(
     planting = read_planting(planting_path)
     scores = read_scores(scores_path, len(planting.included))
     found = Canaries.of(planting, scores, planting.digest if digest is None else digest.strip().lower())
+    perfect = Canaries.of(planting, planting.included.astype(np.float64), planting.digest)
     if method == "one_run":
-        own = found.bound(delta=delta, level=level)
+        own, most = found.bound(delta=delta, level=level), perfect.bound(delta=delta, level=level)
         rests = f"{found.right_guesses()} of {len(scores)} guesses right, the higher half called in"
     else:
         first, second = found.halves(planting.seed)
         threshold = first.best_threshold(delta, level)
-        own = second.bound(cast(Method, method), thresholds=[threshold], delta=delta, level=level)
+        chosen = cast(Method, method)
+        own = second.bound(chosen, thresholds=[threshold], delta=delta, level=level)
+        most = perfect.halves(planting.seed)[1].bound(chosen, thresholds=[1.0], delta=delta, level=level)
         wrong = second.mistakes(threshold)
         rests = (
             f"threshold {threshold:.6g} of one half; on the other {wrong.false_positives} of {wrong.nonmembers} out "
             f"and {wrong.false_negatives} of {wrong.members} in wrong"
         )
     if as_json:
-        click.echo(json.dumps({**asdict(own), "rests_on": rests, "digest": planting.digest}, indent=2, allow_nan=False))
+        click.echo(
+            json.dumps(
+                {**asdict(own), "ceiling": most.epsilon, "rests_on": rests, "digest": planting.digest},
+                indent=2,
+                allow_nan=False,
+            )
+        )
         return PASS
     kind = "lower bound" if own.kind == "bound" else "lower end of a credible interval"
     click.echo(f"epsilon is at least {own.epsilon:.3f} at delta {delta:g} ({kind}, {100 * level:g} %, {method})")
     click.echo(f"  {rests}")
+    click.echo(f"  scores without a mistake would show {most.epsilon:.3f} here")
     for one in own.assumes:
         click.echo(f"  assumes that {one}" if own.kind == "bound" else f"  assumes: {one}")
     if digest is None:

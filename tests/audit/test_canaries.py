@@ -130,6 +130,14 @@ def test_the_report_bounds_epsilon_where_canaries_are_remembered(audited: Path) 
     assert "still tells" in no_op.sentence and "no epsilon above 0" in fresh.sentence
 
 
+def test_the_page_shows_the_canaries_of_every_candidate(audited: Path) -> None:
+    page = (audited / "report" / "report.html").read_text()
+    for audit in read_report(audited / "report").audits:
+        assert audit.canaries is not None and audit.canaries.sentence.split(":")[0].replace("'", "&#39;") in page
+        assert f"{audit.canaries.models[0].one_run:.2f}" in page
+    assert page.count("control: saw no canary") == 3 and "at delta 1e-05" in page
+
+
 def test_the_planting_was_written_down_by_its_digest(audited: Path) -> None:
     (path,) = audited.glob("planting-*.json")
     content = json.loads(path.read_text())

@@ -50,7 +50,7 @@ def test_plant_then_bound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         code, out, _ = run(capsys, *words)
         found = json.loads(out)
         most = M - abs(M // 2 - len(content["included"]))
-        assert code == 0 and found["epsilon"] == pytest.approx(one_run_epsilon(M, M, most, 1e-5))
+        assert code == 0 and found["epsilon"] == found["ceiling"] == pytest.approx(one_run_epsilon(M, M, most, 1e-5))
     code, out, _ = run(capsys, "canaries", "bound", path, tmp_path / "s.csv", "--method", "clopper_pearson")
     assert code == 0 and "independent trial" in out and "not compared" in out
 
