@@ -1,7 +1,7 @@
 """The tables of ``audit.toml`` whose settings are one flat list each."""
 
 from dataclasses import field
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, PlainValidator, model_validator
 from pydantic.dataclasses import dataclass
@@ -102,3 +102,13 @@ class ShadowsTable:
             except ConfigError as error:
                 raise ValueError(str(error).removeprefix("views: expected ")) from None
         return self
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class CanariesTable:
+    """``[canaries]``: count: examples for which a coin decides whether they are trained on and then forgotten; labels:
+    whether their labels are made wrong, so that they must be memorised; seed: of all draws, None for the audit's."""
+
+    count: Annotated[int, Field(ge=10, le=100_000)]
+    labels: Literal["wrong", "as they are"] = "wrong"
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None

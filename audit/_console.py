@@ -73,6 +73,10 @@ def print_audits(audits: Sequence[Audit]) -> None:
         print_verdict(audits[0])
     else:
         console().print(audits_table(audits))
+    for audit in audits:
+        if audit.canaries is not None:
+            line = f"  canaries, {audit.candidate}: {audit.canaries.sentence}"
+            console().print(line, soft_wrap=True, markup=False)
 
 
 def print_verdict(audit: Audit) -> None:

@@ -19,7 +19,7 @@ def needs_ledger(spec: CandidateSpec) -> bool:
 
 def ledger_folder(workspace: Workspace, original: ModelKey, split: Split) -> Path:
     """Where the ledger of this original is, or will be; one that watches another forget set has another name."""
-    return workspace.root / "ledgers" / f"{original.name}-{digest_indices(split.forget)[:8]}"
+    return workspace.root / "ledgers" / f"{original.name}-{digest_indices(split.to_forget)[:8]}"
 
 
 def original_job(

@@ -1,6 +1,6 @@
 """Making the models of an audit: what exists in the workspace is not made again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -65,8 +65,8 @@ class Plan:
 
     @property
     def trained_on(self) -> Indices:
-        """What the original is trained on: forget and retain examples."""
-        return np.sort(np.concatenate([self.split.forget, self.split.retain]))
+        """What the original is trained on: forget and retain examples, and the canaries that are in."""
+        return self.split.trained_on
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ def plan_models(config: AuditConfig, base: Path) -> Plan:
         raise DataError(f"forget.unseen: expected at least 2 unseen examples, got {len(split.unseen)}; ask for more")
     duplicates = count_duplicates(examples, split)
     device = pick_device(config.device)
-    trained_on = digest_indices(np.sort(np.concatenate([split.forget, split.retain])))
+    trained_on = digest_indices(split.trained_on)
 
     def key(role: str, indices: str, seed: int, **more: str) -> ModelKey:
         return ModelKey(
@@ -146,7 +146,7 @@ def train_missing(plan: Plan, workspace: Workspace, watch: Watch) -> None:
     if any(needs_ledger(spec) and not workspace.has(key) for spec, key in plan.candidates):
         if 0 in missing or not folder.is_dir():
             jobs[0] = original_job(
-                plan.config, plan.examples, plan.trained_on, plan.original.seed, folder, plan.split.forget
+                plan.config, plan.examples, plan.trained_on, plan.original.seed, folder, plan.split.to_forget
             )
             missing.add(0)
     wanted = [k for group in plan_groups(jobs) if missing.intersection(group) for k in group]
@@ -162,6 +162,22 @@ def train_missing(plan: Plan, workspace: Workspace, watch: Watch) -> None:
             there, _ = workspace.load(key, plan.device)
             if weights_digest(there) != weights_digest(model):
                 raise refuse_other_original(folder, workspace.model_path(key))
+
+
+def train_models(plan: Plan, workspace: Workspace, wanted: Sequence[tuple[ModelKey, Indices]], watch: Watch) -> None:
+    """Train models besides those of the audit, each on its examples, where the workspace lacks them.
+
+    What is given together is stacked together, so that call for call the bits are the same; see ``train_missing``."""
+    jobs = [TrainJob(plan.config.recipe, indices, key.seed) for key, indices in wanted]
+    missing = {place for place, (key, _) in enumerate(wanted) if not workspace.has(key)}
+    places = [place for group in plan_groups(jobs) if missing.intersection(group) for place in group]
+    chosen = [jobs[place] for place in places]
+    progress = partial(watch, f"training {len(places)} models")
+    workers = plan.config.workers
+    for done, model in train_many(plan.examples, chosen, plan.device, workers=workers, progress=progress):
+        key = wanted[places[done]][0]
+        if not workspace.has(key):
+            workspace.write_model(key, checkpoint_bytes(model, _header(plan, key)))
 
 
 def unlearn_missing(plan: Plan, workspace: Workspace, watch: Watch, *, tolerate: bool = False) -> dict[str, str]:
@@ -228,7 +244,7 @@ def _unlearn(
     original.to(device=torch.device(device), memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     task = unlearners.Task(
         examples=examples,
-        forget=split.forget,
+        forget=split.to_forget,
         retain=split.retain,
         validation=split.validation,
         recipe=recipe,

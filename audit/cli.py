@@ -10,10 +10,13 @@ from click.core import ParameterSource
 from audit import _console, _listing
 from audit._attack_commands import attack, shadows
 from audit._calibrate_command import calibrate
+from audit._canary_commands import canaries
 from audit._entry import BROKEN, FAIL, INCONCLUSIVE, PASS
 from audit._gate_commands import compare, gate
 from audit._options import PATH, annex_option, json_option
+from audit._quality_command import quality
 from audit._study_command import study
+from audit._swap_command import swap
 from audit._unlearn_commands import methods, unlearn
 from audit.config import CONTROLS
 from audit.policy import PROFILES, Policy, profile
@@ -166,6 +169,9 @@ cli.add_command(gate)
 cli.add_command(compare)
 cli.add_command(shadows)
 cli.add_command(attack)
+cli.add_command(canaries)
+cli.add_command(swap)
+cli.add_command(quality)
 
 
 @cli.command()

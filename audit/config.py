@@ -13,6 +13,7 @@ import unlearners
 from audit._config_tables import (
     STRICT,
     AttacksTable,
+    CanariesTable,
     Count,
     DataTable,
     ForgetTable,
@@ -20,6 +21,7 @@ from audit._config_tables import (
     Seed,
     ShadowsTable,
 )
+from audit.canaries import plant_canaries
 from audit.policy import Policy
 from learners import (
     ConfigError,
@@ -60,10 +62,16 @@ class AuditConfig:
     candidates: tuple[CandidateSpec, ...]
     attacks: AttacksTable = AttacksTable()
     shadows: ShadowsTable = ShadowsTable()
+    canaries: CanariesTable | None = None
     policy: Policy
 
+    @property
+    def canary_seed(self) -> int:
+        """Seed of the canaries' draws."""
+        return self.seed if self.canaries is None or self.canaries.seed is None else self.canaries.seed
+
     def load_data(self, base: Path) -> tuple[Examples, Split]:
-        """Examples and split; relative paths start from ``base``, the folder of the file."""
+        """Examples and split, canaries planted; relative paths start from ``base``, the folder of the file."""
         table, forget = self.data, self.forget
         examples = load_examples(
             table.source,
@@ -92,13 +100,15 @@ class AuditConfig:
         else:
             path = base / Path(forget.file or "").expanduser()
             split = split_indices(examples, path=path, unseen=forget.unseen, validation=forget.validation, seed=drawn)
-        return examples, split
+        if self.canaries is None:
+            return examples, split
+        return plant_canaries(self.canaries, self.canary_seed, examples, split)
 
 
 CONTROLS = ("no_op", "fresh_retrain")
 """Candidates whose verdict is known beforehand: the first must FAIL, the second must not."""
 
-TABLES = ("data", "forget", "model", "recipe", "retrains", "unlearners", "attacks", "shadows", "policy")
+TABLES = ("data", "forget", "model", "recipe", "retrains", "unlearners", "attacks", "shadows", "canaries", "policy")
 TOP = ("seed", "device", "workers")
 
 
@@ -144,6 +154,7 @@ def parse_config(content: Mapping[str, Any]) -> AuditConfig:
         "candidates": _candidates(content.get("unlearners", {}), setting),
         "attacks": _table(AttacksTable, content, "attacks"),
         "shadows": _table(ShadowsTable, content, "shadows"),
+        "canaries": _table(CanariesTable, content, "canaries") if "canaries" in content else None,
         "policy": Policy.of(content.get("policy", {})),
     }
     top = {key: content[key] for key in TOP if key in content}

@@ -171,6 +171,15 @@ class Canaries:
     def _part(self, rows: NDArray[np.int64]) -> "Canaries":
         return replace(self, included=self.included[rows], scores=self.scores[rows])
 
+    def right_guesses(self, guesses: tuple[int, int] | None = None) -> int:
+        """How many ``guesses``, as in ``bound``, are right."""
+        m = len(self.scores)
+        called_in, called_out = (m // 2, m - m // 2) if guesses is None else guesses
+        if min(called_in, called_out) < 0 or called_in + called_out > m:
+            raise ConfigError(f"guesses: expected two numbers of at least 0, at most {m} together, got {guesses}")
+        order = np.argsort(self.scores, kind="stable")
+        return int(self.included[order[m - called_in :]].sum()) + int((~self.included[order[:called_out]]).sum())
+
     def _one_run(self, guesses: tuple[int, int] | None, delta: float, level: float) -> float:
         m = len(self.scores)
         if self.assignment != "coin":
@@ -178,12 +187,7 @@ class Canaries:
                 "epsilon: expected a fair coin for each canary, got a random half of them; the proof of one_run needs "
                 "independent coins: use plant, or the method clopper_pearson"
             )
-        called_in, called_out = (m // 2, m - m // 2) if guesses is None else guesses
-        if min(called_in, called_out) < 0 or called_in + called_out > m:
-            raise ConfigError(f"guesses: expected two numbers of at least 0, at most {m} together, got {guesses}")
-        order = np.argsort(self.scores, kind="stable")
-        right = int(self.included[order[m - called_in :]].sum()) + int((~self.included[order[:called_out]]).sum())
-        return one_run_epsilon(m, called_in + called_out, right, delta, level)
+        return one_run_epsilon(m, m if guesses is None else sum(guesses), self.right_guesses(guesses), delta, level)
 
 
 def _digest(included: Mask, seed: int) -> str:

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from attacks import Outputs
 from audit._making import MadeModel, Plan, Watch, plan_models, train_missing, unlearn_missing
 from audit._records import build_report, data_record, models_record, policy_record
+from audit.canaries import canary_rows, register_planting
+from audit.canary_bounds import CanaryQuestion
 from audit.config import AuditConfig, describe
 from audit.controls import run_controls
 from audit.exposures import refuse_annex, write_exposed
 from audit.judging import judge
+from audit.one_run import plant
 from audit.registration import register
 from audit.report import Report
 from audit.workspace import ModelKey, Workspace
@@ -50,6 +53,7 @@ def run_audit(
     plan = plan_models(config, base)
     watch("loading data", 1, 1)
     workspace.record("audit.json", describe(config))
+    canaries = canary_question(plan, workspace.root)  # written down before anything is trained
     train_missing(plan, workspace, watch)
     unlearn_missing(plan, workspace, watch)
     rows, roles = audited_rows(plan)
@@ -65,6 +69,11 @@ def run_audit(
     registered = register(workspace.root, config.policy, shared)
     watch("judging", 0, len(candidates))
     controls = run_controls(shared, config.policy)
+    asked = (
+        []
+        if canaries is None
+        else [_on_canaries(plan, workspace, key, one, roles) for key, one in zip(keys, made, strict=True)]
+    )
     audits = []
     for done, ((spec, _), one) in enumerate(zip(plan.candidates, candidates, strict=True)):
         watch("judging", done, len(candidates))
@@ -80,6 +89,9 @@ def run_audit(
                 controls=controls,
             )
         )
+        if canaries is not None:
+            own = asked[1 + len(plan.retrains) + done]
+            audits[-1] = replace(audits[-1], canaries=canaries.bounds(asked[1 : 1 + len(plan.retrains)], own, asked[0]))
         if annex is not None:
             write_exposed(annex, spec.name, replace(shared, candidate=one.logits), config.policy)
     watch("judging", len(candidates), len(candidates))
@@ -121,3 +133,21 @@ def outputs_of(plan: Plan, workspace: Workspace, key: ModelKey, rows: Indices) -
     compute = partial(predict_logits, model, plan.examples, rows, plan.device)
     logits = workspace.logits(key, weights, rows, compute)
     return MadeModel(logits, weights, header, forward_flops(model, plan.examples.shape))
+
+
+def canary_question(plan: Plan, folder: Path) -> CanaryQuestion | None:
+    """The canaries of an audit, their planting written down in ``folder``; None where there are none."""
+    table = plan.config.canaries
+    if table is None:
+        return None
+    planting, rows = plant(table.count, plan.config.canary_seed), canary_rows(plan.split)
+    registered = register_planting(folder, planting, rows)
+    return CanaryQuestion.of(table, planting, registered, plan.split, plan.examples.labels, plan.config.policy)
+
+
+def _on_canaries(
+    plan: Plan, workspace: Workspace, key: ModelKey, made: MadeModel, roles: NDArray[np.str_]
+) -> NDArray[np.float32]:
+    """Logits of a model on the unseen examples, which it has been asked about already, and then on the canaries."""
+    logits = outputs_of(plan, workspace, key, canary_rows(plan.split)).logits
+    return np.concatenate([made.logits[roles == "unseen"], logits])

@@ -1,9 +1,11 @@
 """One candidate: from an outputs file, or from checkpoints of this project."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attacks import Outputs
 from audit._making import MadeModel, Plan, plan_models
@@ -14,7 +16,7 @@ from audit.judging import judge
 from audit.policy import Policy
 from audit.registration import register
 from audit.report import DataRecord, ModelsRecord, Report
-from audit.run import audited_rows, role_outputs
+from audit.run import audited_rows, canary_question, role_outputs
 from audit.workspace import digest_indices
 from learners import DataError, digest, forward_flops, load_checkpoint, predict_logits, weights_digest
 
@@ -77,8 +79,15 @@ def audit_checkpoints(
     rows, roles = audited_rows(plan)
     retained, trained_on = digest_indices(plan.split.retain), digest_indices(plan.trained_on)
 
+    # That canaries were planted before training, the digests of the checkpoints' own indices show.
+    canaries = canary_question(plan, registration)
+    asked: list[NDArray[np.float32]] = []
+
     def read(role: str, path: Path, *made_from: str) -> MadeModel:
-        return _read(plan, role, path, made_from, rows)
+        more = rows[:0] if canaries is None else canaries.rows
+        made = _read(plan, role, path, made_from, np.concatenate([rows, more]))
+        asked.append(np.concatenate([made.logits[: len(rows)][roles == "unseen"], made.logits[len(rows) :]]))
+        return replace(made, logits=made.logits[: len(rows)])
 
     reference = [read("original", original, trained_on), *(read("retrain", path, retained) for path in retrains)]
     made = read("candidate", candidate, retained, trained_on, plan.split.fingerprint)
@@ -93,6 +102,8 @@ def audit_checkpoints(
         retained=len(plan.split.retain),
         signals=config.attacks.signals,
     )
+    if canaries is not None:
+        audit = replace(audit, canaries=canaries.bounds(asked[1:-1], asked[-1], asked[0]))
     if annex is not None:
         write_exposed(annex, name or candidate.stem, outputs, config.policy)
     policy, models = policy_record(config.policy, registered), models_record(plan, reference, None)

@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import unlearners
 from audit._making import STRIDE, Watch, candidate_seed
 from audit._places import refuse_place
@@ -94,7 +92,7 @@ def unlearn_checkpoint(
     _refuse_checkpoint(checkpoint, trained, examples, split)
     task = Task(
         examples=examples,
-        forget=split.forget,
+        forget=split.to_forget,
         retain=split.retain,
         validation=split.validation,
         recipe=trained.recipe,
@@ -179,7 +177,7 @@ def _refuse_checkpoint(path: Path, header: Checkpoint, examples: Examples, split
                 f"{path}: expected a model for {what} {expected}, as {examples.name} has, got {found}; "
                 "give the audit file that the checkpoint was made with"
             )
-    if header.indices != digest_indices(np.sort(np.concatenate([split.forget, split.retain]))):
+    if header.indices != digest_indices(split.trained_on):
         kind = "a retrain, without its forget set" if header.indices == digest_indices(split.retain) else "others"
         raise DataError(
             f"{path}: expected a checkpoint that was trained on this split's forget and retain examples, got {kind}; "

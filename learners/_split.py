@@ -1,7 +1,7 @@
 """Who is forgotten, who stays, and who was never seen: disjoint index sets over one ``Examples``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
@@ -28,6 +28,11 @@ from learners._seeds import numpy_generator
 
 Setting = Literal["sample", "class", "subject"]
 ROLES = ("forget", "retain", "unseen", "validation")
+CANARIES = ("canaries_in", "canaries_out")
+
+
+def _none() -> Indices:
+    return np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +41,9 @@ class Split:
 
     forget, retain, unseen, validation: int64 ``[m]``, strictly increasing indices into one ``Examples``; only
     validation (for stopping rules and tuning, never audited) may be empty. setting: what the forget set is, ``sample``,
-    ``class`` or ``subject``. description: one sentence for the report. seed: of the draw.
+    ``class`` or ``subject``. description: one sentence for the report. seed: of the draw. canaries_in, canaries_out:
+    int64 ``[m]``, examples whose membership a coin decided: those in are trained on and asked to be forgotten, those
+    out are in no model; neither is audited as a forget or an unseen example. Mostly empty.
     Raises DataError where sets overlap, are unordered or empty.
     """
 
@@ -47,19 +54,21 @@ class Split:
     setting: Setting
     description: str
     seed: int
+    canaries_in: Indices = field(default_factory=_none)
+    canaries_out: Indices = field(default_factory=_none)
 
     def __post_init__(self) -> None:
-        for role in ROLES:
+        for role in (*ROLES, *CANARIES):
             indices = getattr(self, role)
             if indices.ndim != 1 or indices.dtype != np.int64:
                 raise DataError(f"{role}: expected indices as int64 [m], got {indices.dtype} {list(indices.shape)}")
-            if len(indices) == 0 and role != "validation":
+            if len(indices) == 0 and role not in ("validation", *CANARIES):
                 raise DataError(f"{role}: expected at least one example, got none; choose other sizes")
             if len(indices) and (indices[0] < 0 or np.any(np.diff(indices) <= 0)):
                 raise DataError(
                     f"{role}: expected distinct indices from 0 in rising order; sort them with numpy.unique"
                 )
-        for one, other in combinations(ROLES, 2):
+        for one, other in combinations((*ROLES, *CANARIES), 2):
             both = np.intersect1d(getattr(self, one), getattr(self, other), assume_unique=True)
             if len(both):
                 raise DataError(
@@ -69,8 +78,19 @@ class Split:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the four index sets."""
-        return digest(*(np.ascontiguousarray(getattr(self, role), dtype="<i8").tobytes() for role in ROLES))
+        """SHA-256 over the four index sets, and over the canaries where there are any."""
+        roles = (*ROLES, *CANARIES) if len(self.canaries_in) + len(self.canaries_out) else ROLES
+        return digest(*(np.ascontiguousarray(getattr(self, role), dtype="<i8").tobytes() for role in roles))
+
+    @cached_property
+    def to_forget(self) -> Indices:
+        """What an unlearning method is asked to forget: the forget examples, and the canaries that are in."""
+        return np.sort(np.concatenate([self.forget, self.canaries_in]))
+
+    @cached_property
+    def trained_on(self) -> Indices:
+        """What the original is trained on: everything to forget, and the retain examples."""
+        return np.sort(np.concatenate([self.to_forget, self.retain]))
 
 
 def split_random(

@@ -9,6 +9,7 @@ from typing import Literal
 
 from audit._nouns import Outcome
 from audit.gating import _consistency
+from audit.gating._canaries import of_canaries
 from audit.gating._difference import Difference
 from audit.gating._evidence import Cited, check
 from audit.gating._files import collect
@@ -192,6 +193,7 @@ def _verified(source: str, report: Report, policy: Policy, texts: bool) -> list[
             _consistency.of_utility,
             _consistency.of_baseline,
             of_retained,
+            of_canaries,
         ):
             wrong += check_part(audit, policy)
         verdict, found = recompute(audit, policy, texts=texts)

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
+from audit._canary_nouns import CanaryAudit
 from audit._drawn_nouns import Curve, Histogram, Interval, OperatingPoint
 from audit._group_nouns import GroupResult, RetainExposure
 from audit._nouns import (
@@ -190,6 +191,7 @@ class Audit:
         RetainExposure | None, Field(description="Exposure of retain examples; null when it was not measured.")
     ] = None
     self_test: Annotated[SelfTest | None, Field(description="Null self-test; null when it was not run.")] = None
+    canaries: Annotated[CanaryAudit | None, Field(description="Canaries; null when none were planted.")] = None
 
 
 @dataclass(frozen=True)
