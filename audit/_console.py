@@ -73,6 +73,8 @@ def print_audits(audits: Sequence[Audit]) -> None:
         print_verdict(audits[0])
     else:
         console().print(audits_table(audits))
+        if (plan := audits[0].plan) is not None:  # of a single candidate, a note of the verdict says it
+            console().print(Text(f"All {plan.sentence}.", "" if plan.kept else "bold yellow"), soft_wrap=True)
 
 
 def print_verdict(audit: Audit) -> None:

@@ -78,7 +78,13 @@ def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome, still_open
             policy.overrides,
             f"settings that differ from profile {policy.profile}: {', '.join(policy.overrides)}.",
         ),
+        **_of_plan(evidence),
     }
+
+
+def _of_plan(evidence: Evidence) -> Notes:
+    plan = evidence.plan
+    return {} if plan is None else {"AS_PLANNED" if plan.kept else "NOT_AS_PLANNED": (True, f"{plan.sentence}.")}
 
 
 def _of_data(reference: Reference) -> Notes:

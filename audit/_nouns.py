@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from audit._drawn_nouns import Curve, Histogram, Interval, OperatingPoint
+from audit._plan_nouns import PlanRecord
 
 Outcome = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 Grade = Literal["A", "B", "C", "S"]
@@ -229,6 +230,7 @@ class Evidence:
     single_examples: Annotated[
         SingleExamples | None, Field(description="Exposure of single examples; null when it was not asked for.")
     ] = None
+    plan: Annotated[PlanRecord | None, Field(description="The plan judged under; null for none.")] = None
 
 
 @dataclass(frozen=True)

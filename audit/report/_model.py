@@ -21,6 +21,7 @@ from audit._nouns import (
     Utility,
     Verdict,
 )
+from audit._plan_nouns import PlanRecord
 
 SCHEMA_VERSION: Literal["1.0"] = "1.0"
 
@@ -183,6 +184,7 @@ class Audit:
         SingleExamples | None, Field(description="Exposure of single examples; null when it was not judged.")
     ] = None
     self_test: Annotated[SelfTest | None, Field(description="Null self-test; null when it was not run.")] = None
+    plan: Annotated[PlanRecord | None, Field(description="The plan judged under; null for none.")] = None
 
 
 @dataclass(frozen=True)
