@@ -179,8 +179,8 @@ def parse_plan(content: bytes) -> PlanFile:
         raise DataError(refusal(error, "", PlanFile.__dataclass_fields__)) from None
     if plan.hash != stated:
         raise DataError(
-            f"hash: expected {plan.hash[:16]} (recomputed from what stands in the plan), got {stated[:16]!r}: it was edited "
-            f"after it was written; {AGAIN}"
+            f"hash: expected {plan.hash[:16]} (recomputed from what stands in the plan), got {stated[:16]!r}: it was "
+            f"edited after it was written; {AGAIN}"
         )
     _check(plan)
     return plan
