@@ -120,10 +120,10 @@ def project_reference(outputs: Outputs, policy: Policy) -> MeasuredPlan:
 def _utility(outputs: Outputs, policy: Policy) -> tuple[UtilityOutlook, ...]:
     found = []
     for one in utility(outputs, identify(outputs).kept, policy):
-        k, half = len(one.retrains), (one.interval[1] - one.interval[0]) / 2
-        error = half / statistics.t_quantile(1 - policy.alpha, k)
-        enough = half + statistics.t_quantile(POWER, k) * error <= one.margin
-        spread = error / float(np.sqrt(1 + 1 / k))
+        k, rows = len(one.retrains), int(outputs.where(one.role).sum())
+        spread = statistics.floored_spread(np.array(one.retrains), 1 / rows)
+        half = statistics.half_width(spread, k, policy.alpha)
+        enough = half + statistics.t_quantile(POWER, k) * statistics.seed_error(spread, k) <= one.margin
         found.append(UtilityOutlook(one.role, one.margin, spread, half, "likely" if enough else "possible"))
     return tuple(found)
 
