@@ -84,9 +84,11 @@ def sizes_of(report: Report) -> Sizes:
 
 def _given(reference: Reference) -> int:
     dropped = len(reference.dropped)
-    # Where every retrain was a copy of the candidate, one is kept for the numbers and is among those left out.
-    all_dropped = reference.problem.startswith("every retrain is byte-equal")
-    return max(dropped, 1) if all_dropped else reference.retrains + dropped
+    # Where all retrains are copies of the candidate, the first is kept for the numbers and is among those left out.
+    copied = reference.problem == "retrain 1 is byte-equal to the original" and "retrain 1" in reference.dropped
+    if reference.problem.startswith("every retrain is byte-equal") or copied:
+        return max(dropped, 1)
+    return reference.retrains + dropped
 
 
 def beside(path: Path, report: Report) -> Path | None:
