@@ -9,7 +9,7 @@ import click
 from audit._console import console
 from audit._listing import print_table
 from audit._nouns import Reference
-from audit.planning import Planned, RetrainCost
+from audit.planning import Planned, RetrainCost, enough_to_measure
 from audit.policy import Policy
 from audit.projection import EndpointOutlook, MeasuredPlan, Outlook, Projection
 
@@ -26,7 +26,7 @@ def print_measured(planned: Planned, policy: Policy, as_json: bool, audit_file: 
     for line in _head(planned, policy, audit_file):
         _say(line)
     measured = planned.measured
-    if measured is not None and planned.there > 1:
+    if measured is not None and enough_to_measure(planned):
         _print_endpoints(measured)
         if any(one.projections for one in measured.endpoints):
             _print_projections(measured)
@@ -55,7 +55,7 @@ def _head(planned: Planned, policy: Policy, audit_file: str | None) -> Iterator[
             f"--forget {sizes.forget} --unseen {sizes.unseen} --retrains {sizes.retrains}"
         )
         return
-    yield f"PASS of a perfect candidate: {measured.outlook}; {measured.why}. Grade {measured.grade} at best."
+    yield f"As it stands, PASS of a perfect candidate: {measured.outlook}; {measured.why}. Grade {measured.grade} at best."
     yield _caught(measured.reference)
     if measured.reference.remedy:
         yield measured.reference.remedy

@@ -173,7 +173,7 @@ def gate(
         plan = report.audits[0].plan
         lacks = _plan.unplanned(plan, accepted) if require_plan else None
         if lacks or plan is not None:
-            remarks.append(f"{source}: {lacks or (plan and plan.sentence)}")
+            remarks.append(f"{source}: {lacks or _plan.in_words(plan)}")
         copy = _plan.beside(path, report)
         beside += [] if copy is None else [copy]
         candidates += [Judged(source, report, audit, lacks) for audit in audits]

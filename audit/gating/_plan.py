@@ -100,6 +100,11 @@ def beside(path: Path, report: Report) -> Path | None:
     return file if file.is_file() else None
 
 
+def in_words(record: PlanRecord | None) -> str:
+    """Whether a plan was kept, and what it fixed."""
+    return "judged under no plan" if record is None else f"{record.sentence}; the plan fixed {', '.join(record.bound)}"
+
+
 def unplanned(record: PlanRecord | None, accepted: Collection[str]) -> str:
     """Empty, or why a verdict does not count where a plan is required; accepted: hashes of plans, of which it must be
     one where there are any."""
