@@ -55,7 +55,8 @@ def _head(planned: Planned, policy: Policy, audit_file: str | None) -> Iterator[
             f"--forget {sizes.forget} --unseen {sizes.unseen} --retrains {sizes.retrains}"
         )
         return
-    yield f"As it stands, PASS of a perfect candidate: {measured.outlook}; {measured.why}. Grade {measured.grade} at best."
+    yield f"As it stands, PASS of a perfect candidate: {measured.outlook}; {measured.why}."
+    yield f"Evidence: grade {measured.grade} at best."
     yield _caught(measured.reference)
     if measured.reference.remedy:
         yield measured.reference.remedy
