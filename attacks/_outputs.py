@@ -92,18 +92,30 @@ class Outputs:
         return cls(labels=labels, **logits, **texts, saturated=saturated)  # type: ignore[arg-type]
 
     @classmethod
-    def read(cls, path: Path | str, *, probabilities: bool = False, max_bytes: int = MAX_BYTES) -> "Outputs":
+    def read(
+        cls, path: Path | str, *, probabilities: bool = False, blind: bool = False, max_bytes: int = MAX_BYTES
+    ) -> "Outputs":
         """Outputs from an ``.npz`` whose keys are the fields (original, group, subject, id and saturated optional).
 
         Nothing is unpickled, and shapes, types and size are judged by the headers before anything is allocated.
-        probabilities: see ``from_arrays``. max_bytes: limit on the unpacked size. DataError on any fault of the file.
+        probabilities: see ``from_arrays``. blind: the candidate is not read and may be missing; one that gives every
+        class the same logit stands in its place (``saturated``, which counts it too, is left out). max_bytes: limit on
+        the unpacked size. DataError on any fault of the file.
         """
         file = Path(path)
         try:
             with _npz.open_archive(file) as archive:
                 headers = _npz.read_headers(archive, known=_checks.KNOWN, max_bytes=max_bytes)
-                _checks.check_shapes({name: (header.shape, header.dtype) for name, header in headers.items()})
+                if blind:
+                    headers = {name: one for name, one in headers.items() if name not in ("candidate", "saturated")}
+                shapes = {name: (header.shape, header.dtype) for name, header in headers.items()}
+                if blind and "retrain" in shapes:
+                    shapes["candidate"] = shapes["retrain"][0][1:], np.dtype(np.float32)
+                _checks.check_shapes(shapes)
                 arrays = _npz.read_arrays(archive, headers)
+            if blind:
+                shape = shapes["candidate"][0]
+                arrays["candidate"] = np.full(shape, 1 / shape[1] if probabilities else 0.0, np.float32)
             if not probabilities:
                 for name in _checks.LOGITS:
                     if name in arrays:

@@ -77,6 +77,8 @@ def print_audits(audits: Sequence[Audit]) -> None:
         if audit.canaries is not None:
             line = f"  canaries, {audit.candidate}: {audit.canaries.sentence}"
             console().print(line, soft_wrap=True, markup=False)
+        if (plan := audits[0].plan) is not None:  # of a single candidate, a note of the verdict says it
+            console().print(Text(f"All {plan.sentence}.", "" if plan.kept else "bold yellow"), soft_wrap=True)
 
 
 def print_verdict(audit: Audit) -> None:

@@ -30,6 +30,10 @@ CHANGES = {"better": "green", "worse": "bold red", "became undecidable": "yellow
 @click.option(
     "--evidence", type=PATH, multiple=True, help="File or folder to check cited digests against; several times."
 )
+@click.option(
+    "--plan", "plans", type=PATH, multiple=True, help="Plan file to check the reports against; several times."
+)
+@click.option("--require-plan", is_flag=True, help="Without a plan that was kept (one of --plan, if given) no PASS.")
 @click.option("--junit", type=PATH, help="Write JUnit XML.")
 @click.option("--summary", type=PATH, help="Append Markdown, as to $GITHUB_STEP_SUMMARY.")
 @click.option("--sarif", type=PATH, help="Write SARIF 2.1.0.")
@@ -50,6 +54,8 @@ def gate(
     allow_changed_policy: bool,
     leave_out_controls: bool,
     evidence: tuple[Path, ...],
+    plans: tuple[Path, ...],
+    require_plan: bool,
     junit: Path | None,
     summary: Path | None,
     sarif: Path | None,
@@ -75,13 +81,15 @@ def gate(
     targets = {option: path for option, path in asked.items() if path is not None}
     if sarif is not None and sarif_profile == "github" and policy_path is None:
         raise click.UsageError("--sarif-profile github needs --policy FILE: the results are located in it")
-    check_targets(targets, [*reports, *evidence, *(() if policy_path is None else (policy_path,))])
+    check_targets(targets, [*reports, *evidence, *plans, *(() if policy_path is None else (policy_path,))])
     found = judge(
         reports,
         requirement,
         evidence=evidence,
         allow_changed_policy=allow_changed_policy,
         leave_out_controls=leave_out_controls,
+        plans=plans,
+        require_plan=require_plan,
     )
     write(found, targets, sarif_profile)
     code = PASS if found.passes else FAIL if found.outcome == "FAIL" else INCONCLUSIVE
@@ -101,7 +109,12 @@ def _gate_record(found: "Gate", code: int) -> dict[str, Any]:
         "inconclusive": required.inconclusive,
         "policy": {"name": required.name, "hash": required.policy.hash, **asdict(required.policy)},
         "candidates": [
-            {"report": one.source, "candidate": one.audit.candidate, **asdict(one.audit.verdict)}
+            {
+                "report": one.source,
+                "candidate": one.audit.candidate,
+                "unplanned": one.unplanned,
+                **asdict(one.audit.verdict),
+            }
             for one in found.candidates
         ],
         "cited": [asdict(one) for one in found.cited],

@@ -89,6 +89,7 @@ def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome, still_open
             policy.overrides,
             f"settings that differ from profile {policy.profile}: {', '.join(policy.overrides)}.",
         ),
+        **_of_plan(evidence),
     }
 
 
@@ -100,6 +101,11 @@ def _groups(evidence: Evidence) -> str:
 
 def _few(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} groups"
+
+
+def _of_plan(evidence: Evidence) -> Notes:
+    plan = evidence.plan
+    return {} if plan is None else {"AS_PLANNED" if plan.kept else "NOT_AS_PLANNED": (True, f"{plan.sentence}.")}
 
 
 def _of_data(reference: Reference) -> Notes:

@@ -13,6 +13,7 @@ from audit._drawn_nouns import Curve, Histogram, Interval, OperatingPoint
 from audit._endpoint_nouns import Decision as Decision
 from audit._endpoint_nouns import Endpoint as Endpoint
 from audit._group_nouns import GroupResult, RetainExposure
+from audit._plan_nouns import PlanRecord
 
 Outcome = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 Grade = Literal["A", "B", "C", "S"]
@@ -184,6 +185,7 @@ class Evidence:
     retained: Annotated[
         RetainExposure | None, Field(description="Exposure of retain examples; null when it was not asked for.")
     ] = None
+    plan: Annotated[PlanRecord | None, Field(description="The plan judged under; null for none.")] = None
 
 
 @dataclass(frozen=True)

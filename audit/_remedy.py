@@ -44,11 +44,18 @@ def remedy(weak: Weak, unseen: int, alpha: float) -> str:
 
 def _enough(weak: Weak, retrains: int, factor: float, alpha: float) -> bool:
     for one, margin in weak:
-        spread = one.spread or 0.0
-        left = np.sqrt(max(spread**2 - one.unseen_variance * (1 - 1 / factor), 0.0))
-        if statistics.plan_width(float(left), retrains, alpha) > margin:
+        if statistics.plan_width(left_spread(one, factor), retrains, alpha) > margin:
             return False
     return True
+
+
+def left_spread(one: Measured, factor: float) -> float:
+    """The spread with ``factor`` times the unseen examples: as measured, less what they shrink of its square.
+
+    The part they shrink is known better than the spread itself and may come out above it; nothing can shrink by more
+    than the factor."""
+    squared = (one.spread or 0.0) ** 2
+    return float(np.sqrt(max(squared - one.unseen_variance * (1 - 1 / factor), squared / factor)))
 
 
 def _rounded(count: float) -> int:

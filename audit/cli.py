@@ -13,19 +13,26 @@ from audit._calibrate_command import calibrate
 from audit._canary_commands import canaries
 from audit._entry import BROKEN, FAIL, INCONCLUSIVE, PASS
 from audit._gate_commands import compare, gate
-from audit._options import PATH, annex_option, json_option
+from audit._options import (
+    PATH,
+    annex_option,
+    chosen_policy,
+    json_option,
+    plan_option,
+    policy_option,
+    profile_option,
+)
+from audit._plan_command import plan
 from audit._quality_command import quality
 from audit._study_command import study
 from audit._swap_command import swap
 from audit._unlearn_commands import methods, unlearn
 from audit.config import CONTROLS
-from audit.policy import PROFILES, Policy, profile
+from audit.plan_file import PlanFile, keep_plan, read_plan
+from audit.policy import profile
 from audit.report import Report, write_report
 from audit.workspace import Workspace
 from learners import DataError, write_atomically
-
-profile_option = click.option("--profile", "profile_name", type=click.Choice(list(PROFILES)), help="Ready policy.")
-policy_option = click.option("--policy", "policy_path", type=PATH, help="Policy file (TOML).")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -72,24 +79,46 @@ def init(path: Path, force: bool) -> int:
 @click.option("--workspace", type=PATH, help="Folder for models, outputs and report  [default: vestige-NAME]")
 @click.option("--report", "report_folder", type=PATH, help="Folder for the report  [default: WORKSPACE/report]")
 @click.option("--seed", type=click.IntRange(0, 9999), help="Instead of the file's seed.")
+@plan_option
+@click.option(
+    "--reference-only", is_flag=True, help="Train original and retrains and stop, as vestige plan needs them."
+)
 @annex_option
 def run(
-    audit_file: Path, workspace: Path | None, report_folder: Path | None, seed: int | None, annex: Path | None
+    audit_file: Path,
+    workspace: Path | None,
+    report_folder: Path | None,
+    seed: int | None,
+    plan_path: Path | None,
+    reference_only: bool,
+    annex: Path | None,
 ) -> int:
     """Do a whole audit from AUDIT_FILE: train, unlearn, judge, report. What exists already is not made again.
 
-    The exit code is that of the worst verdict, the controls no_op and fresh_retrain aside.
+    The exit code is that of the worst verdict, the controls no_op and fresh_retrain aside. Under --plan, a file without
+    [policy] is judged with the plan's.
     """
     from audit.config import read_config
     from audit.demo import control_problems
-    from audit.run import run_audit
+    from audit.run import make_reference, run_audit
 
-    config = read_config(audit_file, seed=seed)
+    under = None if plan_path is None else read_plan(plan_path)
+    config = read_config(audit_file, seed=seed, policy=None if under is None else under.applies)
     place = Workspace(workspace or Path(f"vestige-{audit_file.stem}"))
+    if reference_only:
+        if report_folder or under or annex:
+            raise click.UsageError("--reference-only judges nothing: leave --report, --plan and --annex out")
+        with _console.watching() as watch:
+            make_reference(config, place, base=audit_file.parent, watch=watch)
+        click.echo(f"Original and {config.retrains.count} retrains are in {place.root}; now: vestige plan {audit_file}")
+        return PASS
     command = f"vestige run {audit_file.name}" + ("" if seed is None else f" --seed {seed}")
+    command += "" if plan_path is None else f" --plan {shlex.quote(plan_path.name)}"
     with _console.watching() as watch:
-        report = run_audit(config, place, base=audit_file.parent, watch=watch, reproduce=command, annex=annex)
-    _, page = _finish(report, report_folder or place.root / "report")
+        report = run_audit(
+            config, place, base=audit_file.parent, watch=watch, reproduce=command, annex=annex, under=under
+        )
+    _, page = _finish(report, report_folder or place.root / "report", under)
     _console.complain(control_problems(report.audits, only_present=True))
     click.echo(f"Report: {page}")
     return exit_code(report)
@@ -104,6 +133,7 @@ def run(
 @click.option("--report", "report_folder", type=PATH, required=True, help="Folder for report.json and report.html.")
 @profile_option
 @policy_option
+@plan_option
 @click.option("--probabilities", is_flag=True, help="The outputs are softmax probabilities, not logits.")
 @click.option("--name", help="Name of the candidate in the report.")
 @click.option("--inconclusive", type=click.Choice(["fail", "warn"]), help="Whether INCONCLUSIVE exits with 3 or 0.")
@@ -117,32 +147,39 @@ def audit_command(
     report_folder: Path,
     profile_name: str | None,
     policy_path: Path | None,
+    plan_path: Path | None,
     probabilities: bool,
     name: str | None,
     inconclusive: str | None,
     annex: Path | None,
 ) -> int:
-    """Judge one candidate, from an outputs file or from checkpoints, and write a report."""
+    """Judge one candidate, from an outputs file or from checkpoints, and write a report.
+
+    The policy is that of --policy or --profile, else of the audit file's [policy], else the plan's, else standard.
+    """
     from audit.config import read_config
     from audit.single import audit_checkpoints, audit_outputs
 
-    policy = _policy(profile_name, policy_path)
+    policy = chosen_policy(profile_name, policy_path)
+    under = None if plan_path is None else read_plan(plan_path)
+    planned = None if under is None else under.applies
     if outputs is not None:
         if config_path or candidate or original or retrains:
             raise click.UsageError("give either --outputs, or --config with checkpoints, not both")
         report = audit_outputs(
             outputs,
-            policy or profile("standard"),
+            policy or planned or profile("standard"),
             report_folder,
             probabilities=probabilities,
             name=name,
             reproduce=_command_line(),
             annex=annex,
+            under=under,
         )
     elif config_path and candidate and original and retrains:
         if probabilities:
             raise click.UsageError("--probabilities goes with --outputs: checkpoints give logits")
-        config = read_config(config_path)
+        config = read_config(config_path, policy=planned)
         report = audit_checkpoints(
             config if policy is None else replace(config, policy=policy),
             candidate,
@@ -153,10 +190,11 @@ def audit_command(
             name=name,
             reproduce=_command_line(),
             annex=annex,
+            under=under,
         )
     else:
         raise click.UsageError("give --outputs FILE, or all of --config, --candidate, --original and --retrain")
-    _, page = _finish(report, report_folder)
+    _, page = _finish(report, report_folder, under)
     click.echo(f"Report: {page}")
     return exit_code(report, inconclusive)
 
@@ -165,6 +203,7 @@ cli.add_command(methods)
 cli.add_command(unlearn)
 cli.add_command(study)
 cli.add_command(calibrate)
+cli.add_command(plan)
 cli.add_command(gate)
 cli.add_command(compare)
 cli.add_command(shadows)
@@ -172,30 +211,6 @@ cli.add_command(attack)
 cli.add_command(canaries)
 cli.add_command(swap)
 cli.add_command(quality)
-
-
-@cli.command()
-@click.option("--forget", type=int, required=True, help="Number of forget examples.")
-@click.option("--unseen", type=int, required=True, help="Number of unseen examples.")
-@click.option("--retrains", type=int, required=True, help="Number of retrains.")
-@click.option("--runs", type=int, default=200, show_default=True, help="Simulated audits.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the simulation.")
-@json_option
-def plan(forget: int, unseen: int, retrains: int, runs: int, seed: int, as_json: bool) -> int:
-    """What an audit of these sizes could certify and detect, before anything is trained."""
-    from audit.power import plan as simulate
-
-    with _console.watching() as watch:
-        result = simulate(
-            forget,
-            unseen,
-            retrains,
-            seed=seed,
-            runs=runs,
-            progress=lambda done, total: watch("simulating", done, total),
-        )
-    _listing.print_plan(result, as_json)
-    return PASS
 
 
 @cli.command()
@@ -229,16 +244,10 @@ def report_command(path: Path, html_path: Path | None, figures: Path | None) -> 
     return PASS
 
 
-def _policy(profile_name: str | None, policy_path: Path | None) -> Policy | None:
-    if profile_name and policy_path:
-        raise click.UsageError("give either --profile or --policy, not both")
-    if policy_path is not None:
-        return Policy.read(policy_path)
-    return None if profile_name is None else profile(profile_name)
-
-
-def _finish(report: Report, folder: Path) -> tuple[Path, Path]:
+def _finish(report: Report, folder: Path, under: PlanFile | None = None) -> tuple[Path, Path]:
     paths = write_report(report, folder)
+    if under is not None:
+        keep_plan(under, folder)
     _console.print_audits(report.audits)
     return paths
 

@@ -112,8 +112,8 @@ TABLES = ("data", "forget", "model", "recipe", "retrains", "unlearners", "attack
 TOP = ("seed", "device", "workers")
 
 
-def read_config(path: Path, *, seed: int | None = None) -> AuditConfig:
-    """The audit that a TOML file describes; ``seed`` overrides the file's.
+def read_config(path: Path, *, seed: int | None = None, policy: Policy | None = None) -> AuditConfig:
+    """The audit that a TOML file describes; ``seed`` overrides the file's, ``policy`` is that of a file without one.
 
     Raises ConfigError in one sentence (the key's path, what was expected, what was given), DataError for no file.
     """
@@ -126,10 +126,10 @@ def read_config(path: Path, *, seed: int | None = None) -> AuditConfig:
         raise ConfigError(f"{path}: expected TOML, got {error}; correct the file") from None
     if seed is not None:
         content["seed"] = seed
-    return parse_config(content)
+    return parse_config(content, policy)
 
 
-def parse_config(content: Mapping[str, Any]) -> AuditConfig:
+def parse_config(content: Mapping[str, Any], policy: Policy | None = None) -> AuditConfig:
     """The audit that a table describes; see ``read_config``."""
     for key, value in content.items():
         if key not in (*TABLES, *TOP):
@@ -155,7 +155,7 @@ def parse_config(content: Mapping[str, Any]) -> AuditConfig:
         "attacks": _table(AttacksTable, content, "attacks"),
         "shadows": _table(ShadowsTable, content, "shadows"),
         "canaries": _table(CanariesTable, content, "canaries") if "canaries" in content else None,
-        "policy": Policy.of(content.get("policy", {})),
+        "policy": Policy.of(content.get("policy", {})) if policy is None or "policy" in content else policy,
     }
     top = {key: content[key] for key in TOP if key in content}
     try:

@@ -63,9 +63,16 @@ def preconditions(outputs: Outputs, policy: Policy) -> Reference:
 
     Nothing here depends on the candidate, except that retrains byte-equal to it are dropped.
     """
+    return stand(outputs, policy)[2]
+
+
+def stand(outputs: Outputs, policy: Policy) -> tuple[tuple[Measured, ...], Standing, Reference]:
+    """The endpoints, of which only what is said of retrains and original may be used, and E0 to E3 from those."""
     identity = identify(outputs)
     scores, _, _ = _score(outputs, identity, policy)
-    return _reference(outputs, scores, identity, _stand(measure(scores, policy.fpr), scores, identity, policy))
+    measured = measure(scores, policy.fpr)
+    standing = _stand(measured, scores, identity, policy)
+    return measured, standing, _reference(outputs, scores, identity, standing)
 
 
 def _score(outputs: Outputs, identity: Identity, policy: Policy) -> tuple[Scores, Logits, Logits]:

@@ -8,6 +8,7 @@ from typing import Any
 from attacks import SIGNALS, Outputs
 from audit._making import MadeModel
 from audit._nouns import Controls
+from audit._plan_nouns import PlanRecord
 from audit._records import cost_record, null_self_test
 from audit.controls import run_controls
 from audit.evidence import gather
@@ -28,6 +29,7 @@ def judge(
     retained: int = 0,
     signals: Collection[str] = tuple(SIGNALS),
     controls: Controls | None = None,
+    plan: PlanRecord | None = None,
 ) -> Audit:
     """Evidence, verdict and controls of the candidate of ``outputs``.
 
@@ -37,7 +39,7 @@ def judge(
     """
     if controls is None or identify(outputs).dropped:
         controls = run_controls(outputs, policy)
-    evidence = gather(outputs, policy, candidate_name=name, controls=controls)
+    evidence = replace(gather(outputs, policy, candidate_name=name, controls=controls), plan=plan)
     shared = {field: getattr(evidence, field) for field in Audit.__dataclass_fields__ if hasattr(evidence, field)}
     audit = Audit(**shared, verdict=decide(evidence, policy), self_test=null_self_test(outputs, seed=seed))
     audit = replace(audit, attacks=tuple(result for result in evidence.attacks if result.signal in signals))

@@ -85,15 +85,18 @@ def plan(
     *,
     seed: int,
     runs: int = 200,
+    policy: Policy | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Plan:
     """Simulate ``runs`` audits of a perfect candidate on synthetic scores, with the endpoints an audit uses.
 
-    Real scores differ from synthetic ones: an audit recomputes its power from its own retrains. ``progress(done,
-    runs)`` is called after each run. ConfigError for sizes that make no audit. Source: verdict.md, section 9.
+    Real scores differ from synthetic ones: an audit recomputes its power from its own retrains. policy: the one to plan
+    for, None for the three profiles. ``progress(done, runs)`` is called after each run. ConfigError for sizes that make
+    no audit. Source: verdict.md, section 9.
     """
     _check(n_forget, n_unseen, retrains, runs)
-    policy = Policy()
+    asked = [profile(name) for name in PROFILES] if policy is None else [policy]
+    policy = policy or Policy()
     world = World(forget=n_forget, unseen=n_unseen, retrains=retrains, original=None)
     needed = retrains >= MIN_RETRAINS
     simulated = []
@@ -116,7 +119,7 @@ def plan(
         runs=len(simulated),
         grade=grade,
         endpoints=endpoints,
-        profiles=tuple(_profile(profile(name), endpoints, simulated, grade) for name in PROFILES),
+        profiles=tuple(_profile(one, endpoints, simulated, grade) for one in asked),
         detectable_auc=statistics.detectable_auc(n_forget, evaluation, policy.alpha, POWER),
         detectable_tpr=statistics.detectable_tpr(n_forget, policy.fpr, policy.alpha, POWER) if tails else None,
     )
@@ -163,15 +166,13 @@ def _numbers(definition: Definition, runs: Sequence[Measured], alpha: float, fam
     k = runs[0].retrains
     gaps, spreads = _gaps_and_spreads(runs)
     halves = np.array([statistics.half_width(float(spread), k, alpha) for spread in spreads])
-    error = statistics.seed_error(float(spreads.mean()), k)
-    hit = statistics.t_quantile(POWER, k)
-    tail = alpha / family if definition.sides == "upper" else alpha / (2 * family)
+    mean = float(spreads.mean())
     # An upper-sided endpoint only counts upwards, so that its interval needs to clear one margin only.
     distance = gaps if definition.sides == "upper" else np.abs(gaps)
     return (
         float(np.quantile(distance + halves, POWER)),
-        (statistics.t_quantile(1 - alpha / 2, k) + hit) * error,
-        (statistics.t_quantile(1 - tail, k) + hit) * error,
+        statistics.fail_slack(mean, k, alpha, 1, "two", POWER),
+        statistics.fail_slack(mean, k, alpha, family, definition.sides, POWER),
     )
 
 

@@ -18,6 +18,8 @@ from audit.controls import run_controls
 from audit.exposures import refuse_annex, write_exposed
 from audit.judging import judge
 from audit.one_run import plant
+from audit.plan_file import PlanFile, Subject
+from audit.preregistration import examples_digest, judged_under, refuse_other_subject, sizes_of
 from audit.registration import register
 from audit.report import Report
 from audit.workspace import ModelKey, Workspace
@@ -39,11 +41,12 @@ def run_audit(
     watch: Watch = ignore,
     reproduce: str | None = None,
     annex: Path | None = None,
+    under: PlanFile | None = None,
 ) -> Report:
     """Do whatever of the audit the workspace lacks, and judge every candidate.
 
     base: the folder that the configuration's relative paths start from. annex: where the ids of exposed examples go, by
-    candidate; None for nowhere. The same configuration and seed give the same
+    candidate; None for nowhere. under: the plan file to be judged under. The same configuration and seed give the same
     report, times aside, whether or not earlier runs were interrupted. Raises ConfigError and DataError in one sentence.
     """
     if annex is not None:
@@ -52,11 +55,13 @@ def run_audit(
     workspace.clear_remains()
     plan = plan_models(config, base)
     watch("loading data", 1, 1)
+    rows, roles = audited_rows(plan)
+    if under is not None:  # before hours of training
+        refuse_other_subject(under, subject_of_models(plan, rows, roles))
     workspace.record("audit.json", describe(config))
     canaries = canary_question(plan, workspace.root)  # written down before anything is trained
     train_missing(plan, workspace, watch)
     unlearn_missing(plan, workspace, watch)
-    rows, roles = audited_rows(plan)
     keys = [plan.original, *plan.retrains, *(key for _, key in plan.candidates)]
     made = []
     for done, key in enumerate(keys):
@@ -65,6 +70,7 @@ def run_audit(
     watch("computing outputs", len(keys), len(keys))
     reference, candidates = made[: 1 + len(plan.retrains)], made[1 + len(plan.retrains) :]
     shared = role_outputs(plan, rows, roles, reference, made[0])
+    planned = judged_under(under, config.policy, sizes_of(shared), subject_of_models(plan, rows, roles, reference))
     # Policy and preconditions are written down before any candidate is scored (verdict.md, section 6, E3).
     registered = register(workspace.root, config.policy, shared)
     watch("judging", 0, len(candidates))
@@ -87,6 +93,7 @@ def run_audit(
                 retained=len(plan.split.retain),
                 signals=config.attacks.signals,
                 controls=controls,
+                plan=planned,
             )
         )
         if canaries is not None:
@@ -97,6 +104,30 @@ def run_audit(
     watch("judging", len(candidates), len(candidates))
     policy, models = policy_record(config.policy, registered), models_record(plan, reference, plan.device.type)
     return build_report(audits, policy, data_record(plan, len(rows)), models, reproduce=reproduce)
+
+
+def make_reference(config: AuditConfig, workspace: Workspace, *, base: Path = Path("."), watch: Watch = ignore) -> None:
+    """Train what the workspace lacks of original and retrains, and nothing else: what a plan is made from."""
+    watch("loading data", 0, 1)
+    workspace.clear_remains()
+    plan = plan_models(config, base)
+    watch("loading data", 1, 1)
+    train_missing(plan, workspace, watch)
+
+
+def subject_of_models(
+    plan: Plan, rows: Indices, roles: NDArray[np.str_], reference: Sequence[MadeModel] = ()
+) -> Subject:
+    """What a plan file fixes of an audit: data, split, audited examples, and original and retrains (``reference``, in
+    this order) by their weights where they are given."""
+    return Subject(
+        kind="checkpoints",
+        examples=examples_digest(plan.examples.labels[rows], roles),
+        data=plan.examples.fingerprint,
+        split=plan.split.fingerprint,
+        original=reference[0].weights if reference else None,
+        retrains=tuple(one.weights for one in reference[1:]) if reference else None,
+    )
 
 
 def audited_rows(plan: Plan) -> tuple[Indices, NDArray[np.str_]]:

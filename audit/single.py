@@ -13,10 +13,12 @@ from audit._records import build_report, data_record, models_record, policy_reco
 from audit.config import AuditConfig
 from audit.exposures import write_exposed
 from audit.judging import judge
+from audit.plan_file import PlanFile
 from audit.policy import Policy
+from audit.preregistration import judged_under, sizes_of, subject_of
 from audit.registration import register
 from audit.report import DataRecord, ModelsRecord, Report
-from audit.run import audited_rows, canary_question, role_outputs
+from audit.run import audited_rows, canary_question, role_outputs, subject_of_models
 from audit.workspace import digest_indices
 from learners import DataError, digest, forward_flops, load_checkpoint, predict_logits, weights_digest
 
@@ -30,16 +32,18 @@ def audit_outputs(
     name: str | None = None,
     reproduce: str | None = None,
     annex: Path | None = None,
+    under: PlanFile | None = None,
 ) -> Report:
     """Judge the candidate of an outputs file (``.npz``, format in the design).
 
     registration: folder where the policy is written down before the candidate is scored. name: of the candidate, else
-    the file's. annex: where the ids of exposed examples go; None for nowhere. Raises DataError for anything that is
-    wrong with the file.
+    the file's. annex: where the ids of exposed examples go; None for nowhere. under: the plan file to be judged under.
+    Raises DataError for anything that is wrong with the file, and where the plan is of something else.
     """
     outputs = Outputs.read(path, probabilities=probabilities)
+    planned = judged_under(under, policy, sizes_of(outputs), subject_of(outputs))
     registered = register(registration, policy, outputs)
-    audit = judge(outputs, policy, name=name or path.stem, seed=policy.calibration_seed)
+    audit = judge(outputs, policy, name=name or path.stem, seed=policy.calibration_seed, plan=planned)
     if annex is not None:
         write_exposed(annex, name or path.stem, outputs, policy)
     counts = {role: int(outputs.where(role).sum()) for role in ("forget", "unseen", "retain")}
@@ -70,8 +74,9 @@ def audit_checkpoints(
     name: str | None = None,
     reproduce: str | None = None,
     annex: Path | None = None,
+    under: PlanFile | None = None,
 ) -> Report:
-    """Judge a candidate checkpoint on the data and split of an audit file.
+    """Judge a candidate checkpoint on the data and split of an audit file; ``under``: the plan file to be judged under.
 
     Raises DataError when a checkpoint is damaged, was made from other data or by another recipe, or when a retrain was
     trained on anything but this split's retain examples."""
@@ -92,6 +97,8 @@ def audit_checkpoints(
     reference = [read("original", original, trained_on), *(read("retrain", path, retained) for path in retrains)]
     made = read("candidate", candidate, retained, trained_on, plan.split.fingerprint)
     outputs = role_outputs(plan, rows, roles, reference, made)
+    subject = subject_of_models(plan, rows, roles, reference)
+    planned = judged_under(under, config.policy, sizes_of(outputs), subject)
     registered = register(registration, config.policy, outputs)
     audit = judge(
         outputs,
@@ -101,6 +108,7 @@ def audit_checkpoints(
         made=made,
         retained=len(plan.split.retain),
         signals=config.attacks.signals,
+        plan=planned,
     )
     if canaries is not None:
         audit = replace(audit, canaries=canaries.bounds(asked[1:-1], asked[-1], asked[0]))

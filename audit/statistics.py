@@ -34,10 +34,22 @@ def plan_width(spread: float, retrains: int, alpha: float, power: float = 0.8) -
     return half_width(spread, retrains, alpha) + slack
 
 
+def spread_factor(retrains: int, level: float = 0.95) -> float:
+    """Factor by which the true standard deviation may exceed the spread over the retrains, at ``level`` (normal)."""
+    return float(np.sqrt((retrains - 1) / stats.chi2.ppf(1 - level, retrains - 1)))
+
+
 def bonferroni_half_width(spread: float, retrains: int, alpha: float, family: float) -> float:
     """Half-width of the two-sided simultaneous interval of a gap over ``family`` endpoints: with weights, the sum of
     all over the endpoint's own."""
     return t_quantile(1 - alpha / (2 * family), retrains) * seed_error(spread, retrains)
+
+
+def fail_slack(spread: float, retrains: int, alpha: float, family: int, sides: Sides, power: float = 0.8) -> float:
+    """By how much a true gap must exceed its margin for the FAIL test to reject with probability ``power``, taken at
+    the first step of Holm's adjustment over ``family`` endpoints."""
+    tail = alpha / family if sides == "upper" else alpha / (2 * family)
+    return (t_quantile(1 - tail, retrains) + t_quantile(power, retrains)) * seed_error(spread, retrains)
 
 
 def tost_p(gap: float, margin: float, error: float, retrains: int, sides: Sides = "two") -> float:

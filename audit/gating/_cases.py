@@ -26,16 +26,20 @@ class Case:
     text: str
 
 
-def cases(audit: Audit) -> tuple[Case, ...]:
-    """The verdict, each endpoint, each group that was judged or demanded, and utility on each role.
+def cases(audit: Audit, unplanned: str | None = None) -> tuple[Case, ...]:
+    """The verdict, each endpoint, each group that was judged or demanded, utility on each role and, where one is
+    required, the plan (see ``Judged``).
 
-    All pass exactly where the verdict is PASS: an endpoint that can only cause FAIL, and under a PASS one that is not
-    estimable, passes unless it fails, and says so.
+    All but the plan pass exactly where the verdict is PASS: an endpoint that can only cause FAIL, and under a PASS one
+    that is not estimable, passes unless it fails, and says so.
     """
     verdict = audit.verdict
     sentences = " ".join((verdict.headline, *verdict.explanations, *verdict.would_change))
     first = Case("verdict", "PASS, FAIL or INCONCLUSIVE", OF_OUTCOME[verdict.outcome], one_line(sentences, 2000))
-    return (first, *_endpoints(audit), *_groups(audit), *map(_utility, audit.utility))
+    found = (first, *_endpoints(audit), *_groups(audit), *map(_utility, audit.utility))
+    if unplanned is None:
+        return found
+    return (*found, Case("plan", "Judged under a plan that was kept", "open" if unplanned else "pass", unplanned))
 
 
 def _endpoints(audit: Audit) -> Iterator[Case]:

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from audit.gating._files import AtHand, CheckpointFile, OutputsFile, RegistrationFile, subjects_of
+from audit.gating._files import AtHand, CheckpointFile, OutputsFile, PlanAtHand, RegistrationFile, subjects_of
+from audit.gating._plan import confirm
 from audit.gating._text import one_line
 from audit.judging import _flat
 from audit.report import Audit, Report
@@ -18,13 +19,13 @@ State = Literal["checked", "not at hand", "not checkable"]
 class Cited:
     """Something that a report cites by its digest.
 
-    kind: outputs, data, weights or registration. candidate: whose weights, None for anything else. state: ``checked``:
-    recomputed from ``file`` and equal; ``not checkable``: not a digest of any file. sha256: of the file itself, where
-    it is a checkpoint.
+    kind: outputs, data, weights, registration or plan. candidate: whose weights, None for anything else. state:
+    ``checked``: recomputed from ``file`` and equal; ``not checkable``: not a digest of any file. sha256: of the file
+    itself, where it is a checkpoint.
     """
 
     report: str
-    kind: Literal["outputs", "data", "weights", "registration"]
+    kind: Literal["outputs", "data", "weights", "registration", "plan"]
     what: str
     digest: str
     state: State
@@ -62,6 +63,12 @@ def _cited(source: str, report: Report, at_hand: AtHand) -> Iterator[Cited]:
     registered = report.policy.registered_hash
     if registered is not None:
         yield _registration(source, report, registered, at_hand, outputs)
+    plan = report.audits[0].plan
+    if plan is not None:
+        found = next((one for one in at_hand.plans if one.plan.hash == plan.hash), None)
+        if found is not None:
+            confirm(source, report, found.plan, None if outputs is None or outputs.file is None else Path(outputs.file))
+        yield _confirmed(Cited(source, "plan", f"plan registered {plan.registered}", plan.hash, "not at hand"), found)
 
 
 def _outputs(source: str, report: Report, at_hand: AtHand) -> Cited | None:
@@ -163,7 +170,7 @@ def _refuse_impostor(what: str, stated: str, others: Sequence[tuple[Path, str]])
         )
 
 
-def _confirmed(cited: Cited, found: OutputsFile | CheckpointFile | RegistrationFile | None) -> Cited:
+def _confirmed(cited: Cited, found: OutputsFile | CheckpointFile | RegistrationFile | PlanAtHand | None) -> Cited:
     if found is None:
         return cited
     sha256 = found.sha256 if isinstance(found, CheckpointFile) else None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attacks import Outputs
+from audit.plan_file import PlanFile, read_plan
 from audit.policy import Policy
 from audit.registration import subject
 from learners import Checkpoint, ConfigError, DataError, digest, load_checkpoint, pick_device, weights_digest
@@ -47,6 +48,14 @@ class RegistrationFile:
 
 
 @dataclass(frozen=True)
+class PlanAtHand:
+    """A plan file whose hash was recomputed."""
+
+    path: Path
+    plan: PlanFile
+
+
+@dataclass(frozen=True)
 class AtHand:
     """Everything under the paths that were given. named: files that were given by themselves, not in a folder. ignored:
     files in folders that could not be read, each with the reason."""
@@ -54,16 +63,20 @@ class AtHand:
     outputs: tuple[OutputsFile, ...] = ()
     checkpoints: tuple[CheckpointFile, ...] = ()
     registrations: tuple[RegistrationFile, ...] = ()
+    plans: tuple[PlanAtHand, ...] = ()
     named: tuple[Path, ...] = ()
     ignored: tuple[str, ...] = ()
 
 
-def collect(paths: Sequence[Path]) -> AtHand:
-    """Read what is at ``paths``: files, and folders with all below them.
+def collect(paths: Sequence[Path], plans: Sequence[Path] = (), beside: Sequence[Path] = ()) -> AtHand:
+    """Read what is at ``paths``: files, and folders with all below them; ``plans``: plan files that were named;
+    ``beside``: those that stand beside reports.
 
-    DataError for a path that is missing, a named file that is damaged or of another kind, and too many files.
+    DataError for a path that is missing, a named file that is damaged or of another kind, a damaged plan beside a
+    report, and too many files.
     """
-    outputs, checkpoints, registrations, named, ignored = [], [], [], [], []
+    outputs, checkpoints, registrations, ignored = [], [], [], []
+    planned, named = [PlanAtHand(path, read_plan(path)) for path in (*plans, *beside)], [*plans]
     for path, is_named in _files(paths):
         if is_named:
             named.append(path)
@@ -74,6 +87,8 @@ def collect(paths: Sequence[Path]) -> AtHand:
                 checkpoints.append(_checkpoint(path))
             elif path.name.startswith("registration-") and path.suffix == ".json":
                 registrations.append(_registration(path))
+            elif path.name.startswith("plan-") and path.suffix == ".json":
+                planned.append(PlanAtHand(path, read_plan(path)))
             elif is_named:
                 raise DataError(
                     f"{path}: expected an outputs file (.npz), a checkpoint (.safetensors) or a registration "
@@ -83,7 +98,9 @@ def collect(paths: Sequence[Path]) -> AtHand:
             if is_named:
                 raise
             ignored.append(str(error))
-    return AtHand(tuple(outputs), tuple(checkpoints), tuple(registrations), tuple(named), tuple(ignored))
+    return AtHand(
+        tuple(outputs), tuple(checkpoints), tuple(registrations), tuple(planned), tuple(named), tuple(ignored)
+    )
 
 
 def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:

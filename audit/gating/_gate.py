@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from audit._nouns import Outcome
-from audit.gating import _consistency
+from audit.gating import _consistency, _plan
 from audit.gating._canaries import of_canaries
 from audit.gating._difference import Difference
 from audit.gating._evidence import Cited, check
@@ -17,6 +17,7 @@ from audit.gating._groups import of_retained
 from audit.gating._reading import read
 from audit.gating._recompute import recompute
 from audit.gating._text import count, one_line, shown
+from audit.plan_file import read_plan
 from audit.policy import Policy
 from audit.report import Audit, PolicyRecord, Report
 from learners import ConfigError, DataError
@@ -69,11 +70,13 @@ class Requirement:
 
 @dataclass(frozen=True)
 class Judged:
-    """One candidate of one report. audit: its verdict is the one that follows from the evidence in the report."""
+    """One candidate of one report. audit: its verdict is the one that follows from the evidence in the report.
+    unplanned: None where no plan is required, empty where one was kept, else why the verdict does not count."""
 
     source: str
     report: Report
     audit: Audit
+    unplanned: str | None = None
 
     @property
     def name(self) -> str:
@@ -92,12 +95,21 @@ class Gate:
 
     @property
     def outcome(self) -> Outcome:
-        """The worst over all candidates of all reports."""
-        return min((one.audit.verdict.outcome for one in self.candidates), key=OUTCOMES.index)
+        """The worst over all candidates of all reports; no PASS where a plan is required and was not kept."""
+        worst = min((one.audit.verdict.outcome for one in self.candidates), key=OUTCOMES.index)
+        return "INCONCLUSIVE" if worst == "PASS" and self.unplanned else worst
+
+    @property
+    def unplanned(self) -> tuple[Judged, ...]:
+        """Candidates that were not judged under a plan that was kept, where one is required."""
+        return tuple(one for one in self.candidates if one.unplanned)
 
     @property
     def passes(self) -> bool:
-        """Whether the gate lets this through: PASS, or INCONCLUSIVE where that only warns."""
+        """Whether the gate lets this through: PASS, or INCONCLUSIVE where that only warns. A plan that is required
+        never only warns."""
+        if self.unplanned:
+            return False
         return self.outcome == "PASS" or (self.outcome == "INCONCLUSIVE" and self.requirement.inconclusive == "warn")
 
     @property
@@ -112,6 +124,8 @@ class Gate:
         )
         if self.outcome == "INCONCLUSIVE" and self.passes:
             line += "; INCONCLUSIVE only warns here, it is not a PASS"
+        if self.unplanned:
+            line += f"; {count(len(self.unplanned), 'candidate')} not judged under a plan that was kept"
         return line
 
 
@@ -122,18 +136,24 @@ def gate(
     evidence: Sequence[Path] = (),
     allow_changed_policy: bool = False,
     leave_out_controls: bool = False,
+    plans: Sequence[Path] = (),
+    require_plan: bool = False,
 ) -> Gate:
     """Verify the reports (files, or folders with a ``report.json``) and judge every candidate in them.
 
     evidence: files and folders in which to look for what the reports cite by digest. allow_changed_policy: let through
     a report whose policy is not the one that was registered before scoring. leave_out_controls: do not count the
-    controls of ``vestige run`` where they came out as controls must.
+    controls of ``vestige run`` where they came out as controls must. plans: plan files to check reports against; the
+    copies beside reports are looked at anyway. require_plan: only a verdict under a plan that was kept counts as PASS,
+    and under one of ``plans`` where there are any.
     DataError, in one sentence, for a report that cannot be read, was judged under another policy, whose verdict or
     numbers do not follow from what it states, or whose evidence is another file than it cites.
     Source: verdict.md, sections 4.2, 7 and 12.
     """
     own = version("vestige")
     found, remarks, candidates = [], [], []
+    beside: list[Path] = []
+    accepted = {read_plan(path).hash for path in plans} if require_plan else set()
     for path in reports:
         source, report = one_line(str(path)), read(path)
         try:
@@ -152,9 +172,15 @@ def gate(
         if leave_out_controls:
             audits, left_out = _without_controls(source, audits)
             remarks += left_out
-        candidates += [Judged(source, report, audit) for audit in audits]
+        plan = report.audits[0].plan
+        lacks = _plan.unplanned(plan, accepted) if require_plan else None
+        if lacks or plan is not None:
+            remarks.append(f"{source}: {lacks or _plan.in_words(plan)}")
+        copy = _plan.beside(path, report)
+        beside += [] if copy is None else [copy]
+        candidates += [Judged(source, report, audit, lacks) for audit in audits]
         found.append((source, report))
-    at_hand = collect(evidence)
+    at_hand = collect(evidence, plans, beside)
     remarks += [f"ignored: {one_line(one, 300)}" for one in at_hand.ignored]
     return Gate(requirement, tuple(candidates), check(found, at_hand), tuple(remarks))
 
@@ -186,6 +212,7 @@ def _without_controls(source: str, audits: Sequence[Audit]) -> tuple[list[Audit]
 def _verified(source: str, report: Report, policy: Policy, texts: bool) -> list[Audit]:
     wrong = list(_consistency.of_report(report, texts=texts))
     _refuse(source, wrong)  # sizes are what the rest is computed from
+    wrong += _plan.of_plan(report, policy)
     verified = []
     for audit in report.audits:
         for check_part in (

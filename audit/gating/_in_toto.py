@@ -23,7 +23,11 @@ def in_toto(found: Gate) -> bytes:
     and confirmed, by the SHA-256 of that file. result: PASSED only where all pass; INCONCLUSIVE is FAILED, as WARNED
     would mean passed. configuration: the policy. DataError where a report cites no digest of a candidate.
     """
-    tests = [(f"{judged.name}/{case.name}", case.state) for judged in found.candidates for case in cases(judged.audit)]
+    tests = [
+        (f"{judged.name}/{case.name}", case.state)
+        for judged in found.candidates
+        for case in cases(judged.audit, judged.unplanned)
+    ]
     statement = {
         "_type": STATEMENT,
         "subject": [_subject(found, judged) for judged in found.candidates],

@@ -18,7 +18,7 @@ def junit(found: Gate) -> bytes:
 
 
 def _suite(found: Gate, judged: Judged) -> ElementTree.Element:
-    tests = cases(judged.audit)
+    tests = cases(judged.audit, judged.unplanned)
     states = [one.state for one in tests]
     suite = ElementTree.Element(
         "testsuite",

@@ -29,7 +29,7 @@ def sarif(found: Gate, profile: Profile = "plain") -> bytes:
             "--sarif-profile github: expected --policy FILE to locate the results in, got a ready profile; write the "
             "profile into a policy file"
         )
-    tests = [(judged, case) for judged in found.candidates for case in cases(judged.audit)]
+    tests = [(judged, case) for judged in found.candidates for case in cases(judged.audit, judged.unplanned)]
     rules = {_rule_id(case): case.title for _, case in tests}
     results = [
         _result(found, judged, case, list(rules), profile)

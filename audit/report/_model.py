@@ -23,6 +23,7 @@ from audit._nouns import (
     Utility,
     Verdict,
 )
+from audit._plan_nouns import PlanRecord
 
 SCHEMA_VERSION: Literal["1.0"] = "1.0"
 
@@ -192,6 +193,7 @@ class Audit:
     ] = None
     self_test: Annotated[SelfTest | None, Field(description="Null self-test; null when it was not run.")] = None
     canaries: Annotated[CanaryAudit | None, Field(description="Canaries; null when none were planted.")] = None
+    plan: Annotated[PlanRecord | None, Field(description="The plan judged under; null for none.")] = None
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,9 @@ NOTES = {
     "CLASS_MIX": "Some classes occur among forget examples only, so their examples have no unseen ones to match.",
     "SATURATED": "Some probabilities of the label are exactly 1, where confidence can no longer be ranked.",
     "POLICY_OVERRIDES": "The policy differs from the profile that it names.",
+    "AS_PLANNED": "Policy, sizes and what else a plan file fixed before a candidate was scored are those that were "
+    "applied.",
+    "NOT_AS_PLANNED": "Something was done otherwise than the plan file fixed it; the verdict is on what was done.",
 }
 
 WORDS = {
