@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from audit._drawn_nouns import Curve, Histogram, Interval, OperatingPoint
+from audit._exchangeable_nouns import Exchangeable
 
 Outcome = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 Grade = Literal["A", "B", "C", "S"]
@@ -89,8 +90,13 @@ class Baseline:
 
     auc: Annotated[float, Field(description="AUC of phi, forget against unseen, on the candidate.")]
     interval: Annotated[Interval, Field(description="DeLong interval of that AUC, level 1 - 2 alpha.")]
-    retrain_auc: Annotated[float, Field(description="Mean of the same AUC over the retrains.")]
-    retrain_interval: Annotated[Interval, Field(description="Interval of that mean (wider of seed-t and DeLong).")]
+    retrain_auc: Annotated[
+        float | None, Field(description="Mean of the same AUC over the retrains; null without retrains.")
+    ]
+    retrain_interval: Annotated[
+        Interval | None,
+        Field(description="Interval of that mean (wider of seed-t and DeLong); null without retrains."),
+    ]
     exchangeable: Annotated[
         bool,
         Field(description="True when the retrains cannot tell forget from unseen by more than the margin."),
@@ -229,6 +235,9 @@ class Evidence:
     single_examples: Annotated[
         SingleExamples | None, Field(description="Exposure of single examples; null when it was not asked for.")
     ] = None
+    exchangeable: Annotated[
+        Exchangeable | None, Field(description="The second mode of the verdict; null where the main rule holds.")
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -243,3 +252,10 @@ class Verdict:
     explanations: Annotated[tuple[str, ...], Field(description="One sentence per reason code.")]
     notes: Annotated[tuple[str, ...], Field(description="What a reader must know besides, as CODE: sentence.")]
     would_change: Annotated[tuple[str, ...], Field(description="What would resolve or change the verdict.")]
+    mode: Annotated[
+        Literal["retrains", "exchangeable"],
+        Field(
+            description="retrains: over training seeds, against retrains; exchangeable: over examples, taken to be "
+            "drawn alike."
+        ),
+    ] = "retrains"

@@ -103,6 +103,11 @@ def run(
 @policy_option
 @click.option("--probabilities", is_flag=True, help="The outputs are softmax probabilities, not logits.")
 @click.option("--name", help="Name of the candidate in the report.")
+@click.option(
+    "--exchangeable",
+    is_flag=True,
+    help="Forget and unseen examples were drawn alike: with fewer than three retrains, or none, judge over examples.",
+)
 @click.option("--inconclusive", type=click.Choice(["fail", "warn"]), help="Whether INCONCLUSIVE exits with 3 or 0.")
 @annex_option
 def audit_command(
@@ -116,10 +121,12 @@ def audit_command(
     policy_path: Path | None,
     probabilities: bool,
     name: str | None,
+    exchangeable: bool,
     inconclusive: str | None,
     annex: Path | None,
 ) -> int:
     """Judge one candidate, from an outputs file or from checkpoints, and write a report."""
+    from audit._declaration import unused
     from audit.config import read_config
     from audit.single import audit_checkpoints, audit_outputs
 
@@ -135,8 +142,9 @@ def audit_command(
             name=name,
             reproduce=_command_line(),
             annex=annex,
+            exchangeable=exchangeable,
         )
-    elif config_path and candidate and original and retrains:
+    elif config_path and candidate and original and (retrains or exchangeable):
         if probabilities:
             raise click.UsageError("--probabilities goes with --outputs: checkpoints give logits")
         config = read_config(config_path)
@@ -150,9 +158,12 @@ def audit_command(
             name=name,
             reproduce=_command_line(),
             annex=annex,
+            exchangeable=exchangeable,
         )
     else:
         raise click.UsageError("give --outputs FILE, or all of --config, --candidate, --original and --retrain")
+    if note := unused(exchangeable, report.audits[0].reference.retrains):
+        click.echo(note, err=True)
     _, page = _finish(report, report_folder)
     click.echo(f"Report: {page}")
     return exit_code(report, inconclusive)

@@ -7,14 +7,19 @@ import numpy as np
 from attacks import Outputs
 from audit import _drawings as drawings_of
 from audit._baseline import baseline
+from audit._exchangeable_nouns import Declared
 from audit._judgement import judge
 from audit._nouns import Controls, Evidence, Reference
 from audit._scores import Logits, Scores, score
 from audit._utility import utility
 from audit.endpoints import Measured, measure
+from audit.exchangeable import over_examples, refuse_without_retrains
 from audit.exposures import count_exposed
 from audit.policy import Policy
 from audit.preconditions import Identity, Standing, examine, identify, retrain_name
+
+ELSEWHERE = "decided over examples, by X1 to Y3"
+"""Why an endpoint against retrains decides nothing in the second mode."""
 
 
 def gather(
@@ -24,24 +29,29 @@ def gather(
     candidate_name: str = "candidate",
     drawings: bool = True,
     controls: Controls | None = None,
+    declared: Declared | None = None,
 ) -> Evidence:
     """The evidence on the candidate of ``outputs``: preconditions, endpoints, utility, baseline and what to draw.
 
     controls: of these retrains, from ``run_controls``. drawings: False leaves operating points, report-only attacks,
-    curves, histograms and single examples empty, which changes nothing about the verdict. DataError when there are too
-    few unseen rows to part into calibration and evaluation.
+    curves, histograms and single examples empty, which changes nothing about the verdict. declared: who vouches for
+    exchangeable forget and unseen examples, so that fewer than three retrains are judged over examples. DataError when
+    there are too few unseen rows to part into calibration and evaluation, or no retrain and no declaration.
     Source: verdict.md, sections 4 to 6.
     """
+    refuse_without_retrains(len(outputs.retrain), declared)
     identity = identify(outputs)
     scores, retrains, others = _score(outputs, identity, policy)
     measured = measure(scores, policy.fpr)
     standing = _stand(measured, scores, identity, policy)
+    exchangeable = over_examples(outputs, scores, identity.kept, declared, policy)
+    problem = standing.problem or (ELSEWHERE if exchangeable else "")
     names = [*map(retrain_name, identity.kept), "candidate", "original"][: len(scores.phi)]
     return Evidence(
         candidate=candidate_name,
         reference=_reference(outputs, scores, identity, standing),
         no_op=identity.no_op,
-        endpoints=tuple(judge(measured, standing.effective, standing.problem, policy)),
+        endpoints=tuple(judge(measured, standing.effective, problem, policy)),
         utility=utility(outputs, identity.kept, policy),
         baseline=baseline(scores, policy),
         operating_points=drawings_of.operating_points(scores) if drawings else (),
@@ -50,14 +60,16 @@ def gather(
         histograms=drawings_of.histograms(scores) if drawings else (),
         controls=controls,
         single_examples=count_exposed(scores, tuple(map(retrain_name, identity.kept))) if drawings else None,
+        exchangeable=exchangeable,
     )
 
 
-def preconditions(outputs: Outputs, policy: Policy) -> Reference:
+def preconditions(outputs: Outputs, policy: Policy, *, declared: Declared | None = None) -> Reference:
     """E0 to E3 alone, to be written down before the candidate is scored.
 
     Nothing here depends on the candidate, except that retrains byte-equal to it are dropped.
     """
+    refuse_without_retrains(len(outputs.retrain), declared)
     identity = identify(outputs)
     scores, _, _ = _score(outputs, identity, policy)
     return _reference(outputs, scores, identity, _stand(measure(scores, policy.fpr), scores, identity, policy))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attacks import Outputs
+from audit._declaration import declaration, refuse_too_few
 from audit._making import MadeModel, Plan, Watch, plan_models, train_missing, unlearn_missing
 from audit._records import build_report, data_record, models_record, policy_record
 from audit.config import AuditConfig, describe
@@ -49,6 +50,8 @@ def run_audit(
     workspace.clear_remains()
     plan = plan_models(config, base)
     watch("loading data", 1, 1)
+    declared = declaration(plan)
+    refuse_too_few(plan, declared)
     workspace.record("audit.json", describe(config))
     train_missing(plan, workspace, watch)
     unlearn_missing(plan, workspace, watch)
@@ -62,7 +65,7 @@ def run_audit(
     reference, candidates = made[: 1 + len(plan.retrains)], made[1 + len(plan.retrains) :]
     shared = role_outputs(plan, rows, roles, reference, made[0])
     # Policy and preconditions are written down before any candidate is scored (verdict.md, section 6, E3).
-    registered = register(workspace.root, config.policy, shared)
+    registered = register(workspace.root, config.policy, shared, declared=declared)
     watch("judging", 0, len(candidates))
     controls = run_controls(shared, config.policy)
     audits = []
@@ -78,6 +81,7 @@ def run_audit(
                 retained=len(plan.split.retain),
                 signals=config.attacks.signals,
                 controls=controls,
+                declared=declared,
             )
         )
         if annex is not None:
@@ -106,7 +110,7 @@ def role_outputs(
         labels=examples.labels[rows],
         role=roles,
         candidate=candidate.logits,
-        retrain=np.stack([one.logits for one in reference[1:]]),
+        retrain=np.array([one.logits for one in reference[1:]]).reshape(-1, *reference[0].logits.shape),
         original=reference[0].logits,
         group=None if examples.groups is None else examples.groups[rows],
         subject=None if examples.subjects is None else examples.subjects[rows],

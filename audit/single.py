@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from attacks import Outputs
+from audit._declaration import declaration
+from audit._exchangeable_nouns import Declared
 from audit._making import MadeModel, Plan, plan_models
 from audit._records import build_report, data_record, models_record, policy_record
 from audit.config import AuditConfig
@@ -28,16 +30,18 @@ def audit_outputs(
     name: str | None = None,
     reproduce: str | None = None,
     annex: Path | None = None,
+    exchangeable: bool = False,
 ) -> Report:
     """Judge the candidate of an outputs file (``.npz``, format in the design).
 
     registration: folder where the policy is written down before the candidate is scored. name: of the candidate, else
-    the file's. annex: where the ids of exposed examples go; None for nowhere. Raises DataError for anything that is
-    wrong with the file.
+    the file's. annex: where the ids of exposed examples go; None for nowhere. exchangeable: the user declares forget
+    and unseen examples to be drawn alike. Raises DataError for anything that is wrong with the file.
     """
-    outputs = Outputs.read(path, probabilities=probabilities)
-    registered = register(registration, policy, outputs)
-    audit = judge(outputs, policy, name=name or path.stem, seed=policy.calibration_seed)
+    outputs = Outputs.read(path, probabilities=probabilities, without_retrains=exchangeable)
+    declared: Declared | None = "declared" if exchangeable else None
+    registered = register(registration, policy, outputs, declared=declared)
+    audit = judge(outputs, policy, name=name or path.stem, seed=policy.calibration_seed, declared=declared)
     if annex is not None:
         write_exposed(annex, name or path.stem, outputs, policy)
     counts = {role: int(outputs.where(role).sum()) for role in ("forget", "unseen", "retain")}
@@ -68,8 +72,9 @@ def audit_checkpoints(
     name: str | None = None,
     reproduce: str | None = None,
     annex: Path | None = None,
+    exchangeable: bool = False,
 ) -> Report:
-    """Judge a candidate checkpoint on the data and split of an audit file.
+    """Judge a candidate checkpoint on the data and split of an audit file; exchangeable: declared by the user.
 
     Raises DataError when a checkpoint is damaged, was made from other data or by another recipe, or when a retrain was
     trained on anything but this split's retain examples."""
@@ -83,7 +88,8 @@ def audit_checkpoints(
     reference = [read("original", original, trained_on), *(read("retrain", path, retained) for path in retrains)]
     made = read("candidate", candidate, retained, trained_on, plan.split.fingerprint)
     outputs = role_outputs(plan, rows, roles, reference, made)
-    registered = register(registration, config.policy, outputs)
+    declared = declaration(plan, declared=exchangeable)
+    registered = register(registration, config.policy, outputs, declared=declared)
     audit = judge(
         outputs,
         config.policy,
@@ -92,6 +98,7 @@ def audit_checkpoints(
         made=made,
         retained=len(plan.split.retain),
         signals=config.attacks.signals,
+        declared=declared,
     )
     if annex is not None:
         write_exposed(annex, name or candidate.stem, outputs, config.policy)

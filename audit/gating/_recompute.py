@@ -17,7 +17,9 @@ from audit import statistics
 from audit._judgement import judge
 from audit._nouns import Endpoint, Evidence, Verdict
 from audit.endpoints import DEFINITIONS, NO_SPREAD, Definition, Measured, _missing
+from audit.evidence import ELSEWHERE
 from audit.gating._difference import Difference, differences
+from audit.gating._exchangeable import of_exchangeable, shape
 from audit.policy import Policy
 from audit.preconditions import NO_DIFFERENCE, Standing, examine
 from audit.report import Audit
@@ -41,7 +43,7 @@ def recompute(audit: Audit, policy: Policy, *, texts: bool) -> tuple[Verdict, li
     texts: compare the wording too, which is only that of the version that wrote it. With a difference in what stands
     where, nothing further is recomputed and the verdict is the stated one.
     """
-    malformed = list(_shape(audit, policy))
+    malformed = [*_shape(audit, policy), *shape(audit, policy)]
     if malformed:
         return audit.verdict, malformed
     measured = [
@@ -53,15 +55,16 @@ def recompute(audit: Audit, policy: Policy, *, texts: bool) -> tuple[Verdict, li
     if COPIES.fullmatch(audit.reference.problem):
         margins = {one.definition.name: one.definition.margin(policy) for one in measured}
         found = Standing(audit.reference.problem, margins)
-    endpoints = judge(measured, found.effective, found.problem, policy)
+    exchangeable, unlike = of_exchangeable(audit, policy)
+    endpoints = judge(measured, found.effective, found.problem or (ELSEWHERE if exchangeable else ""), policy)
     wrong = [
         difference
         for stated, own in zip(audit.endpoints, endpoints, strict=True)
         for difference in differences(audit.candidate, own.name, stated, own, leave=["example_half_width"])
     ]
-    wrong += _reference(audit, found)
+    wrong += [*_reference(audit, found), *unlike]
     shared = {field: getattr(audit, field) for field in Evidence.__dataclass_fields__ if hasattr(audit, field)}
-    evidence = Evidence(**{**shared, "endpoints": tuple(endpoints)})
+    evidence = Evidence(**{**shared, "endpoints": tuple(endpoints), "exchangeable": exchangeable})
     verdict = decide(evidence, policy)
     wrong += differences(audit.candidate, "verdict", audit.verdict, verdict, leave=() if texts else TEXTS)
     return verdict, wrong

@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from audit._drawn_nouns import Curve, Histogram, Interval, OperatingPoint
+from audit._exchangeable_nouns import Exchangeable
 from audit._nouns import (
     AttackResult,
     Baseline,
@@ -183,6 +184,9 @@ class Audit:
         SingleExamples | None, Field(description="Exposure of single examples; null when it was not judged.")
     ] = None
     self_test: Annotated[SelfTest | None, Field(description="Null self-test; null when it was not run.")] = None
+    exchangeable: Annotated[
+        Exchangeable | None, Field(description="The second mode of the verdict; null where the main rule holds.")
+    ] = None
 
 
 @dataclass(frozen=True)
