@@ -22,10 +22,19 @@ def forgetting(evidence: Evidence, policy: Policy, grade: Grade) -> tuple[Outcom
     found, reference = evidence.exchangeable, evidence.reference
     if found is None:
         raise ValueError("the evidence was not judged over examples")
-    failures = reasons_of(found)
     if evidence.no_op:
-        return "FAIL", ("NOOP", *failures)
-    if not reference.valid or found.problem:
+        return "FAIL", ("NOOP", *reasons_of(found))
+    if not reference.valid:
+        return "INCONCLUSIVE", ("REFERENCE_INVALID",)
+    return over_examples(found, policy, grade, original=reference.original)
+
+
+def over_examples(
+    found: Exchangeable, policy: Policy, grade: Grade, *, original: bool
+) -> tuple[Outcome, tuple[str, ...]]:
+    """The rule on what was found, copies aside; original: whether there is one."""
+    failures = reasons_of(found)
+    if found.problem:
         return "INCONCLUSIVE", ("REFERENCE_INVALID",)
     if found.contradicted:
         return "INCONCLUSIVE", ("CONTRADICTED",)
@@ -33,7 +42,7 @@ def forgetting(evidence: Evidence, policy: Policy, grade: Grade) -> tuple[Outcom
         return "FAIL", failures
     if grade == "S":
         return "INCONCLUSIVE", ("EVIDENCE_GRADE",)
-    vacuous = policy.accept_vacuous and reference.original and not found.firing
+    vacuous = policy.accept_vacuous and original and not found.firing
     if not found.detecting and not vacuous:
         return "INCONCLUSIVE", ("NO_ASSAY_SENSITIVITY",)
     if "ABCS".index(grade) > "ABCS".index(policy.min_evidence):

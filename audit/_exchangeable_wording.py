@@ -44,6 +44,8 @@ def verdict(
 def _headline(evidence: Evidence, found: Exchangeable, policy: Policy, outcome: Outcome, reasons: Sequence[str]) -> str:
     vouched = "known, as both were drawn from one pool" if found.declared == "known" else "declared"
     standing = "contradicted" if found.contradicted else "not contradicted"
+    if not (found.contradicted or evidence.reference.retrains or found.shadows):
+        standing = "hardly tested, for want of a model that saw neither"
     label = f"{outcome} ({', '.join(reasons)})" if reasons else outcome
     terms = f"under battery {_wording.BATTERY} over examples, {models(evidence, found)} and {policy.margins}"
     return (

@@ -26,6 +26,7 @@ Record = TypeVar("Record")
 
 MEASURING = (
     "_baseline",
+    "_declaration",
     "_drawings",
     "_drawn_nouns",
     "_exchangeable_nouns",

@@ -116,14 +116,15 @@ def judge_phi(
             f"expected phi [n] and references [K, n], got {list(candidate.shape)}, {list(references.shape)}"
         )
     rows = (labels, forget, calibration)
-    own = _measure(candidate, references, *rows, policy)
-    before = None if original is None else _measure(original, references, *rows, policy)
+    own = measure_phi(candidate, references, *rows, policy)
+    before = None if original is None else measure_phi(original, references, *rows, policy)
     return judge_values(own, before, Sizes(int(forget.sum()), int((~forget & ~calibration).sum())), policy)
 
 
-def _measure(
+def measure_phi(
     phi: Floats, references: Floats, labels: Indices, forget: Mask, calibration: Mask, policy: Policy
 ) -> dict[str, Value]:
+    """Every endpoint of one model, from phi ``[n]``; see ``judge_phi``."""
     evaluation = ~forget & ~calibration
     scores = {"X1": class_centred(phi, labels, calibration)}
     if len(references):

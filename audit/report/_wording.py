@@ -88,8 +88,8 @@ NOTES = {
     "SUBJECTS_AS_ROWS": "Several rows belong to one person, but every row counts as one independent example.",
     "CLASS_MIX": "Some classes occur among forget examples only, so their examples have no unseen ones to match.",
     "SATURATED": "Some probabilities of the label are exactly 1, where confidence can no longer be ranked.",
-    "UTILITY_AGAINST_ORIGINAL": "Without retrains a loss of accuracy cannot fail; PASS needs it to be no worse than the "
-    "original's.",
+    "UTILITY_AGAINST_ORIGINAL": "Without retrains a loss of accuracy cannot fail; PASS needs it to be no worse than "
+    "the original's.",
     "HARDLY_CONTRADICTABLE": "No model was given that saw neither forget nor unseen examples, so that little could "
     "contradict the declaration that these are exchangeable.",
     "POLICY_OVERRIDES": "The policy differs from the profile that it names.",
