@@ -3,6 +3,7 @@
 from audit._exchangeable_nouns import Declared
 from audit._making import Plan
 from audit._scores import MIN_RETRAINS
+from audit.config import AuditConfig
 from learners import ConfigError
 
 
@@ -29,6 +30,15 @@ def refuse_too_few(plan: Plan, declared: Declared | None) -> None:
         raise ConfigError(
             "retrains.count: expected at least 1, got 0: an audit needs retrains, or a declaration of exchangeability "
             "(exchangeable = true in [forget]); docs/verdict.md says what that claims"
+        )
+
+
+def need_retrains(config: AuditConfig, what: str) -> None:
+    """ConfigError where ``what`` compares with retrains and the audit file asks for none."""
+    if not config.retrains.count:
+        raise ConfigError(
+            f"retrains.count: expected at least 1, got 0: {what} compares with retrains; only vestige run and vestige "
+            "audit can do without, where forget and unseen examples are exchangeable"
         )
 
 

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from audit._exchangeable_nouns import Exchangeable
 from audit._exchangeable_wording import NOUNS
+from audit.exchangeable_power import ExamplePlan
 from audit.report import Audit
 
 
@@ -52,6 +53,30 @@ def audits_table(audits: Sequence[Audit]) -> Table:
         outcome = Text(audit.verdict.outcome)
         table.add_row(Text(audit.candidate), outcome, "\n".join(audit.verdict.reasons), *cells, f"{own.accuracy:.3f}")
     return table
+
+
+def plan_tables(plan: ExamplePlan) -> Iterable[str | Table]:
+    """The planning table of the second mode, with what its columns mean."""
+    count = f"{plan.references} model{'' if plan.references == 1 else 's'} trained on neither set"
+    yield (
+        "Were forget and unseen examples drawn alike (exchangeable = true, docs/verdict.md), the verdict would be over "
+        f"examples: {plan.forget} forget, {plan.unseen_evaluation} unseen for evaluation, {count}, "
+        f"grade {plan.grade} at best."
+    )
+    table = Table()
+    for title in ("endpoint", "statistic", "half-width", "certify", "gap that FAILs (80 %)", "remark"):
+        table.add_column(title)
+    for one in plan.endpoints:
+        gaps = ", ".join(f"{name} {gap:.3f}" for name, gap in one.fail_gap.items())
+        table.add_row(one.name, one.statistic, _number(one.half_width), _number(one.certify), gaps, one.reason)
+    yield table
+    table = Table()
+    for title in ("profile", "AUC margin", "PASS rate of a perfect candidate, at least", "remark"):
+        table.add_column(title)
+    for profile in plan.profiles:
+        table.add_row(profile.profile, f"{profile.margin_auc:.2f}", _number(profile.pass_rate), profile.why)
+    yield table
+    yield "Accuracy is judged besides: with one or two retrains it needs a margin_utility well above .03."
 
 
 def _number(value: float | None, sign: str = "") -> str:
