@@ -9,7 +9,9 @@ import pytest
 
 from attacks import Outputs
 from audit._simulation import World, constant, memorised
+from audit.figures import write_figures
 from audit.gating import Requirement, gate
+from audit.gating._compare import compare_reports
 from audit.judging import judge
 from audit.policy import Policy
 from audit.report import Audit, to_json
@@ -168,6 +170,16 @@ def test_an_edited_report_is_refused(edit: str, tmp_path: Path) -> None:
     path = write_edited(reported([audited(kind)], policy), tmp_path / "report.json", change)
     with pytest.raises(DataError, match=message):
         gate([path], Requirement.of(policy))
+
+
+def test_figures_and_comparison_read_the_mode(tmp_path: Path) -> None:
+    kinds = ("nothing", "one retrain", "a leak")
+    made = {kind: reported([audited(kind)], POLICY) for kind in kinds}
+    assert all(path.stat().st_size for path in write_figures(made["nothing"], tmp_path))
+    parts = compare_reports(made["one retrain"], made["a leak"]).pairs[0].parts
+    assert [one.change for one in parts if one.name[0] in "XY"] == ["worse"] * 5
+    main = reported([judge(WORLD.draw(4).outputs(), POLICY, name="model", seed=4, controls=NOT_RUN)], POLICY)
+    assert any("over retrains, then over exchangeable" in one for one in compare_reports(main, made["a leak"]).unfair)
 
 
 def test_a_policy_that_demands_retrains_refuses_the_report_and_never_passes_it(tmp_path: Path) -> None:
