@@ -83,6 +83,11 @@ def rank_p(auc: float, forget: int, unseen: int, *, upper: bool = False) -> floa
     return float(stats.norm.sf(z) if upper else 2 * stats.norm.sf(abs(z)))
 
 
+def classifier_p(auc: float, forget: int, unseen: int) -> float:
+    """P-value of the larger of two AUCs, each on a half of the examples, Bonferroni over the two."""
+    return min(1.0, 2 * rank_p(auc, forget // 2, unseen // 2, upper=True))
+
+
 def margin_of(name: str, policy: Policy) -> float:
     """The policy's margin on this endpoint."""
     return policy.margin_tpr if is_tail(name) else policy.margin_auc

@@ -14,12 +14,23 @@ from attacks import Outputs, auc, class_centred, delong_variance, estimable, pla
 from attacks.signals import correctness, logit
 from audit._drawn_nouns import Interval
 from audit._exchangeable_nouns import ContradictionTest, Declared, Exchangeable
-from audit._exchangeable_tests import WORDS, Judged, Sizes, Value, contradicted, is_tail, judge_values, rank_p
+from audit._exchangeable_tests import (
+    WORDS,
+    Judged,
+    Sizes,
+    Value,
+    classifier_p,
+    contradicted,
+    is_tail,
+    judge_values,
+    rank_p,
+)
 from audit._scores import MIN_RETRAINS, Floats, Mask, Scores
 from audit.policy import Policy
-from learners import DataError, Indices
+from learners import DataError, Indices, numpy_generator
 
-FOLDS = 5
+LEAST_CLASSIFIED = 5
+"""Forget and unseen examples that the classifier two-sample test needs of each."""
 
 
 def refuse_without_retrains(retrains: int, declared: Declared | None) -> None:
@@ -163,8 +174,8 @@ def contradictions(
     """What was tried against exchangeability; ``contradicted`` says which of it rejects.
 
     retrains, shadows: phi ``[K, n]``, ``[S, n]``; logits: mean ``[n, classes]`` over both, None where there are none.
-    Tests: class mix (chi-squared); phi of each retrain and the shadows' mean phi (rank sum); a logistic classifier of
-    forget against unseen on the logits, out of fold (rank sum, upper side). Neither candidate nor original is asked:
+    Tests: class mix (chi-squared); phi of each retrain and the shadows' mean phi (rank sum); a logistic classifier
+    on the logits, learned on one half and tried on the other, both ways. Neither candidate nor original is asked:
     they may know the forget set. Source: Lopez-Paz and Oquab 2017 (arXiv 1610.06545), section 3.
     """
     sizes = int(forget.sum()), int((~forget).sum())
@@ -178,20 +189,31 @@ def contradictions(
     for name, phi in ranked:
         area = auc(phi[forget], phi[~forget])
         tests.append(ContradictionTest(name, area, rank_p(area, *sizes)))
-    if logits is not None and min(sizes) >= FOLDS:
-        scores = _out_of_fold(np.asarray(logits, np.float64), forget, seed)
-        area = auc(scores[forget], scores[~forget])
-        tests.append(ContradictionTest("classifier", area, rank_p(area, *sizes, upper=True)))
+    if logits is not None and min(sizes) >= LEAST_CLASSIFIED:
+        area = _classifier_auc(np.asarray(logits, np.float64), forget, seed)
+        tests.append(ContradictionTest("classifier", area, classifier_p(area, *sizes)))
     return tuple(tests)
 
 
-def _out_of_fold(logits: Floats, forget: Mask, seed: int) -> Floats:
+def _classifier_auc(logits: Floats, forget: Mask, seed: int) -> float:
+    """The larger of two AUCs, each on a half of both sets that the classifier did not learn from; an odd example is
+    learned from only.
+
+    Halves, because scores from several folds are no independent sample: their AUC spreads about 1.4 times as far as a
+    rank sum, and turned away three true declarations in a hundred.
+    """
     from sklearn.linear_model import LogisticRegression  # slow to import
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced"))
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    found: Floats = cross_val_predict(model, logits, forget, cv=folds, method="decision_function")
-    return found
+    random = numpy_generator(seed, "classifier two-sample test")
+    sides = [random.permutation(np.flatnonzero(side)) for side in (forget, ~forget)]
+    areas = []
+    for half in range(2):
+        members, others = (rows[half * (len(rows) // 2) : (half + 1) * (len(rows) // 2)] for rows in sides)
+        learned = np.ones(len(forget), np.bool_)
+        learned[members] = learned[others] = False
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced"))
+        model.fit(logits[learned], forget[learned])
+        areas.append(auc(model.decision_function(logits[members]), model.decision_function(logits[others])))
+    return max(areas)

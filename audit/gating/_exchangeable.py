@@ -11,9 +11,19 @@ import numpy as np
 from scipy import stats
 
 from audit._exchangeable_nouns import ContradictionTest, ExampleEndpoint, Exchangeable
-from audit._exchangeable_tests import WORDS, Sizes, Value, contradicted, is_tail, judge_values, rank_error, rank_p
+from audit._exchangeable_tests import (
+    WORDS,
+    Sizes,
+    Value,
+    classifier_p,
+    contradicted,
+    is_tail,
+    judge_values,
+    rank_error,
+    rank_p,
+)
 from audit._scores import MIN_RETRAINS
-from audit.exchangeable import FOLDS, missing_value
+from audit.exchangeable import LEAST_CLASSIFIED, missing_value
 from audit.gating._difference import Difference, agree, differences
 from audit.policy import Policy
 from audit.report import Audit
@@ -57,7 +67,8 @@ def _tested(stated: ContradictionTest, audit: Audit) -> ContradictionTest:
         return stated
     reference = audit.reference
     unseen = reference.unseen_calibration + reference.unseen_evaluation
-    return replace(stated, p=rank_p(stated.auc, reference.forget, unseen, upper=stated.name == "classifier"))
+    p = classifier_p if stated.name == "classifier" else rank_p
+    return replace(stated, p=p(stated.auc, reference.forget, unseen))
 
 
 def shape(audit: Audit, policy: Policy) -> Iterator[Difference]:
@@ -102,7 +113,7 @@ def _tests(audit: Audit, stated: Exchangeable) -> Iterator[Difference]:
     names = tuple(one.name for one in stated.tests)
     expected = [f"retrain {k + 1}" for k in range(reference.retrains)]
     expected += ["shadows"] if stated.shadows else []
-    expected += ["classifier"] if expected and min(reference.forget, unseen) >= FOLDS else []
+    expected += ["classifier"] if expected and min(reference.forget, unseen) >= LEAST_CLASSIFIED else []
     # Whether the examples are of several classes, only the labels can show.
     own = ("classes", *expected) if names[:1] == ("classes",) else tuple(expected)
     if names != own:
