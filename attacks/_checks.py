@@ -10,10 +10,10 @@ from attacks._arrays import Labels
 from learners import DataError
 
 ROLES = ("forget", "unseen", "retain")
-LOGITS = ("candidate", "retrain", "original")
+LOGITS = ("candidate", "retrain", "original", "shadow")
 TEXTS = ("role", "group", "subject", "id")
 REQUIRED = ("labels", "role", "candidate", "retrain")
-KNOWN = (*REQUIRED, "original", "group", "subject", "id", "saturated")
+KNOWN = (*REQUIRED, "original", "shadow", "group", "subject", "id", "saturated")
 
 # Softmax outputs that were rounded to four decimals still sum to 1 within this; float16 ones need more room.
 _SUM_TOLERANCE = {2: 1e-2, 4: 1e-3, 8: 1e-3}
@@ -24,12 +24,17 @@ MOST = 1e6
 Shape = tuple[tuple[int, ...], np.dtype[Any]]
 
 
-def check_shapes(arrays: Mapping[str, Shape]) -> None:
+def check_shapes(arrays: Mapping[str, Shape], *, least_retrains: int = 1) -> None:
     """Refuse missing and unknown arrays, types that cannot be used, and shapes that contradict each other."""
     missing = [name for name in REQUIRED if name not in arrays]
     if missing:
+        hint = (
+            "; without retrains an audit needs a declaration of exchangeability (--exchangeable)"
+            if missing == ["retrain"]
+            else ""
+        )
         raise DataError(
-            f"expected the arrays {', '.join(REQUIRED)}, got no {' and no '.join(missing)}; add what is missing"
+            f"expected the arrays {', '.join(REQUIRED)}, got no {' and no '.join(missing)}; add what is missing{hint}"
         )
     unknown = sorted(set(arrays) - set(KNOWN))
     if unknown:
@@ -46,11 +51,18 @@ def check_shapes(arrays: Mapping[str, Shape]) -> None:
     if examples < 1 or classes < 2:
         raise DataError(f"expected at least 1 example and 2 classes, got {examples} and {classes}")
     models = arrays["retrain"][0][0]
-    if models < 1:
+    if models < least_retrains:
         raise DataError(
-            "retrain: expected at least one retrain (K >= 1), got none; train retrains without the forget set"
+            "retrain: expected at least one retrain (K >= 1), got none; train retrains without the forget set, "
+            "or declare exchangeability (--exchangeable)"
+        )
+    shadows = arrays["shadow"][0][0] if "shadow" in arrays and arrays["shadow"][0] else 1
+    if shadows < 1:
+        raise DataError(
+            "shadow: expected at least one model trained on neither forget nor unseen, got none; leave it out"
         )
     logits = {"candidate": (examples, classes), "original": (examples, classes), "retrain": (models, examples, classes)}
+    logits["shadow"] = (shadows, examples, classes)
     for name, (shape, _) in arrays.items():
         expected = () if name == "saturated" else logits.get(name, (examples,))
         if shape != expected:

@@ -20,9 +20,11 @@ class Outputs:
     """Logits of named models on the audited examples.
 
     labels: int64 ``[n]`` in ``0 .. classes - 1``. role: str ``[n]`` of ``forget`` / ``unseen`` / ``retain``, the first
-    two both present. candidate: float32 or float64 ``[n, classes]``. retrain: ``[K, n, classes]``, K >= 1. original:
-    ``[n, classes]`` or None. group, subject, id: str ``[n]`` or None; ids are unique. saturated: number of (model,
-    example) pairs whose label had probability 1, when the logits were recovered from probabilities; else 0.
+    two both present. candidate: float32 or float64 ``[n, classes]``. retrain: ``[K, n, classes]``, K >= 0, where the
+    readers demand K >= 1 unless told otherwise. original: ``[n, classes]`` or None. shadow: ``[S, n, classes]`` of
+    models trained on neither forget nor unseen examples, or None. group, subject, id: str ``[n]`` or None; ids are
+    unique. saturated: number of (model, example) pairs whose label had probability 1, when the logits were recovered
+    from probabilities; else 0.
     Anything else is refused with DataError.
     """
 
@@ -35,10 +37,12 @@ class Outputs:
     subject: NDArray[np.str_] | None = None
     id: NDArray[np.str_] | None = None
     saturated: int = 0
+    shadow: NDArray[np.floating[Any]] | None = None
 
     def __post_init__(self) -> None:
         arrays = self._arrays()
-        _checks.check_shapes({name: (values.shape, values.dtype) for name, values in arrays.items()})
+        shapes = {name: (values.shape, values.dtype) for name, values in arrays.items()}
+        _checks.check_shapes(shapes, least_retrains=0)
         for name, values in arrays.items():
             if name in _checks.LOGITS and values.dtype not in (np.float32, np.float64):
                 raise DataError(f"{name}: expected float32 or float64, got {values.dtype}; use Outputs.from_arrays")
@@ -69,14 +73,19 @@ class Outputs:
         return mask
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], *, probabilities: bool = False) -> "Outputs":
+    def from_arrays(
+        cls, arrays: Mapping[str, NDArray[Any]], *, probabilities: bool = False, without_retrains: bool = False
+    ) -> "Outputs":
         """Outputs from arrays under the names of the fields, of any integer, text or float type (float16 included).
 
         probabilities: the arrays are softmax outputs; they become log-probabilities, which is lossy: a probability of 0
         counts as the smallest number of its type, and ``saturated`` says how often a label had probability 1.
+        without_retrains: ``retrain`` may hold no model, or be absent, as an audit over exchangeable examples allows.
         DataError when an array is missing, has another shape or type, or holds values that cannot be meant.
         """
-        _checks.check_shapes({name: (values.shape, values.dtype) for name, values in arrays.items()})
+        arrays = _with_retrain(arrays) if without_retrains else arrays
+        shapes = {name: (values.shape, values.dtype) for name, values in arrays.items()}
+        _checks.check_shapes(shapes, least_retrains=0 if without_retrains else 1)
         raw_labels = arrays["labels"]
         # Before the cast: an unsigned label beyond int64 must not wrap around into a valid one.
         _checks.check_labels(raw_labels, arrays["candidate"].shape[1])
@@ -93,14 +102,20 @@ class Outputs:
 
     @classmethod
     def read(
-        cls, path: Path | str, *, probabilities: bool = False, blind: bool = False, max_bytes: int = MAX_BYTES
+        cls,
+        path: Path | str,
+        *,
+        probabilities: bool = False,
+        without_retrains: bool = False,
+        blind: bool = False,
+        max_bytes: int = MAX_BYTES,
     ) -> "Outputs":
-        """Outputs from an ``.npz`` whose keys are the fields (original, group, subject, id and saturated optional).
+        """Outputs from an ``.npz`` whose keys are the fields (all from original on optional).
 
         Nothing is unpickled, and shapes, types and size are judged by the headers before anything is allocated.
-        probabilities: see ``from_arrays``. blind: the candidate is not read and may be missing; one that gives every
-        class the same logit stands in its place (``saturated``, which counts it too, is left out). max_bytes: limit on
-        the unpacked size. DataError on any fault of the file.
+        probabilities, without_retrains: see ``from_arrays``. blind: the candidate is not read and may be missing; one
+        that gives every class the same logit stands in its place (``saturated``, which counts it too, is left out).
+        max_bytes: limit on the unpacked size. DataError on any fault of the file.
         """
         file = Path(path)
         try:
@@ -111,7 +126,9 @@ class Outputs:
                 shapes = {name: (header.shape, header.dtype) for name, header in headers.items()}
                 if blind and "retrain" in shapes:
                     shapes["candidate"] = shapes["retrain"][0][1:], np.dtype(np.float32)
-                _checks.check_shapes(shapes)
+                if without_retrains and "retrain" not in shapes and len(shapes.get("candidate", ((),))[0]) == 2:
+                    shapes["retrain"] = (0, *shapes["candidate"][0]), np.dtype(np.float32)
+                _checks.check_shapes(shapes, least_retrains=0 if without_retrains else 1)
                 arrays = _npz.read_arrays(archive, headers)
             if blind:
                 shape = shapes["candidate"][0]
@@ -120,7 +137,7 @@ class Outputs:
                 for name in _checks.LOGITS:
                     if name in arrays:
                         _checks.check_not_probabilities(name, arrays[name])
-            return cls.from_arrays(arrays, probabilities=probabilities)
+            return cls.from_arrays(arrays, probabilities=probabilities, without_retrains=without_retrains)
         except DataError as error:
             raise DataError(f"{file}: {error}") from error
 
@@ -134,6 +151,13 @@ class Outputs:
         if not self.saturated:
             del present["saturated"]
         return {name: _narrow(np.asarray(value)) for name, value in present.items() if value is not None}
+
+
+def _with_retrain(arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+    """The arrays with a ``retrain`` of no model where there is none."""
+    if "retrain" in arrays or "candidate" not in arrays or arrays["candidate"].ndim != 2:
+        return arrays
+    return {**arrays, "retrain": np.empty((0, *arrays["candidate"].shape), np.float32)}
 
 
 def _narrow(values: NDArray[Any]) -> NDArray[Any]:

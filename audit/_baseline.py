@@ -13,8 +13,9 @@ from audit.policy import Policy
 def baseline(scores: Scores, policy: Policy) -> Baseline:
     """AUC of phi, forget against evaluation unseen, on the candidate and on the mean retrain.
 
-    It contradicts a PASS only where the retrains themselves show forget and unseen data to be exchangeable (E1) and
-    the candidate's interval lies wholly beyond the margin plus the half-width of the retrains' own interval.
+    Without retrains there is only the candidate's. It contradicts a PASS only where the retrains themselves show forget
+    and unseen data to be exchangeable (E1) and the candidate's interval lies wholly beyond the margin plus the
+    half-width of the retrains' own interval.
     """
     forget, _, unseen = scores.rows(scores.phi[: scores.retrains + 1])
     pairs = [placements(*model) for model in zip(forget, unseen, strict=True)]
@@ -25,6 +26,8 @@ def baseline(scores: Scores, policy: Policy) -> Baseline:
     auc, values = float(values[k]), values[:k]
     own_variance = delong_variance(v10[k], v01[k]) if enough else 0.0
     interval = statistics.auc_interval(auc, own_variance, *sizes, alpha)
+    if not k:
+        return Baseline(auc, interval, None, None, exchangeable=False, disagrees=False)
     mean = float(values.mean())
     mean_variance = delong_variance(v10[:k].mean(axis=0), v01[:k].mean(axis=0)) if enough else 0.0
     low, high = statistics.auc_interval(mean, mean_variance, *sizes, alpha)

@@ -18,6 +18,7 @@ from audit._places import refuse_place, shown
 from audit.calibration import Calibration
 from audit.config import AuditConfig, read_config
 from audit.policy import Policy
+from audit.workspace import Workspace
 from learners import available_workers, write_atomically
 
 Settings = list[tuple[Mapping[str, str], Calibration]]
@@ -35,6 +36,7 @@ Settings = list[tuple[Mapping[str, str], Calibration]]
 @click.option("--models", type=click.IntRange(4, 1000), default=60, show_default=True, help="Retrains of AUDIT_FILE.")
 @click.option("--retrains", multiple=True, type=int, help="With AUDIT_FILE: K of a trial; repeatable  [default: 5 10]")
 @click.option("--sets", type=click.IntRange(1, 1000), default=5, show_default=True, help="Sets of K for each model.")
+@click.option("--exchangeable", is_flag=True, help="With AUDIT_FILE: calibrate the verdict over examples instead.")
 @click.option("--workspace", type=PATH, help="Where the models go  [default: vestige-NAME]")
 @click.option("--workers", type=click.IntRange(1), help="Processes side by side  [default: one per core]")
 @click.option("--seed", type=click.IntRange(0, 9999), help="Of all draws  [default: the file's, or 0]")
@@ -48,6 +50,7 @@ def calibrate(
     models: int,
     retrains: tuple[int, ...],
     sets: int,
+    exchangeable: bool,
     workspace: Path | None,
     workers: int | None,
     seed: int | None,
@@ -59,7 +62,8 @@ def calibrate(
 
     A model that never saw the forget set must not fail; a leak beyond the margin must not pass. With AUDIT_FILE many
     retrains are trained (what the workspace holds is not made again), and each is judged as the candidate against
-    random sets of the others. The exit code does not depend on what is found.
+    random sets of the others; with --exchangeable against one, two or none, over examples that are exchangeable and
+    over such as are not. The exit code does not depend on what is found.
     """
     notes = None
     if page is not None:
@@ -75,6 +79,25 @@ def calibrate(
     words += [] if policy_file is None else ["--policy", shown(policy_file)]
     words += [] if seed is None else ["--seed", str(seed)]
     side_by_side = workers or available_workers()
+    if exchangeable:
+        if audit_file is None or config is None or retrains:
+            raise click.UsageError("--exchangeable goes with AUDIT_FILE, and without --retrains")
+        words += ["--exchangeable", "--models", str(models), "--sets", str(sets)]
+        words += [] if workspace is None else ["--workspace", shown(workspace)]
+        place = Workspace(workspace or Path(f"vestige-{audit_file.stem}"))
+        return _over_examples(
+            replace(config, policy=policy),
+            audit_file,
+            place,
+            models,
+            sets,
+            side_by_side,
+            words,
+            page,
+            title,
+            notes,
+            as_json,
+        )
     if audit_file is None or config is None:
         if retrains or workspace is not None:
             raise click.UsageError("--retrains and --workspace go with AUDIT_FILE")
@@ -106,6 +129,47 @@ def calibrate(
         )
         return PASS
     _print(settings)
+    if page is not None:
+        click.echo(f"Page: {page}")
+    return PASS
+
+
+def _over_examples(
+    config: AuditConfig,
+    audit_file: Path,
+    workspace: Workspace,
+    models: int,
+    sets: int,
+    workers: int,
+    words: list[str],
+    page: Path | None,
+    title: str | None,
+    notes: str | None,
+    as_json: bool,
+) -> int:
+    from audit._exchangeable_page import print_rates, render
+    from audit.calibration_exchangeable import calibrate_exchangeable
+
+    with _console.watching() as watch:
+        found, about = calibrate_exchangeable(
+            config, workspace, base=audit_file.parent, models=models, sets=sets, workers=workers, watch=watch
+        )
+    if page is not None and notes is not None:
+        words += ["--page", shown(page), *(("--title", title) if title else ())]
+        text = render(
+            found,
+            config.policy,
+            title=title or f"Calibration of the verdict over examples: {audit_file.stem}",
+            about=about,
+            command=shlex.join(words),
+            version=version("vestige"),
+            notes=notes,
+        )
+        write_atomically(page, text.encode())
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in found], indent=2, allow_nan=False))
+        return PASS
+    print_rates(found)
     if page is not None:
         click.echo(f"Page: {page}")
     return PASS
@@ -145,7 +209,6 @@ def _networks(
     workers: int,
 ) -> tuple[Settings, str]:
     from audit.calibration_networks import calibrate_networks
-    from audit.workspace import Workspace
 
     place = Workspace(workspace or Path(f"vestige-{audit_file.stem}"))
     with _console.watching() as watch:

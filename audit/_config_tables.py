@@ -46,7 +46,8 @@ class DataTable:
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ForgetTable:
     """``[forget]``: exactly one of random (number or fraction), classes, subjects, file; unseen and validation: numbers
-    or fractions, see ``learners.split_random``; seed: of the draw, None for the audit's."""
+    or fractions, see ``learners.split_random``; seed: of the draw, None for the audit's; exchangeable: whether
+    forget and unseen examples are drawn alike, None where nobody says so."""
 
     random: Amount = None
     classes: Annotated[list[int | str], Field(min_length=1)] | None = None
@@ -55,6 +56,7 @@ class ForgetTable:
     unseen: Amount = None
     validation: Annotated[int | float, _amount(0, optional=False)] = 0
     seed: Seed | None = None
+    exchangeable: bool | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -68,9 +70,10 @@ class ForgetTable:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class RetrainsTable:
-    """``[retrains]``: how many models are trained without the forget set; 3 are the floor, 5 to 10 recommended."""
+    """``[retrains]``: how many models are trained without the forget set; 3 are the floor, 5 to 10 recommended.
+    Fewer, 0 included, give a verdict over examples where these are exchangeable."""
 
-    count: Annotated[int, Field(ge=1, le=1000)] = 5
+    count: Annotated[int, Field(ge=0, le=1000)] = 5
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

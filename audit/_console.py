@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
+from audit import _exchangeable_console as over_examples
 from audit._making import Watch
 from audit._nouns import Endpoint, Verdict
 from audit.report import Audit
@@ -71,6 +72,8 @@ def print_audits(audits: Sequence[Audit]) -> None:
     """Headline of a single candidate, or the table of several."""
     if len(audits) == 1:
         print_verdict(audits[0])
+    elif all(audit.exchangeable is not None for audit in audits):
+        console().print(over_examples.audits_table(audits))
     else:
         console().print(audits_table(audits))
     for audit in audits:
@@ -85,7 +88,12 @@ def print_verdict(audit: Audit) -> None:
     """The verdict in the first line, then endpoints, utility and what to know."""
     screen = console()
     screen.print(Text(audit.verdict.headline, STYLES[audit.verdict.outcome]), soft_wrap=True)
-    screen.print(endpoints_table(audit))
+    if audit.exchangeable is None:
+        screen.print(endpoints_table(audit))
+    else:
+        screen.print(over_examples.endpoints_table(audit.exchangeable))
+        for line in over_examples.test_lines(audit.exchangeable):
+            screen.print(line, soft_wrap=True, markup=False)
     for one in audit.utility:
         low, high = one.interval
         gap = f"{one.gap:+.3f} [{low:+.3f}, {high:+.3f}]"

@@ -34,7 +34,7 @@ def _point(name: str, table: Floats, scores: Scores, rate: float) -> OperatingPo
         tpr_interval=statistics.clopper_pearson(int(caught[k]), members),
         realised_fpr=float(false[k] / nonmembers),
         realised_fpr_interval=statistics.clopper_pearson(int(false[k]), nonmembers),
-        retrain_tpr=float(caught[:k].mean() / members),
+        retrain_tpr=float(caught[:k].mean() / members) if k else None,
         original_tpr=float(caught[k + 1] / members) if scores.has_original else None,
     )
 
@@ -84,7 +84,7 @@ def histograms(scores: Scores) -> tuple[Histogram, ...]:
     for score, table in tables.items():
         forget, _, unseen = scores.rows(table)
         edges = _edges(np.concatenate([forget, unseen], axis=1))
-        models = {"candidate": slice(k, k + 1), "retrains": slice(0, k)}
+        models = {"candidate": slice(k, k + 1)} | ({"retrains": slice(0, k)} if k else {})
         if scores.has_original:
             models["original"] = slice(k + 1, k + 2)
         for name, rows in models.items():

@@ -18,7 +18,9 @@ class OperatingPoint:
     tpr_interval: Annotated[Interval, Field(description="Clopper-Pearson interval, 95 %.")]
     realised_fpr: Annotated[float, Field(description="Share of evaluation unseen examples above the threshold.")]
     realised_fpr_interval: Annotated[Interval, Field(description="Clopper-Pearson interval, 95 %.")]
-    retrain_tpr: Annotated[float, Field(description="Mean TPR of the retrains, each at its own threshold.")]
+    retrain_tpr: Annotated[
+        float | None, Field(description="Mean TPR of the retrains, each at its own threshold; null without retrains.")
+    ]
     original_tpr: Annotated[float | None, Field(description="TPR of the original at its own threshold.")]
 
 

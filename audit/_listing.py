@@ -11,6 +11,9 @@ from rich.table import Table
 
 from attacks import ATTACKS, NUMBERS, SIGNALS
 from audit._console import console
+from audit._exchangeable_console import plan_tables
+from audit._scores import MIN_RETRAINS
+from audit.exchangeable_power import plan_exchangeable
 from audit.power import Plan
 from learners import ConfigError
 
@@ -65,8 +68,10 @@ def print_attacks(name: str | None, as_json: bool) -> None:
 
 def print_plan(plan: Plan, as_json: bool) -> None:
     """The planning table, or the same as JSON."""
+    few = plan_exchangeable(plan.forget, plan.unseen, plan.retrains) if plan.retrains < MIN_RETRAINS else None
     if as_json:
-        click.echo(json.dumps(asdict(plan), indent=2, allow_nan=False))
+        record = asdict(plan) | ({} if few is None else {"exchangeable": asdict(few)})
+        click.echo(json.dumps(record, indent=2, allow_nan=False))
         return
     click.echo(
         f"{plan.forget} forget examples, {plan.unseen} unseen ({plan.unseen_calibration} for calibration), "
@@ -95,6 +100,8 @@ def print_plan(plan: Plan, as_json: bool) -> None:
     print_table(header, profiles)
     tpr = "not estimable" if plan.detectable_tpr is None else f"{plan.detectable_tpr:.4f}"
     click.echo(f"One model alone: AUC gap detectable {plan.detectable_auc:.3f}, TPR detectable at FPR 0.01: {tpr}.")
+    for part in [] if few is None else plan_tables(few):
+        console().print(part)
 
 
 def _figure(value: float | None) -> str:

@@ -108,6 +108,14 @@ def _of_plan(evidence: Evidence) -> Notes:
     return {} if plan is None else {"AS_PLANNED" if plan.kept else "NOT_AS_PLANNED": (True, f"{plan.sentence}.")}
 
 
+def data_notes(reference: Reference, *, compared: bool) -> tuple[str, ...]:
+    """What must be known about the examples alone; compared: whether accuracy was."""
+    found = _of_data(reference)
+    if not compared:
+        del found["RETAIN_NOT_ASSESSED"]
+    return tuple(f"{code}: {sentence}" for code, (applies, sentence) in found.items() if applies)
+
+
 def _of_data(reference: Reference) -> Notes:
     return {
         "RETAIN_NOT_ASSESSED": (reference.retain == 0, "no retain rows were given: accuracy on them was not compared."),

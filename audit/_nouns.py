@@ -12,6 +12,7 @@ from pydantic import Field
 from audit._drawn_nouns import Curve, Histogram, Interval, OperatingPoint
 from audit._endpoint_nouns import Decision as Decision
 from audit._endpoint_nouns import Endpoint as Endpoint
+from audit._exchangeable_nouns import Exchangeable
 from audit._group_nouns import GroupResult, RetainExposure
 from audit._plan_nouns import PlanRecord
 
@@ -41,8 +42,13 @@ class Baseline:
 
     auc: Annotated[float, Field(description="AUC of phi, forget against unseen, on the candidate.")]
     interval: Annotated[Interval, Field(description="DeLong interval of that AUC, level 1 - 2 alpha.")]
-    retrain_auc: Annotated[float, Field(description="Mean of the same AUC over the retrains.")]
-    retrain_interval: Annotated[Interval, Field(description="Interval of that mean (wider of seed-t and DeLong).")]
+    retrain_auc: Annotated[
+        float | None, Field(description="Mean of the same AUC over the retrains; null without retrains.")
+    ]
+    retrain_interval: Annotated[
+        Interval | None,
+        Field(description="Interval of that mean (wider of seed-t and DeLong); null without retrains."),
+    ]
     exchangeable: Annotated[
         bool,
         Field(description="True when the retrains cannot tell forget from unseen by more than the margin."),
@@ -186,6 +192,9 @@ class Evidence:
         RetainExposure | None, Field(description="Exposure of retain examples; null when it was not asked for.")
     ] = None
     plan: Annotated[PlanRecord | None, Field(description="The plan judged under; null for none.")] = None
+    exchangeable: Annotated[
+        Exchangeable | None, Field(description="The second mode of the verdict; null where the main rule holds.")
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -200,3 +209,10 @@ class Verdict:
     explanations: Annotated[tuple[str, ...], Field(description="One sentence per reason code.")]
     notes: Annotated[tuple[str, ...], Field(description="What a reader must know besides, as CODE: sentence.")]
     would_change: Annotated[tuple[str, ...], Field(description="What would resolve or change the verdict.")]
+    mode: Annotated[
+        Literal["retrains", "exchangeable"],
+        Field(
+            description="retrains: over training seeds, against retrains; exchangeable: over examples, taken to be "
+            "drawn alike."
+        ),
+    ] = "retrains"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from attacks import SIGNALS, Outputs, accuracy_percent, mia_efficacy_svc_confidence, unlearn_accuracy
+from audit._declaration import declaration
 from audit._making import MadeModel, Plan
 from audit._study_records import Measured
 from audit.judging import judge
@@ -27,9 +28,14 @@ MEASURING = (
     "_baseline",
     "_canary_nouns",
     "_config_tables",
+    "_declaration",
     "_drawings",
     "_drawn_nouns",
     "_endpoint_nouns",
+    "_exchangeable_nouns",
+    "_exchangeable_rule",
+    "_exchangeable_tests",
+    "_exchangeable_wording",
     "_group_nouns",
     "_judgement",
     "_notes",
@@ -50,6 +56,7 @@ MEASURING = (
     "endpoints",
     "epsilon",
     "evidence",
+    "exchangeable",
     "exposure",
     "exposures",
     "groups",
@@ -124,7 +131,7 @@ class Measures:
         """Outputs of the reference, registered; the candidate is yet to be put in."""
         shared = role_outputs(self.plan, *self.rows, self.reference, self.reference[0])
         # Policy and preconditions are written down before any candidate is scored.
-        register(self.workspace.root, self.plan.config.policy, shared)
+        register(self.workspace.root, self.plan.config.policy, shared, declared=declaration(self.plan))
         return shared
 
     def measured(self, key: ModelKey) -> Measured:
@@ -171,6 +178,7 @@ class Measures:
             seed=self.plan.config.seed,
             made=made,
             retained=len(self.plan.split.retain),
+            declared=declaration(self.plan),
         )
 
     def _file(self, key: ModelKey) -> str:

@@ -19,10 +19,10 @@ Role = Literal["retain", "unseen"]
 def utility(outputs: Outputs, kept: tuple[int, ...], policy: Policy) -> tuple[Utility, ...]:
     """The utility endpoints: accuracy on the retain rows (where there are any) and on all unseen rows.
 
-    kept: indices of the retrains in the reference.
+    kept: indices of the retrains in the reference; without any there is nothing to compare with.
     """
     roles: tuple[Role, ...] = ("retain", "unseen")
-    return tuple(_one(outputs, role, kept, policy) for role in roles if outputs.where(role).any())
+    return tuple(_one(outputs, role, kept, policy) for role in roles if kept and outputs.where(role).any())
 
 
 def _one(outputs: Outputs, role: Role, kept: tuple[int, ...], policy: Policy) -> Utility:

@@ -9,6 +9,8 @@ from audit.policy import Policy
 
 BATTERY = "1"
 """Version of the set of endpoints; a verdict is only comparable with verdicts of the same battery."""
+FAIL_ORDER = ("LEAK", "OVER_FORGET", "SCATTER", "TAIL")
+"""Reasons of a FAIL, most telling first."""
 
 
 GROUP = "GROUP:"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from attacks import ATTACKS, Material, Outputs, ShadowBank
 from attacks.shadow_checks import bank_problems
 from audit._attack_nouns import AttackTable
+from audit._declaration import need_retrains
 from audit._making import Plan, Watch, plan_models, train_missing, unlearn_missing
 from audit._scores import calibration_rows
 from audit.attacking import BASELINE, attack_all, literature_numbers
@@ -71,6 +72,7 @@ def attack_candidates(
     Models that are missing are made first, as ``vestige run`` would; shadows are not: ``vestige shadows`` makes them.
     count: use so many of them only, None for all. against: see ``attack_all``.
     Raises ConfigError for a name that is no candidate of the file."""
+    need_retrains(config, "vestige attack")
     watch("loading data", 0, 1)
     plan = plan_models(config, base)
     known = [spec.name for spec, _ in plan.candidates]

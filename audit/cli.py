@@ -136,6 +136,11 @@ def run(
 @plan_option
 @click.option("--probabilities", is_flag=True, help="The outputs are softmax probabilities, not logits.")
 @click.option("--name", help="Name of the candidate in the report.")
+@click.option(
+    "--exchangeable",
+    is_flag=True,
+    help="Forget and unseen examples were drawn alike: with fewer than three retrains, or none, judge over examples.",
+)
 @click.option("--inconclusive", type=click.Choice(["fail", "warn"]), help="Whether INCONCLUSIVE exits with 3 or 0.")
 @annex_option
 def audit_command(
@@ -150,6 +155,7 @@ def audit_command(
     plan_path: Path | None,
     probabilities: bool,
     name: str | None,
+    exchangeable: bool,
     inconclusive: str | None,
     annex: Path | None,
 ) -> int:
@@ -157,6 +163,7 @@ def audit_command(
 
     The policy is that of --policy or --profile, else of the audit file's [policy], else the plan's, else standard.
     """
+    from audit._declaration import unused
     from audit.config import read_config
     from audit.single import audit_checkpoints, audit_outputs
 
@@ -175,8 +182,9 @@ def audit_command(
             reproduce=_command_line(),
             annex=annex,
             under=under,
+            exchangeable=exchangeable,
         )
-    elif config_path and candidate and original and retrains:
+    elif config_path and candidate and original and (retrains or exchangeable):
         if probabilities:
             raise click.UsageError("--probabilities goes with --outputs: checkpoints give logits")
         config = read_config(config_path, policy=planned)
@@ -191,9 +199,12 @@ def audit_command(
             reproduce=_command_line(),
             annex=annex,
             under=under,
+            exchangeable=exchangeable,
         )
     else:
         raise click.UsageError("give --outputs FILE, or all of --config, --candidate, --original and --retrain")
+    if note := unused(exchangeable, report.audits[0].reference.retrains):
+        click.echo(note, err=True)
     _, page = _finish(report, report_folder, under)
     click.echo(f"Report: {page}")
     return exit_code(report, inconclusive)

@@ -14,6 +14,7 @@ from audit.policy import Policy
 
 NO_SPREAD = 1e-12
 """A spread of AUCs below this is rounding."""
+NO_RETRAINS = "needs retrains, and there is none"
 Sides = Literal["two", "upper"]
 
 
@@ -138,6 +139,8 @@ def measure(
 
 
 def _missing(definition: Definition, retrains: int, evaluation: int, fpr: float) -> str:
+    if not retrains:
+        return NO_RETRAINS
     # Of fewer retrains only A1 is judged: its allowance for the seed says nothing about other scores.
     if retrains < MIN_RETRAINS and (definition.per_example or not definition.primary):
         return f"needs at least {MIN_RETRAINS} retrains, got {retrains}"

@@ -7,15 +7,20 @@ import numpy as np
 from attacks import Outputs
 from audit import _drawings as drawings_of
 from audit._baseline import baseline
+from audit._exchangeable_nouns import Declared
 from audit._nouns import Controls, Evidence, Reference
 from audit._scores import Logits, Mask, Scores, people_of, score
 from audit._utility import utility
 from audit.endpoints import Measured, measure
+from audit.exchangeable import over_examples, refuse_without_retrains
 from audit.exposures import count_exposed
 from audit.groups import find_groups, judge_groups
 from audit.policy import Policy
 from audit.preconditions import Identity, Standing, examine, identify, retrain_name
 from audit.retained import retain_exposure
+
+ELSEWHERE = "decided over examples, by X1 to Y3"
+"""Why an endpoint against retrains decides nothing in the second mode."""
 
 
 def gather(
@@ -25,20 +30,25 @@ def gather(
     candidate_name: str = "candidate",
     drawings: bool = True,
     controls: Controls | None = None,
+    declared: Declared | None = None,
 ) -> Evidence:
     """The evidence on the candidate of ``outputs``: preconditions, endpoints, utility, baseline and what to draw.
 
     controls: of these retrains, from ``run_controls``. drawings: False leaves operating points, report-only attacks,
-    curves, histograms and single examples empty, which changes nothing about the verdict. DataError when there are too
-    few unseen rows to part into calibration and evaluation.
+    curves, histograms and single examples empty, which changes nothing about the verdict. declared: who vouches for
+    exchangeable forget and unseen examples, so that fewer than three retrains are judged over examples. DataError when
+    there are too few unseen rows to part into calibration and evaluation, or no retrain and no declaration.
     Source: verdict.md, sections 4 to 6.
     """
+    refuse_without_retrains(len(outputs.retrain), declared)
     identity = identify(outputs)
     scores, retrains, others = _score(outputs, identity, policy)
     measured = measure(scores, policy.fpr)
     standing = _stand(measured, scores, identity, policy)
+    exchangeable = over_examples(outputs, scores, identity.kept, declared, policy)
+    problem = standing.problem or (ELSEWHERE if exchangeable else "")
     groups = find_groups(scores, None if outputs.group is None else outputs.group[_asked(outputs)])
-    parts = judge_groups(measured, groups, standing, policy)
+    parts = judge_groups(measured, groups, replace(standing, problem=problem), policy)
     names = [*map(retrain_name, identity.kept), "candidate", "original"][: len(scores.phi)]
     return Evidence(
         candidate=candidate_name,
@@ -55,19 +65,23 @@ def gather(
         single_examples=count_exposed(scores, tuple(map(retrain_name, identity.kept))) if drawings else None,
         groups=parts[1],
         retained=retain_exposure(outputs, identity.kept, scores, policy) if drawings and not standing.problem else None,
+        exchangeable=exchangeable,
     )
 
 
-def preconditions(outputs: Outputs, policy: Policy) -> Reference:
+def preconditions(outputs: Outputs, policy: Policy, *, declared: Declared | None = None) -> Reference:
     """E0 to E3 alone, to be written down before the candidate is scored.
 
     Nothing here depends on the candidate, except that retrains byte-equal to it are dropped.
     """
-    return stand(outputs, policy)[2]
+    return stand(outputs, policy, declared)[2]
 
 
-def stand(outputs: Outputs, policy: Policy) -> tuple[tuple[Measured, ...], Standing, Reference]:
+def stand(
+    outputs: Outputs, policy: Policy, declared: Declared | None = None
+) -> tuple[tuple[Measured, ...], Standing, Reference]:
     """The endpoints, of which only what is said of retrains and original may be used, and E0 to E3 from those."""
+    refuse_without_retrains(len(outputs.retrain), declared)
     identity = identify(outputs)
     scores, _, _ = _score(outputs, identity, policy)
     measured = measure(scores, policy.fpr)

@@ -1,4 +1,4 @@
-"""The second mode of the verdict, for one retrain or none: inference over examples where these are exchangeable.
+"""The second mode of the verdict, for two retrains or fewer: inference over examples where these are exchangeable.
 
 Where the forget set was drawn at random from the population of the unseen data, a model that was trained on neither has
 exchangeable scores on the two, whatever its training seed did. Intervals over examples are then right for one model,
@@ -6,231 +6,218 @@ which they are not in general: a class or a person can shift with the seed. Ever
 has to be declared, and nothing at hand may contradict it (``contradictions``).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from attacks import auc, class_centred, delong_variance, estimable, placements, threshold_at_fpr
-from audit import statistics
+from attacks import Outputs, auc, class_centred, delong_variance, estimable, placements, threshold_at_fpr
+from attacks.signals import correctness, logit
 from audit._drawn_nouns import Interval
-from audit._nouns import Decision, Grade, Outcome
-from audit._scores import Floats, Mask
+from audit._exchangeable_nouns import ContradictionTest, Declared, Exchangeable
+from audit._exchangeable_tests import (
+    WORDS,
+    Judged,
+    Sizes,
+    Value,
+    classifier_p,
+    contradicted,
+    is_tail,
+    judge_values,
+    rank_p,
+)
+from audit._scores import MIN_RETRAINS, Floats, Mask, Scores
 from audit.policy import Policy
-from audit.verdict import FAIL_ORDER
-from learners import DataError, Indices
+from learners import DataError, Indices, numpy_generator
 
-LEVEL = 0.01
-"""Of all tests for a contradiction together: so often a true declaration is turned away."""
-FOLDS = 5
+LEAST_CLASSIFIED = 5
+"""Forget and unseen examples that the classifier two-sample test needs of each."""
 
 
-@dataclass(frozen=True)
-class ExampleEndpoint:
-    """One statistic of one model. gap: AUC minus one half, or TPR minus the realised FPR on evaluation rows; zero is
-    expected of a model trained on neither set. interval: of level 1 - 2 alpha, over examples. original_gap: None
-    without an original. margin: of the PASS test, at most half of the original's gap where that is caught. p_holm: of
-    the FAIL test. decision: as in the main rule."""
-
-    name: str
-    gap: float
-    interval: Interval
-    original_gap: float | None
-    margin: float
-    p_holm: float
-    decision: Decision
+def refuse_without_retrains(retrains: int, declared: Declared | None) -> None:
+    """DataError for an audit of no retrain where nobody vouches for exchangeability."""
+    if not retrains and declared is None:
+        raise DataError(
+            "expected at least one retrain (K >= 1), got none: an audit needs retrains, or a declaration of "
+            "exchangeability (--exchangeable, or exchangeable = true in [forget]); docs/verdict.md says what it claims"
+        )
 
 
-@dataclass(frozen=True)
-class ExampleVerdict:
-    """assumption: its first line. grade: C with a retrain, S with none, where nothing can pass."""
+def over_examples(
+    outputs: Outputs, scores: Scores, kept: tuple[int, ...], declared: Declared | None, policy: Policy
+) -> Exchangeable | None:
+    """What the second mode finds on the candidate of ``outputs``; None where the main rule holds: exchangeability not
+    declared, or three retrains or more.
 
-    outcome: Outcome
-    reasons: tuple[str, ...]
-    grade: Grade
-    assumption: str
-    contradictions: tuple[str, ...]
-    endpoints: tuple[ExampleEndpoint, ...]
+    scores: of the retrains ``kept``, candidate and original on forget and unseen rows, or people. Shadows count like
+    retrains wherever a model is needed that was trained on neither set.
+    """
+    refuse_without_retrains(len(outputs.retrain), declared)
+    if declared is None or scores.retrains >= MIN_RETRAINS:
+        return None
+    rows = outputs.where("forget") | outputs.where("unseen")
+    unseen = outputs.where("unseen")
+    retrains = outputs.retrain[list(kept)][:, rows]
+    shadows = np.empty((0, *retrains.shape[1:])) if outputs.shadow is None else outputs.shadow[:, rows]
+    k, people, labels = scores.retrains, scores.people, scores.labels
+    phi_shadows = logit(shadows, outputs.labels[rows])
+    models = np.concatenate([retrains, shadows])
+    mean = models.mean(0, dtype=np.float64) if len(models) else None
+    if people is not None:  # a person is one unit, of no class
+        phi_shadows, labels = people.mean(phi_shadows), np.zeros_like(labels)
+        mean = None if mean is None else people.mean(mean.T).T
+    references = np.concatenate([scores.phi[:k], phi_shadows])
+    judged = judge_phi(
+        scores.phi[k],
+        references,
+        scores.phi[k + 1] if scores.has_original else None,
+        labels,
+        scores.forget,
+        scores.calibration,
+        policy,
+    )
+    tests = contradictions(
+        scores.phi[:k],
+        phi_shadows,
+        mean,
+        scores.labels,
+        scores.forget,
+        seed=policy.calibration_seed,
+    )
+    right = correctness(outputs.candidate[unseen], outputs.labels[unseen])
+    before = None if outputs.original is None else correctness(outputs.original[unseen], outputs.labels[unseen])
+    return Exchangeable(
+        declared=declared,
+        shadows=len(shadows),
+        tests=tests,
+        contradicted=contradicted(tests),
+        endpoints=judged.endpoints,
+        detecting=judged.detecting,
+        firing=judged.firing,
+        problem=judged.problem,
+        accuracy=float(right.mean()),
+        original_accuracy=None if before is None else float(before.mean()),
+        accuracy_interval=None if before is None else accuracy_interval(right - before, policy.alpha),
+    )
 
 
-@dataclass(frozen=True)
-class _Measured:
-    name: str
-    tail: bool
-    gap: float
-    error: float
+def accuracy_interval(differences: Floats, alpha: float) -> Interval:
+    """Interval, level 1 - 2 alpha, of the mean of ``differences [n]`` of correct answers (-1, 0, 1) on the same
+    examples; no narrower than one difference in n would make it."""
+    n, mean = len(differences), float(differences.mean())
+    width = float(stats.norm.ppf(1 - alpha)) * max(float(np.std(differences)), n**-0.5) / float(np.sqrt(n))
+    return mean - width, mean + width
 
 
-def judge_exchangeable(
+def judge_phi(
     candidate: Floats,
-    retrains: Floats,
+    references: Floats,
     original: Floats | None,
     labels: Indices,
     forget: Mask,
     calibration: Mask,
     policy: Policy,
-    *,
-    declared: bool,
-    contradicted: Sequence[str] = (),
-) -> ExampleVerdict:
-    """The verdict over examples.
+) -> Judged:
+    """The endpoints over examples.
 
-    candidate, original: phi ``[n]``, retrains ``[K, n]`` with K from 0, on forget and unseen rows, higher = more
-    member-like. labels, forget, calibration ``[n]``: the last of unseen rows, which are not judged. declared: whether
-    somebody vouches for exchangeability (an audit that drew its forget set at random does). contradicted: what
-    ``contradictions`` found.
+    candidate, original: phi ``[n]``; references ``[K, n]`` with K from 0, of models trained on neither forget nor
+    unseen examples; on forget and unseen rows, higher = more member-like. labels, forget, calibration ``[n]``: the last
+    of unseen rows, which are not judged.
 
-    X1 reads phi, centred per class; X2 phi minus its mean over the retrains, which takes an example's difficulty out;
-    X3 its absolute value; Y2, Y3 the TPR of these at the policy's FPR, with the error that it has at the margin.
-    Margins, Holm and the original as positive control are those of the main rule. DataError for shapes that do not fit.
+    X1 reads phi, centred per class; X2 phi minus its mean over the references, which takes an example's difficulty out;
+    X3 its absolute value; Y2, Y3 the TPR of these at the policy's FPR. DataError for shapes that do not fit.
     """
-    if candidate.ndim != 1 or retrains.ndim != 2 or retrains.shape[1] != len(candidate):
-        raise DataError(f"expected phi [n] and retrains [K, n], got {list(candidate.shape)}, {list(retrains.shape)}")
+    if candidate.ndim != 1 or references.ndim != 2 or references.shape[1] != len(candidate):
+        raise DataError(
+            f"expected phi [n] and references [K, n], got {list(candidate.shape)}, {list(references.shape)}"
+        )
     rows = (labels, forget, calibration)
-    own = _measure(candidate, retrains, *rows, policy)
-    before = None if original is None else _measure(original, retrains, *rows, policy)
-    endpoints = _judge(own, before, policy)
-    grade: Grade = "C" if len(retrains) else "S"
-    outcome, reasons = _decide(endpoints, before, len(retrains), policy, grade, declared, contradicted)
-    return ExampleVerdict(
-        outcome=outcome,
-        reasons=reasons,
-        grade=grade,
-        assumption=(
-            "Inference over examples with "
-            f"{len(retrains)} retrain{'' if len(retrains) == 1 else 's'}: it assumes that forget and unseen examples "
-            f"were drawn alike, which was {'declared' if declared else 'not declared'}"
-            + (f" and is contradicted ({'; '.join(contradicted)})." if contradicted else ".")
-        ),
-        contradictions=tuple(contradicted),
-        endpoints=endpoints,
-    )
+    own = measure_phi(candidate, references, *rows, policy)
+    before = None if original is None else measure_phi(original, references, *rows, policy)
+    return judge_values(own, before, Sizes(int(forget.sum()), int((~forget & ~calibration).sum())), policy)
+
+
+def measure_phi(
+    phi: Floats, references: Floats, labels: Indices, forget: Mask, calibration: Mask, policy: Policy
+) -> dict[str, Value]:
+    """Every endpoint of one model, from phi ``[n]``; see ``judge_phi``."""
+    evaluation = ~forget & ~calibration
+    scores = {"X1": class_centred(phi, labels, calibration)}
+    if len(references):
+        relative = phi - references.mean(0)
+        scores["2"] = relative - np.median(relative[calibration])
+        scores["3"] = np.abs(scores["2"])
+    found = {}
+    for name in WORDS:
+        score = scores.get("X1" if name == "X1" else name[1])
+        missing = missing_value(name, len(references), int(evaluation.sum()), policy.fpr)
+        if missing or score is None:
+            found[name] = Value(None, reason=missing)
+        elif is_tail(name):
+            cut = threshold_at_fpr(score[calibration], policy.fpr)
+            found[name] = Value(float((score[forget] > cut).mean()), float((score[evaluation] > cut).mean()))
+        else:
+            members, others = score[forget], score[evaluation]
+            enough = min(len(members), len(others)) > 1
+            error = float(np.sqrt(delong_variance(*placements(members, others)))) if enough else 0.0
+            found[name] = Value(auc(members, others), error=error)
+    return found
+
+
+def missing_value(name: str, references: int, evaluation: int, fpr: float) -> str:
+    """Empty, or why an endpoint is not estimable with so many models and evaluation unseen examples."""
+    if name != "X1" and not references:
+        return "needs a retrain, or a shadow that saw neither forget nor unseen examples"
+    if is_tail(name) and not estimable(fpr, evaluation):
+        return f"needs more unseen examples for evaluation than {evaluation}"
+    return ""
 
 
 def contradictions(
-    retrains: Floats, logits: NDArray[np.floating] | None, labels: Indices, forget: Mask, *, seed: int
-) -> tuple[str, ...]:
-    """What speaks against exchangeability, in sentences; of true declarations ``LEVEL`` are contradicted.
+    retrains: Floats, shadows: Floats, logits: NDArray[np.floating] | None, labels: Indices, forget: Mask, *, seed: int
+) -> tuple[ContradictionTest, ...]:
+    """What was tried against exchangeability; ``contradicted`` says which of it rejects.
 
-    retrains: phi ``[K, n]``; logits: ``[n, classes]`` of one of them, for a classifier two-sample test, or None. Tests,
-    Bonferroni over all: class mix (chi-squared); each retrain's phi (Mann and Whitney); a logistic classifier of forget
-    against unseen on the logits, out of fold. Source: Lopez-Paz and Oquab 2017 (arXiv 1610.06545), section 3.
+    retrains, shadows: phi ``[K, n]``, ``[S, n]``; logits: mean ``[n, classes]`` over both, None where there are none.
+    Tests: class mix (chi-squared); phi of each retrain and the shadows' mean phi (rank sum); a logistic classifier
+    on the logits, learned on one half and tried on the other, both ways. Neither candidate nor original is asked:
+    they may know the forget set. Source: Lopez-Paz and Oquab 2017 (arXiv 1610.06545), section 3.
     """
-    tests: list[tuple[str, float]] = []
+    sizes = int(forget.sum()), int((~forget).sum())
+    tests: list[ContradictionTest] = []
     mix = np.array([np.bincount(labels[side], minlength=labels.max() + 1) for side in (forget, ~forget)])
     mix = mix[:, mix.sum(0) > 0]
     if mix.shape[1] > 1:
-        tests.append(("the classes are mixed otherwise", float(stats.chi2_contingency(mix).pvalue)))
-    for k, phi in enumerate(retrains):
-        found = stats.mannwhitneyu(phi[forget], phi[~forget])
-        area = found.statistic / (forget.sum() * (~forget).sum())
-        tests.append((f"retrain {k + 1} ranks forget above unseen examples with {area:.3f}", float(found.pvalue)))
-    if logits is not None:
-        scores = _out_of_fold(np.asarray(logits, np.float64), forget, seed)
-        found = stats.mannwhitneyu(scores[forget], scores[~forget], alternative="greater")
-        area = found.statistic / (forget.sum() * (~forget).sum())
-        tests.append((f"a classifier tells the two apart with AUC {area:.3f}", float(found.pvalue)))
-    return tuple(f"{words} (p = {p:.2g})" for words, p in tests if p < LEVEL / len(tests))
+        tests.append(ContradictionTest("classes", None, float(stats.chi2_contingency(mix).pvalue)))
+    ranked = [(f"retrain {k}", phi) for k, phi in enumerate(retrains, start=1)]
+    ranked += [("shadows", shadows.mean(0))] if len(shadows) else []
+    for name, phi in ranked:
+        area = auc(phi[forget], phi[~forget])
+        tests.append(ContradictionTest(name, area, rank_p(area, *sizes)))
+    if logits is not None and min(sizes) >= LEAST_CLASSIFIED:
+        area = _classifier_auc(np.asarray(logits, np.float64), forget, seed)
+        tests.append(ContradictionTest("classifier", area, classifier_p(area, *sizes)))
+    return tuple(tests)
 
 
-def _out_of_fold(logits: Floats, forget: Mask, seed: int) -> Floats:
+def _classifier_auc(logits: Floats, forget: Mask, seed: int) -> float:
+    """The larger of two AUCs, each on a half of both sets that the classifier did not learn from; an odd example is
+    learned from only.
+
+    Halves, because scores from several folds are no independent sample: their AUC spreads about 1.4 times as far as a
+    rank sum, and turned away three true declarations in a hundred.
+    """
     from sklearn.linear_model import LogisticRegression  # slow to import
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced"))
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    found: Floats = cross_val_predict(model, logits, forget, cv=folds, method="decision_function")
-    return found
-
-
-def _measure(
-    phi: Floats, retrains: Floats, labels: Indices, forget: Mask, calibration: Mask, policy: Policy
-) -> list[_Measured]:
-    evaluation = ~forget & ~calibration
-    scores = {"X1": class_centred(phi, labels, calibration)}
-    if len(retrains):
-        relative = phi - retrains.mean(0)
-        scores["X2"] = relative - np.median(relative[calibration])
-        scores["X3"] = np.abs(scores["X2"])
-    found = []
-    for name, score in scores.items():
-        members, others = score[forget], score[evaluation]
-        error = float(np.sqrt(delong_variance(*placements(members, others))))
-        found.append(_Measured(name, False, auc(members, others) - 0.5, error))
-        if name != "X1" and estimable(policy.fpr, len(others)):
-            cut = threshold_at_fpr(score[calibration], policy.fpr)
-            tpr, realised = float((members > cut).mean()), float((others > cut).mean())
-            # At the boundary of the hypotheses, where both tests have to hold: of what was caught, few or none, a
-            # standard error would be too small to keep a leak of just the margin from passing.
-            edge = min(1.0, realised + policy.margin_tpr)
-            variance = edge * (1 - edge) / len(members) + realised * (1 - realised) / len(others)
-            found.append(_Measured(name.replace("X", "Y"), True, tpr - realised, float(np.sqrt(variance))))
-    return found
-
-
-def _judge(own: Sequence[_Measured], before: Sequence[_Measured] | None, policy: Policy) -> tuple[ExampleEndpoint, ...]:
-    adjusted = statistics.holm([_fail_p(one, policy) for one in own])
-    caught = [] if before is None else _caught(before, policy)
-    endpoints = []
-    for place, (one, p) in enumerate(zip(own, adjusted, strict=True)):
-        margin = _margin(one, policy)
-        former = None if before is None else before[place].gap
-        if former is not None and one.name in caught:
-            margin = min(margin, abs(former) / 2)
-        width = float(stats.norm.ppf(1 - policy.alpha)) * one.error
-        low, high = one.gap - width, one.gap + width
-        inside = high < margin and (one.tail or low > -margin)
-        decision: Decision = "outside" if p <= policy.alpha else "within" if inside else "uncertain"
-        endpoints.append(ExampleEndpoint(one.name, one.gap, (low, high), former, margin, p, decision))
-    return tuple(endpoints)
-
-
-def _caught(before: Sequence[_Measured], policy: Policy) -> list[str]:
-    adjusted = statistics.holm([_fail_p(one, policy) for one in before])
-    return [one.name for one, p in zip(before, adjusted, strict=True) if p <= policy.alpha and one.gap > 0]
-
-
-def _fail_p(one: _Measured, policy: Policy) -> float:
-    return statistics.fail_p_normal(one.gap, _margin(one, policy), one.error, "upper" if one.tail else "two")
-
-
-def _margin(one: _Measured, policy: Policy) -> float:
-    return policy.margin_tpr if one.tail else policy.margin_auc
-
-
-def _decide(
-    endpoints: Sequence[ExampleEndpoint],
-    before: Sequence[_Measured] | None,
-    retrains: int,
-    policy: Policy,
-    grade: Grade,
-    declared: bool,
-    contradicted: Sequence[str],
-) -> tuple[Outcome, tuple[str, ...]]:
-    if not declared:
-        return "INCONCLUSIVE", ("NOT_DECLARED",)
-    if contradicted:
-        return "INCONCLUSIVE", ("CONTRADICTED",)
-    failures = {_reason(one) for one in endpoints if one.decision == "outside"}
-    if failures:
-        return "FAIL", tuple(reason for reason in FAIL_ORDER if reason in failures)
-    if not {"X2", "X3", "Y2", "Y3"} & set([] if before is None else _caught(before, policy)):
-        return "INCONCLUSIVE", ("NO_ASSAY_SENSITIVITY",) if retrains else ("EVIDENCE_GRADE",)
-    if "ABCS".index(grade) > "ABCS".index(policy.min_evidence):
-        return "INCONCLUSIVE", ("EVIDENCE_GRADE",)
-    if any(one.decision != "within" for one in endpoints):
-        wide = any((one.interval[1] - one.interval[0]) / 2 > one.margin for one in endpoints)
-        return "INCONCLUSIVE", ("UNDERPOWERED" if wide else "NEAR_MARGIN",)
-    return "PASS", ()
-
-
-def _reason(one: ExampleEndpoint) -> str:
-    if one.name.startswith("Y"):
-        return "TAIL"
-    if one.name == "X3":
-        return "SCATTER"
-    return "LEAK" if one.gap > 0 else "OVER_FORGET"
+    random = numpy_generator(seed, "classifier two-sample test")
+    sides = [random.permutation(np.flatnonzero(side)) for side in (forget, ~forget)]
+    areas = []
+    for half in range(2):
+        members, others = (rows[half * (len(rows) // 2) : (half + 1) * (len(rows) // 2)] for rows in sides)
+        learned = np.ones(len(forget), np.bool_)
+        learned[members] = learned[others] = False
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced"))
+        model.fit(logits[learned], forget[learned])
+        areas.append(auc(model.decision_function(logits[members]), model.decision_function(logits[others])))
+    return max(areas)

@@ -8,8 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from audit._exchangeable_nouns import ExampleEndpoint
 from audit._nouns import Endpoint
 from audit.report import Audit, Report
+from audit.report._wording import EXAMPLE_ENDPOINTS
 from learners import write_atomically
 
 BLUE, ORANGE, GREY = "#1f4e8c", "#b45309", "#8a94a3"  # told apart by every common colour vision, and by marker
@@ -32,10 +34,10 @@ def write_figures(report: Report, folder: Path) -> list[Path]:
 
 
 def gap_figure(report: Report) -> Figure:
-    """Gaps to the mean of the retrains: one panel an endpoint, one row a candidate, interval against margin."""
+    """Gaps that the verdict is decided on: one panel an endpoint, one row a candidate, interval against margin."""
     names = [
         endpoint.name
-        for endpoint in report.audits[0].endpoints
+        for endpoint in _endpoints(report.audits[0])
         if all(_endpoint(audit, endpoint.name).gap is not None for audit in report.audits)
     ]
     columns = min(4, len(names))
@@ -50,26 +52,32 @@ def gap_figure(report: Report) -> Figure:
     labels = [f"{audit.candidate}  ({MARKS[audit.verdict.outcome]})" for audit in report.audits]
     panels[0].set_yticks(range(len(labels)), labels)
     panels[0].invert_yaxis()
-    figure.supxlabel("gap to the mean of the retrains; band: margin; dots: retrains; triangle: original", fontsize=9)
+    over_examples = report.audits[0].exchangeable is not None
+    against = "gap over exchangeable examples" if over_examples else "gap to the mean of the retrains"
+    dots = "" if over_examples else "dots: retrains; "
+    figure.supxlabel(f"{against}; band: margin; {dots}triangle: original", fontsize=9)
     return figure
 
 
-def _gap_panel(panel: Axes, endpoints: Sequence[Endpoint]) -> None:
+def _gap_panel(panel: Axes, endpoints: Sequence[Endpoint | ExampleEndpoint]) -> None:
     first = endpoints[0]
     gaps = [endpoint.gap or 0.0 for endpoint in endpoints]
     low = -first.margin if first.sides == "two" else min(0.0, *gaps)  # a fall counts for nothing on an upper side
     panel.axvspan(low, first.margin, color=BLUE, alpha=0.10, linewidth=0)
     panel.axvline(0, color=GREY, linewidth=0.8)
     for row, endpoint in enumerate(endpoints):
-        mean = sum(endpoint.retrains) / len(endpoint.retrains)
-        dots = [value - mean for value in endpoint.retrains]
+        retrains = endpoint.retrains if isinstance(endpoint, Endpoint) else ()
+        dots = [value - sum(retrains) / len(retrains) for value in retrains]
         panel.plot(dots, [row + 0.22] * len(dots), "o", color=GREY, markersize=2.5, alpha=0.8)
         if endpoint.original_gap is not None:
             panel.plot([endpoint.original_gap], [row + 0.22], "^", color=ORANGE, markersize=4)
         if endpoint.interval is not None:
             panel.plot(endpoint.interval, [row, row], color=BLUE, linewidth=2)
         panel.plot([endpoint.gap or 0.0], [row], "D", color=BLUE, markersize=4)
-    panel.set_title(first.statistic.replace(", forget against unseen", ""), fontsize=8)
+    title = first.statistic.replace(", forget against unseen", "")
+    panel.set_title(
+        f"{first.name}: {EXAMPLE_ENDPOINTS[first.name]}" if first.name in EXAMPLE_ENDPOINTS else title, fontsize=8
+    )
     panel.tick_params(labelsize=8)
     for side in ("top", "right"):
         panel.spines[side].set_visible(False)
@@ -103,5 +111,9 @@ def _roc_panel(panel: Axes, audit: Audit) -> None:
     panel.tick_params(labelsize=7)
 
 
-def _endpoint(audit: Audit, name: str) -> Endpoint:
-    return next(endpoint for endpoint in audit.endpoints if endpoint.name == name)
+def _endpoint(audit: Audit, name: str) -> Endpoint | ExampleEndpoint:
+    return next(endpoint for endpoint in _endpoints(audit) if endpoint.name == name)
+
+
+def _endpoints(audit: Audit) -> tuple[Endpoint | ExampleEndpoint, ...]:
+    return audit.endpoints if audit.exchangeable is None else audit.exchangeable.endpoints

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from attacks import SIGNALS, Outputs
+from audit._exchangeable_nouns import Declared
 from audit._making import MadeModel
 from audit._nouns import Controls
 from audit._plan_nouns import PlanRecord
@@ -30,16 +31,19 @@ def judge(
     signals: Collection[str] = tuple(SIGNALS),
     controls: Controls | None = None,
     plan: PlanRecord | None = None,
+    declared: Declared | None = None,
 ) -> Audit:
     """Evidence, verdict and controls of the candidate of ``outputs``.
 
     seed: of the self-test. made: the candidate's checkpoint, where there is one; retained: number of examples that a
     retrain is trained on, to which its cost is compared. signals: of the report-only attacks. controls: of all the
     retrains, where they are known already; they are run where not, or where the candidate is one of the retrains.
+    declared: see ``gather``.
     """
     if controls is None or identify(outputs).dropped:
         controls = run_controls(outputs, policy)
-    evidence = replace(gather(outputs, policy, candidate_name=name, controls=controls), plan=plan)
+    evidence = gather(outputs, policy, candidate_name=name, controls=controls, declared=declared)
+    evidence = replace(evidence, plan=plan)
     shared = {field: getattr(evidence, field) for field in Audit.__dataclass_fields__ if hasattr(evidence, field)}
     audit = Audit(**shared, verdict=decide(evidence, policy), self_test=null_self_test(outputs, seed=seed))
     audit = replace(audit, attacks=tuple(result for result in evidence.attacks if result.signal in signals))

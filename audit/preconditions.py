@@ -43,7 +43,7 @@ def identify(outputs: Outputs) -> Identity:
     dropped = tuple(k for k, retrain in enumerate(retrains) if _same(retrain, outputs.candidate))
     kept = tuple(k for k in range(len(retrains)) if k not in dropped)
     problem = ""
-    if not kept:
+    if not kept and len(retrains):
         kept, problem = (0,), "every retrain is byte-equal to the candidate"
     pairs = [(a, b) for i, a in enumerate(kept) for b in kept[i + 1 :] if _same(retrains[a], retrains[b])]
     if pairs:

@@ -8,18 +8,20 @@ from typing import Any
 import numpy as np
 
 from attacks import Outputs
+from audit._exchangeable_nouns import Declared
 from audit.evidence import preconditions
 from audit.policy import Policy
 from audit.verdict import BATTERY
 from learners import DataError, digest, write_atomically
 
 
-def register(folder: Path, policy: Policy, outputs: Outputs) -> str:
+def register(folder: Path, policy: Policy, outputs: Outputs, *, declared: Declared | None = None) -> str:
     """Hash of the policy that was registered first for the audit of ``outputs``, whoever the candidate is.
 
     Writes policy, battery and preconditions to ``registration-DIGEST.json`` in ``folder`` unless something is
     registered there already; what stands in the file is never overwritten. The digest covers examples, retrains and
-    original, so another audit in the same folder has a registration of its own. DataError when the file cannot be read.
+    original (and shadows), so another audit in the same folder has a registration of its own. DataError when the file
+    cannot be read.
     """
     path = folder / f"registration-{subject(outputs)[:16]}.json"
     if not path.exists():
@@ -27,16 +29,17 @@ def register(folder: Path, policy: Policy, outputs: Outputs) -> str:
             "battery": BATTERY,
             "policy": asdict(policy),
             "policy_hash": policy.hash,
-            "preconditions": asdict(preconditions(outputs, policy)),
+            "preconditions": asdict(preconditions(outputs, policy, declared=declared)),
             "subject": subject(outputs),
-        }
+        } | ({} if declared is None else {"exchangeable": declared})
         write_atomically(path, (json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n").encode())
     return _registered_hash(path)
 
 
 def subject(outputs: Outputs) -> str:
     """SHA-256 over everything in ``outputs`` but the candidate."""
-    arrays = {"labels": outputs.labels, "role": outputs.role, "retrain": outputs.retrain, "original": outputs.original}
+    names = ("labels", "role", "retrain", "original", "shadow")
+    arrays = {name: getattr(outputs, name) for name in names}
     parts: list[str | bytes] = []
     for name, values in arrays.items():
         if values is not None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attacks import Outputs
+from audit._declaration import declaration, refuse_too_few
 from audit._making import MadeModel, Plan, Watch, plan_models, train_missing, unlearn_missing
 from audit._records import build_report, data_record, models_record, policy_record
 from audit.canaries import canary_rows, register_planting
@@ -55,6 +56,8 @@ def run_audit(
     workspace.clear_remains()
     plan = plan_models(config, base)
     watch("loading data", 1, 1)
+    declared = declaration(plan)
+    refuse_too_few(plan, declared)
     rows, roles = audited_rows(plan)
     if under is not None:  # before hours of training
         refuse_other_subject(under, subject_of_models(plan, rows, roles))
@@ -72,7 +75,7 @@ def run_audit(
     shared = role_outputs(plan, rows, roles, reference, made[0])
     planned = judged_under(under, config.policy, sizes_of(shared), subject_of_models(plan, rows, roles, reference))
     # Policy and preconditions are written down before any candidate is scored (verdict.md, section 6, E3).
-    registered = register(workspace.root, config.policy, shared)
+    registered = register(workspace.root, config.policy, shared, declared=declared)
     watch("judging", 0, len(candidates))
     controls = run_controls(shared, config.policy)
     asked = (
@@ -94,6 +97,7 @@ def run_audit(
                 signals=config.attacks.signals,
                 controls=controls,
                 plan=planned,
+                declared=declared,
             )
         )
         if canaries is not None:
@@ -149,7 +153,7 @@ def role_outputs(
         labels=examples.labels[rows],
         role=roles,
         candidate=candidate.logits,
-        retrain=np.stack([one.logits for one in reference[1:]]),
+        retrain=np.array([one.logits for one in reference[1:]]).reshape(-1, *reference[0].logits.shape),
         original=reference[0].logits,
         group=None if examples.groups is None else examples.groups[rows],
         subject=None if examples.subjects is None else examples.subjects[rows],

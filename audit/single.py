@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attacks import Outputs
+from audit._declaration import declaration
+from audit._exchangeable_nouns import Declared
 from audit._making import MadeModel, Plan, plan_models
 from audit._records import build_report, data_record, models_record, policy_record
 from audit.config import AuditConfig
@@ -33,17 +35,21 @@ def audit_outputs(
     reproduce: str | None = None,
     annex: Path | None = None,
     under: PlanFile | None = None,
+    exchangeable: bool = False,
 ) -> Report:
     """Judge the candidate of an outputs file (``.npz``, format in the design).
 
     registration: folder where the policy is written down before the candidate is scored. name: of the candidate, else
     the file's. annex: where the ids of exposed examples go; None for nowhere. under: the plan file to be judged under.
-    Raises DataError for anything that is wrong with the file, and where the plan is of something else.
+    exchangeable: the user declares forget and unseen examples to be drawn alike. Raises DataError for anything that is
+    wrong with the file, and where the plan is of something else.
     """
-    outputs = Outputs.read(path, probabilities=probabilities)
+    outputs = Outputs.read(path, probabilities=probabilities, without_retrains=exchangeable)
+    declared: Declared | None = "declared" if exchangeable else None
     planned = judged_under(under, policy, sizes_of(outputs), subject_of(outputs))
-    registered = register(registration, policy, outputs)
-    audit = judge(outputs, policy, name=name or path.stem, seed=policy.calibration_seed, plan=planned)
+    registered = register(registration, policy, outputs, declared=declared)
+    seed = policy.calibration_seed
+    audit = judge(outputs, policy, name=name or path.stem, seed=seed, plan=planned, declared=declared)
     if annex is not None:
         write_exposed(annex, name or path.stem, outputs, policy)
     counts = {role: int(outputs.where(role).sum()) for role in ("forget", "unseen", "retain")}
@@ -75,8 +81,10 @@ def audit_checkpoints(
     reproduce: str | None = None,
     annex: Path | None = None,
     under: PlanFile | None = None,
+    exchangeable: bool = False,
 ) -> Report:
-    """Judge a candidate checkpoint on the data and split of an audit file; ``under``: the plan file to be judged under.
+    """Judge a candidate checkpoint on the data and split of an audit file; ``under``: the plan file to be judged under;
+    exchangeable: declared by the user.
 
     Raises DataError when a checkpoint is damaged, was made from other data or by another recipe, or when a retrain was
     trained on anything but this split's retain examples."""
@@ -99,7 +107,8 @@ def audit_checkpoints(
     outputs = role_outputs(plan, rows, roles, reference, made)
     subject = subject_of_models(plan, rows, roles, reference)
     planned = judged_under(under, config.policy, sizes_of(outputs), subject)
-    registered = register(registration, config.policy, outputs)
+    declared = declaration(plan, declared=exchangeable)
+    registered = register(registration, config.policy, outputs, declared=declared)
     audit = judge(
         outputs,
         config.policy,
@@ -109,6 +118,7 @@ def audit_checkpoints(
         retained=len(plan.split.retain),
         signals=config.attacks.signals,
         plan=planned,
+        declared=declared,
     )
     if canaries is not None:
         audit = replace(audit, canaries=canaries.bounds(asked[1:-1], asked[-1], asked[0]))

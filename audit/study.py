@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from audit._declaration import need_retrains
 from audit._making import Watch, plan_models, train_missing, unlearn_missing
 from audit._markdown import notes_of
 from audit._places import refuse_place
@@ -65,6 +66,7 @@ def run_study(
 
 def _audit(config: AuditConfig, workspace: Workspace, file: Path, watch: Watch) -> SettingRecord:
     """One whole audit, and what the study keeps of it."""
+    need_retrains(config, "vestige study")
     watch("loading data", 0, 1)
     workspace.clear_remains()
     plan = plan_models(config, file.parent)

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from audit import _notes, _wording
+from audit import _exchangeable_rule, _exchangeable_wording, _notes, _wording
 from audit._nouns import Endpoint, Evidence, Grade, Outcome, Verdict
 from audit._scores import MIN_RETRAINS
 from audit.evidence import gather, preconditions
@@ -15,7 +15,6 @@ RECOMMENDED_RETRAINS = 5
 _WORST: tuple[Outcome, ...] = ("FAIL", "INCONCLUSIVE", "PASS")
 _BEST_GRADE: tuple[Grade, ...] = ("A", "B", "C", "S")
 _BLIND = ("F2",)
-FAIL_ORDER = ("LEAK", "OVER_FORGET", "SCATTER", "TAIL")
 
 
 class _Part(NamedTuple):
@@ -28,10 +27,17 @@ def decide(evidence: Evidence, policy: Policy) -> Verdict:
 
     ``policy`` must be the one that ``evidence`` was gathered with.
     """
-    grade = grade_of(evidence)
-    forgetting, useful = _forgetting(evidence, policy, grade), _utility(evidence)
+    over_examples, grade, useful = evidence.exchangeable, grade_of(evidence), _utility(evidence)
+    if over_examples is None:
+        forgetting = _forgetting(evidence, policy, grade)
+    else:
+        forgetting = _Part(*_exchangeable_rule.forgetting(evidence, policy, grade))
+        if not evidence.reference.retrains:
+            useful = _Part(*_exchangeable_rule.utility(over_examples, policy))
     outcome: Outcome = min(forgetting.outcome, useful.outcome, key=_WORST.index)
     reasons, still_open = _reasons(forgetting, useful)
+    if over_examples is not None:
+        return _exchangeable_wording.verdict(evidence, policy, outcome, reasons, still_open, grade)
     return Verdict(
         outcome=outcome,
         reasons=reasons,
@@ -46,8 +52,11 @@ def decide(evidence: Evidence, policy: Policy) -> Verdict:
 
 def grade_of(evidence: Evidence) -> Grade:
     """Grade of the evidence. B: five retrains, original, R-LiRA with its tail endpoints, and RMIA; C: three retrains;
-    S: fewer. A would need LiRA or U-LiRA from shadow models, which is no evidence an audit gathers yet."""
+    S: fewer, unless examples are exchangeable (``_exchangeable_rule``). A would need LiRA or U-LiRA from shadow models,
+    which is no evidence an audit gathers yet."""
     reference = evidence.reference
+    if evidence.exchangeable is not None:
+        return _exchangeable_rule.grade_of(evidence.exchangeable, reference.retrains)
     if reference.retrains < MIN_RETRAINS:
         return "S"
     in_force = {endpoint.name for endpoint in evidence.endpoints if endpoint.candidate is not None}
@@ -96,7 +105,7 @@ def _failures(evidence: Evidence) -> tuple[str, ...]:
     found = {_failure(endpoint) for endpoint in outside if endpoint.name not in _BLIND}
     found = found or {_failure(endpoint) for endpoint in outside}
     groups = tuple(f"{_wording.GROUP}{one.name}" for one in _wording.telling_groups(evidence))
-    return (*(reason for reason in FAIL_ORDER if reason in found), *groups)
+    return (*(reason for reason in _wording.FAIL_ORDER if reason in found), *groups)
 
 
 def _failure(endpoint: Endpoint) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from audit._drawn_nouns import Interval
+from audit._exchangeable_nouns import ExampleEndpoint
 from audit._nouns import Endpoint, Outcome, Utility
 from audit.gating._cases import OF_DECISION, OF_OUTCOME, OF_UTILITY, State
 from audit.gating._difference import agree
@@ -82,9 +83,9 @@ def compare_reports(old: Report, new: Report) -> Comparison:
 
 
 def _pair(old: Audit, new: Audit) -> Pair:
-    endpoints = {one.name: one for one in new.endpoints}
+    endpoints = {one.name: one for one in _all_endpoints(new)}
     roles = {one.role: one for one in new.utility}
-    parts = [_endpoint(one, endpoints[one.name]) for one in old.endpoints if one.name in endpoints]
+    parts = [_endpoint(one, endpoints[one.name]) for one in _all_endpoints(old) if one.name in endpoints]
     parts += [_utility(one, roles[one.role]) for one in old.utility if one.role in roles]
     before, after = old.verdict, new.verdict
     return Pair(
@@ -98,6 +99,11 @@ def _pair(old: Audit, new: Audit) -> Pair:
     )
 
 
+def _all_endpoints(audit: Audit) -> tuple[Endpoint | ExampleEndpoint, ...]:
+    """Those of the main rule, and those over examples where there are any."""
+    return (*audit.endpoints, *(() if audit.exchangeable is None else audit.exchangeable.endpoints))
+
+
 def _change(old: State, new: State) -> Change:
     if old == new:
         return "unchanged"
@@ -106,9 +112,11 @@ def _change(old: State, new: State) -> Change:
     return "better" if new == "pass" else "worse"
 
 
-def _endpoint(old: Endpoint, new: Endpoint) -> Compared:
+def _endpoint(old: Endpoint | ExampleEndpoint, new: Endpoint | ExampleEndpoint) -> Compared:
     change = _change(OF_DECISION[old.decision], OF_DECISION[new.decision])
-    before, after = (Measure(one.decision, one.gap, one.interval or one.simultaneous) for one in (old, new))
+    before, after = (
+        Measure(one.decision, one.gap, one.interval or getattr(one, "simultaneous", None)) for one in (old, new)
+    )
     distance = [None if one.gap is None else one.gap if one.sides == "upper" else abs(one.gap) for one in (old, new)]
     return Compared(old.name, before, after, change, _drift(*distance), _apart(before.interval, after.interval))
 
@@ -141,6 +149,9 @@ def _unfair(old: Report, new: Report, pairs: Sequence[tuple[Audit, Audit]]) -> I
     for name, report in (("old", old), ("new", new)):
         if report.policy.changed:
             yield f"policy: in the {name} report it was changed after it was registered"
+    modes = [report.audits[0].verdict.mode for report in (old, new)]
+    if modes[0] != modes[1]:
+        yield f"mode of the verdict: over {', then over '.join(modes)}"
     batteries = [_battery(report) for report in (old, new)]
     if batteries[0] != batteries[1]:
         yield f"battery: {', '.join(batteries[0])}, then {', '.join(batteries[1])}"

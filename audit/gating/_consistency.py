@@ -58,8 +58,10 @@ def of_report(report: Report, *, texts: bool) -> Iterator[Difference]:
         sizes = (reference.forget, reference.unseen_calibration, reference.unseen_evaluation, reference.retain)
         if not all(0 <= size <= MOST_ROWS for size in sizes) or min(sizes[:3]) < 1:
             yield Difference(audit.candidate, "reference", "numbers of examples", sizes, f"1 to {MOST_ROWS}")
-        if not 1 <= reference.retrains <= MOST_RETRAINS:
-            yield Difference(audit.candidate, "reference", "retrains", reference.retrains, f"1 to {MOST_RETRAINS}")
+        least = 0 if audit.exchangeable is not None else 1
+        if not least <= reference.retrains <= MOST_RETRAINS:
+            expected = f"{least} to {MOST_RETRAINS}"
+            yield Difference(audit.candidate, "reference", "retrains", reference.retrains, expected)
         implied = replace(reference, retain=data.retain, saturated=data.saturated)
         unseen = reference.unseen_calibration + reference.unseen_evaluation
         if reference.unit == "example":
@@ -105,7 +107,7 @@ def of_utility(audit: Audit, policy: Policy) -> Iterator[Difference]:
     comes from the examples, and only its least value is known."""
     reference = audit.reference
     rows = {"retain": reference.retain, "unseen": reference.unseen_calibration + reference.unseen_evaluation}
-    expected = tuple(role for role, count in rows.items() if count)
+    expected = tuple(role for role, count in rows.items() if count and reference.retrains)
     found = tuple(one.role for one in audit.utility)
     if found != expected:
         yield Difference(audit.candidate, "utility", "roles", found, expected)
@@ -141,34 +143,39 @@ def _utility_of(stated: Utility, rows: int, policy: Policy) -> Utility:
 def of_baseline(audit: Audit, policy: Policy) -> Iterator[Difference]:
     """The second baseline: what follows from its two intervals, and the values that stand among the attacks too."""
     stated, margin = audit.baseline, policy.margin_auc
-    low, high = stated.retrain_interval
+    given = (stated.retrain_auc is not None, stated.retrain_interval is not None)
+    if given != (bool(audit.reference.retrains),) * 2:
+        yield Difference(audit.candidate, "baseline", "retrains are given", given, bool(audit.reference.retrains))
+        return
+    low, high = stated.retrain_interval or (0.0, 1.0)  # of no retrain nothing is known
     exchangeable = low > 0.5 - margin and high < 0.5 + margin
     allowed = margin + (high - low) / 2
     beyond = stated.interval[0] > 0.5 + allowed or stated.interval[1] < 0.5 - allowed
     own = replace(stated, exchangeable=exchangeable, disagrees=exchangeable and beyond)
     for result in audit.attacks:
         if (result.name, result.signal) == ("threshold", "logit"):
-            own = replace(own, auc=result.candidate, retrain_auc=float(np.mean(result.retrains or [np.inf])))
+            mean = float(np.mean(result.retrains or [np.inf])) if audit.reference.retrains else None
+            own = replace(own, auc=result.candidate, retrain_auc=mean)
     yield from _baseline_intervals(audit, stated, policy)
     yield from differences(audit.candidate, "baseline", stated, own)
 
 
 def _baseline_intervals(audit: Audit, stated: Baseline, policy: Policy) -> Iterator[Difference]:
-    for name, value, ends in (
-        ("interval", stated.auc, stated.interval),
-        ("retrain_interval", stated.retrain_auc, stated.retrain_interval),
-    ):
+    pairs = [("interval", stated.auc, stated.interval)]
+    if stated.retrain_auc is not None and stated.retrain_interval is not None:
+        pairs.append(("retrain_interval", stated.retrain_auc, stated.retrain_interval))
+    for name, value, ends in pairs:
         centred = ends[0] <= 0 or ends[1] >= 1 or agree(value - ends[0], ends[1] - value)
         if not (0 <= value <= 1 and ends[0] <= value <= ends[1] and centred):
             yield Difference(audit.candidate, "baseline", name, ends, f"around {value:.9g}, which is 0 to 1")
     if not 0 <= stated.interval[0] <= stated.interval[1] <= 1:
         yield Difference(audit.candidate, "baseline", "interval", stated.interval, "0 to 1")
     seed = _seed_interval(audit, policy)
-    if seed is not None:
-        ends = stated.retrain_interval
-        widened = (min(ends[0], seed[0]), max(ends[1], seed[1]))
-        if not agree(ends, widened):
-            yield Difference(audit.candidate, "baseline", "retrain_interval", ends, widened)
+    mean = stated.retrain_interval
+    if seed is not None and mean is not None:
+        widened = (min(mean[0], seed[0]), max(mean[1], seed[1]))
+        if not agree(mean, widened):
+            yield Difference(audit.candidate, "baseline", "retrain_interval", mean, widened)
 
 
 def _seed_interval(audit: Audit, policy: Policy) -> Interval | None:

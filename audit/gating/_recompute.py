@@ -17,7 +17,9 @@ from audit import statistics
 from audit._judgement import judge_parts
 from audit._nouns import Endpoint, Evidence, Verdict
 from audit.endpoints import DEFINITIONS, NO_SPREAD, Definition, Measured, _missing
+from audit.evidence import ELSEWHERE
 from audit.gating._difference import Difference, differences
+from audit.gating._exchangeable import of_exchangeable, shape
 from audit.gating._groups import Part, differences_of_groups, of_group, regrouped, whole
 from audit.groups import BATTERY
 from audit.policy import Policy
@@ -43,7 +45,7 @@ def recompute(audit: Audit, policy: Policy, *, texts: bool) -> tuple[Verdict, li
     texts: compare the wording too, which is only that of the version that wrote it. With a difference in what stands
     where, nothing further is recomputed and the verdict is the stated one.
     """
-    malformed = list(_shape(audit, policy))
+    malformed = [*_shape(audit, policy), *shape(audit, policy)]
     if malformed:
         return audit.verdict, malformed
     measured = [
@@ -55,6 +57,8 @@ def recompute(audit: Audit, policy: Policy, *, texts: bool) -> tuple[Verdict, li
     if COPIES.fullmatch(audit.reference.problem):
         margins = {one.definition.name: one.definition.margin(policy) for one in measured}
         found = Standing(audit.reference.problem, margins)
+    exchangeable, unlike = of_exchangeable(audit, policy)
+    problem = found.problem or (ELSEWHERE if exchangeable else "")
     groups = [
         [
             _measured(audit, of_group(group), stated, definition, policy)
@@ -62,16 +66,16 @@ def recompute(audit: Audit, policy: Policy, *, texts: bool) -> tuple[Verdict, li
         ]
         for group in audit.groups
     ]
-    endpoints, *own_groups = judge_parts([measured, *groups], found.effective, found.problem, policy)
+    endpoints, *own_groups = judge_parts([measured, *groups], found.effective, problem, policy)
     wrong = [
         difference
         for stated, own in zip(audit.endpoints, endpoints, strict=True)
         for difference in differences(audit.candidate, own.name, stated, own, leave=["example_half_width"])
     ]
-    wrong += _reference(audit, found)
-    wrong += differences_of_groups(audit, own_groups, found.problem)
+    wrong += [*_reference(audit, found), *unlike, *differences_of_groups(audit, own_groups, problem)]
     shared = {field: getattr(audit, field) for field in Evidence.__dataclass_fields__ if hasattr(audit, field)}
-    evidence = Evidence(**{**shared, "endpoints": tuple(endpoints), "groups": regrouped(audit, own_groups)})
+    own = {"endpoints": tuple(endpoints), "groups": regrouped(audit, own_groups), "exchangeable": exchangeable}
+    evidence = Evidence(**{**shared, **own})
     verdict = decide(evidence, policy)
     wrong += differences(audit.candidate, "verdict", audit.verdict, verdict, leave=() if texts else TEXTS)
     return verdict, wrong

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field
 
 from audit._canary_nouns import CanaryAudit
 from audit._drawn_nouns import Curve, Histogram, Interval, OperatingPoint
+from audit._exchangeable_nouns import Exchangeable
 from audit._group_nouns import GroupResult, RetainExposure
 from audit._nouns import (
     AttackResult,
@@ -194,6 +195,9 @@ class Audit:
     self_test: Annotated[SelfTest | None, Field(description="Null self-test; null when it was not run.")] = None
     canaries: Annotated[CanaryAudit | None, Field(description="Canaries; null when none were planted.")] = None
     plan: Annotated[PlanRecord | None, Field(description="The plan judged under; null for none.")] = None
+    exchangeable: Annotated[
+        Exchangeable | None, Field(description="The second mode of the verdict; null where the main rule holds.")
+    ] = None
 
 
 @dataclass(frozen=True)

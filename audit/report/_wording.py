@@ -66,6 +66,8 @@ REASONS = {
     "margin.",
     "NEAR_MARGIN": "An interval reaches over the margin: neither inside nor outside can be concluded.",
     "UTILITY_UNCERTAIN": "Whether accuracy is within the tolerated loss cannot be concluded.",
+    "CONTRADICTED": "Forget and unseen examples were declared exchangeable, and models that saw neither, or the mix of "
+    "classes, show that they are not: the verdict over examples falls back to INCONCLUSIVE.",
     "NOTHING_TO_FORGET": "The attacks find no trace even in the original; the policy accepts that as PASS.",
 }
 
@@ -89,6 +91,10 @@ NOTES = {
     "RETAIN_EXPOSED": "Examples that stayed are easier to recognise than after retraining.",
     "CLASS_MIX": "Some classes occur among forget examples only, so their examples have no unseen ones to match.",
     "SATURATED": "Some probabilities of the label are exactly 1, where confidence can no longer be ranked.",
+    "UTILITY_AGAINST_ORIGINAL": "Without retrains a loss of accuracy cannot fail; PASS needs it to be no worse than "
+    "the original's.",
+    "HARDLY_CONTRADICTABLE": "No model was given that saw neither forget nor unseen examples, so that little could "
+    "contradict the declaration that these are exchangeable.",
     "POLICY_OVERRIDES": "The policy differs from the profile that it names.",
     "AS_PLANNED": "Policy, sizes and what else a plan file fixed before a candidate was scored are those that were "
     "applied.",
@@ -123,6 +129,14 @@ ENDPOINTS = {
     "F3": "AUC of modified entropy",
 }
 
+EXAMPLE_ENDPOINTS = {
+    "X1": "AUC of φ, class-centred",
+    "X2": "AUC of φ minus the reference",
+    "X3": "AUC of |φ minus the reference|",
+    "Y2": "TPR of φ minus the reference",
+    "Y3": "TPR of |φ minus the reference|",
+}
+
 SCORES = {"phi": "φ", "z": "z", "abs_z": "|z|"}
 
 DECISIONS = {
@@ -138,6 +152,7 @@ DECISIONS = {
 GRADES = {
     "A": "five or more retrains, per-example attacks, the original caught, and shadow-model attacks",
     "B": "five or more retrains, per-example attacks with tails, and the original",
-    "C": "three or more retrains, but something that grade B needs is missing",
-    "S": "screening only: fewer than three retrains, PASS is impossible",
+    "C": "three or more retrains, but something that grade B needs is missing; or inference over exchangeable examples "
+    "with one or two retrains, or with shadows",
+    "S": "screening only: fewer than three retrains, or no model to calibrate examples by; PASS is impossible",
 }

@@ -404,3 +404,43 @@ def test_direct_construction_works():
 def test_one_example_of_each_role_is_enough_to_be_outputs():
     two = {name: values[..., 9:11, :] if values.ndim > 1 else values[9:11] for name, values in arrays().items()}
     assert Outputs.from_arrays(two).role.tolist() == ["forget", "unseen"]
+
+
+def test_without_retrains_where_the_caller_allows_it(tmp_path):
+    given = arrays()
+    shadow = given["retrain"]
+    for retrain in (None, np.zeros((0, N, C), np.float32)):
+        kept = {name: values for name, values in given.items() if name != "retrain"} | {"shadow": shadow}
+        kept |= {} if retrain is None else {"retrain": retrain}
+        np.savez(tmp_path / "a.npz", **kept)
+        with pytest.raises(DataError, match=r"needs a declaration of exchangeability|or declare exchangeability"):
+            Outputs.read(tmp_path / "a.npz")
+        outputs = Outputs.read(tmp_path / "a.npz", without_retrains=True)
+        assert outputs.retrain.shape == (0, N, C) and np.array_equal(outputs.shadow, shadow)
+        outputs.write(tmp_path / "b.npz")
+        again = Outputs.read(tmp_path / "b.npz", without_retrains=True)
+        assert again.retrain.shape == (0, N, C) and np.array_equal(again.shadow, shadow)
+
+
+@pytest.mark.parametrize(
+    ("shadow", "message"),
+    [
+        (np.zeros((0, N, C)), "shadow: expected at least one model"),
+        (np.zeros((N, C)), "shadow: expected shape"),
+        (np.zeros((2, N + 1, C)), "shadow: expected shape"),
+        (np.full((2, N, C), np.nan), "shadow: expected finite"),
+        (np.zeros((2, N, C), int), "shadow: expected floating-point"),
+        (np.float64(1.0), "shadow: expected shape"),
+    ],
+)
+def test_shadows_that_cannot_be_used_are_refused(shadow, message, tmp_path):
+    np.savez(tmp_path / "a.npz", **arrays(), shadow=shadow)
+    with pytest.raises(DataError, match=message):
+        Outputs.read(tmp_path / "a.npz", without_retrains=True)
+
+
+def test_files_without_a_candidate_are_refused_whatever_is_allowed(tmp_path):
+    for fields in ({"labels": np.zeros(3, int)}, {"candidate": np.zeros(3)}, {"candidate": np.zeros((0, 2))}):
+        np.savez(tmp_path / "a.npz", **fields)
+        with pytest.raises(DataError):
+            Outputs.read(tmp_path / "a.npz", without_retrains=True)

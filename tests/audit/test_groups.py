@@ -246,3 +246,27 @@ def test_groups_are_found_in_the_order_of_their_numbers() -> None:
     evidence = gather(outputs, Policy(), drawings=False)
     assert [one.name for one in evidence.groups[:12]] == [f"class {label}" for label in range(12)]
     assert find_groups.__doc__
+
+
+def test_people_are_one_unit_in_the_second_mode_too() -> None:
+    """Two rows a person that are equal: the audit of the people is that of one row each."""
+    world = World(forget=400, unseen=1600, retrains=1)
+    single = world.draw(3).outputs()
+    assert single.original is not None
+    twice = Outputs(
+        labels=np.repeat(single.labels, 2),
+        role=np.repeat(single.role, 2),
+        candidate=np.repeat(single.candidate, 2, axis=0),
+        retrain=np.repeat(single.retrain, 2, axis=1),
+        original=np.repeat(single.original, 2, axis=0),
+        subject=np.repeat(np.arange(2000).astype(np.str_), 2),
+        shadow=np.repeat(single.retrain, 2, axis=1) * 0.5,
+    )
+    found = gather(twice, Policy(), drawings=False, declared="declared").exchangeable
+    plain = gather(
+        replace(single, shadow=single.retrain * 0.5), Policy(), drawings=False, declared="declared"
+    ).exchangeable
+    assert found is not None and plain is not None
+    widths = [[one.interval[1] - one.interval[0] for one in mode.endpoints[:3]] for mode in (found, plain)]
+    assert widths[0] == pytest.approx(widths[1], rel=0.05)  # 2,000 people, not 4,000 examples
+    assert [one.name for one in found.endpoints] == [one.name for one in plain.endpoints]

@@ -56,7 +56,7 @@ def test_too_little_evidence_makes_a_pass_impossible(retrains: int, unseen: int,
     [
         ((1, 1000, 5, 200), "forget: expected at least 2, got 1"),
         ((100, 5, 5, 200), "unseen: expected at least 10, got 5"),
-        ((100, 1000, 0, 200), "retrains: expected at least 1, got 0"),
+        ((100, 1000, -1, 200), "retrains: expected at least 0, got -1"),
         ((100, 1000, 5, 3), "runs: expected at least 20, got 3"),
         ((10**6, 1000, 5, 200), "expected at most 500000 examples"),
         ((100, 1000, 101, 200), "expected at most 100, got 101"),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from audit._entry import main
+from audit._exchangeable_nouns import Declared
 from audit._nouns import Controls
 from audit._records import build_report, policy_record
 from audit._simulation import World, constant, memorised
@@ -43,9 +44,11 @@ STANDARD = Policy()
 Edit = Callable[[dict[str, Any]], None]
 
 
-def audited(world: World, policy: Policy = STANDARD, *, name: str = "model", seed: int = 1) -> Audit:
+def audited(
+    world: World, policy: Policy = STANDARD, *, name: str = "model", seed: int = 1, declared: Declared | None = None
+) -> Audit:
     """One candidate of a synthetic world, without the controls, which take most of the time."""
-    return judge(world.draw(seed).outputs(), policy, name=name, seed=seed, controls=NOT_RUN)
+    return judge(world.draw(seed).outputs(), policy, name=name, seed=seed, controls=NOT_RUN, declared=declared)
 
 
 def reported(audits: list[Audit], policy: Policy = STANDARD, registered: str | None = None) -> Report:
