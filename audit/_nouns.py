@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from audit._drawn_nouns import Curve, Histogram, Interval, OperatingPoint
+from audit._shadow_nouns import ShadowEvidence
 
 Outcome = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 Grade = Literal["A", "B", "C", "S"]
@@ -20,7 +21,7 @@ Decision = Literal["within", "outside", "uncertain", "not estimable"]
 class Endpoint:
     """One statistic that the verdict is decided on, with its value on every model."""
 
-    name: Annotated[str, Field(description="Identifier: A1, A2, A3, T1, T2 (primary) or F1, F2, F3 (FAIL only).")]
+    name: Annotated[str, Field(description="Identifier: A1 to A4, T1, T2, T4 (primary) or F1 to F5 (FAIL only).")]
     statistic: Annotated[str, Field(description="What is computed, in words.")]
     sides: Annotated[Literal["two", "upper"], Field(description="Which gaps count: both signs, or only a leak.")]
     primary: Annotated[bool, Field(description="True when PASS requires this endpoint.")]
@@ -228,6 +229,9 @@ class Evidence:
     controls: Annotated[Controls | None, Field(description="Controls; null when they were not asked for.")] = None
     single_examples: Annotated[
         SingleExamples | None, Field(description="Exposure of single examples; null when it was not asked for.")
+    ] = None
+    shadows: Annotated[
+        ShadowEvidence | None, Field(description="The shadow models behind A4, T4, F4, F5; null without a bank.")
     ] = None
 
 

@@ -33,6 +33,9 @@ MEASURING = (
     "_records",
     "_remedy",
     "_scores",
+    "_shadow_asking",
+    "_shadow_nouns",
+    "_shadow_notes",
     "_study_measures",
     "_study_records",
     "_utility",
@@ -47,6 +50,8 @@ MEASURING = (
     "policy",
     "preconditions",
     "run",
+    "shadow_evidence",
+    "shadowing",
     "statistics",
     "verdict",
 )

@@ -10,6 +10,7 @@ from audit._baseline import baseline
 from audit._judgement import judge
 from audit._nouns import Controls, Evidence, Reference
 from audit._scores import Logits, Scores, score
+from audit._shadow_nouns import ShadowTables
 from audit._utility import utility
 from audit.endpoints import Measured, measure
 from audit.exposures import count_exposed
@@ -24,16 +25,18 @@ def gather(
     candidate_name: str = "candidate",
     drawings: bool = True,
     controls: Controls | None = None,
+    shadows: ShadowTables | None = None,
 ) -> Evidence:
     """The evidence on the candidate of ``outputs``: preconditions, endpoints, utility, baseline and what to draw.
 
     controls: of these retrains, from ``run_controls``. drawings: False leaves operating points, report-only attacks,
-    curves, histograms and single examples empty, which changes nothing about the verdict. DataError when there are too
-    few unseen rows to part into calibration and evaluation.
+    curves, histograms and single examples empty, which changes nothing about the verdict. shadows: scores against
+    shadow models, on the forget and unseen rows, of every model of ``outputs``: retrains, candidate, original.
+    DataError when there are too few unseen rows to part into calibration and evaluation.
     Source: verdict.md, sections 4 to 6.
     """
     identity = identify(outputs)
-    scores, retrains, others = _score(outputs, identity, policy)
+    scores, retrains, others = _score(outputs, identity, policy, shadows)
     measured = measure(scores, policy.fpr)
     standing = _stand(measured, scores, identity, policy)
     names = [*map(retrain_name, identity.kept), "candidate", "original"][: len(scores.phi)]
@@ -50,31 +53,35 @@ def gather(
         histograms=drawings_of.histograms(scores) if drawings else (),
         controls=controls,
         single_examples=count_exposed(scores, tuple(map(retrain_name, identity.kept))) if drawings else None,
+        shadows=scores.shadows,
     )
 
 
-def preconditions(outputs: Outputs, policy: Policy) -> Reference:
+def preconditions(outputs: Outputs, policy: Policy, shadows: ShadowTables | None = None) -> Reference:
     """E0 to E3 alone, to be written down before the candidate is scored.
 
-    Nothing here depends on the candidate, except that retrains byte-equal to it are dropped.
+    Nothing here depends on the candidate, except that retrains byte-equal to it are dropped. Of ``shadows`` only what
+    depends on no method is looked at.
     """
     identity = identify(outputs)
-    scores, _, _ = _score(outputs, identity, policy)
+    scores, _, _ = _score(outputs, identity, policy, None if shadows is None else shadows.of_bank())
     return _reference(outputs, scores, identity, _stand(measure(scores, policy.fpr), scores, identity, policy))
 
 
-def _score(outputs: Outputs, identity: Identity, policy: Policy) -> tuple[Scores, Logits, Logits]:
+def _score(
+    outputs: Outputs, identity: Identity, policy: Policy, shadows: ShadowTables | None
+) -> tuple[Scores, Logits, Logits]:
     """Scores on forget and unseen rows, with the logits they came from (retrains, then candidate and original)."""
     rows = outputs.where("forget") | outputs.where("unseen")
     retrains = outputs.retrain[list(identity.kept)][:, rows]
     others = [outputs.candidate] if outputs.original is None else [outputs.candidate, outputs.original]
     rest = np.stack([logits[rows] for logits in others])
     labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
-    return (
-        score(retrains, rest, labels, forget, policy.calibration_share, policy.calibration_seed),
-        retrains,
-        rest,
-    )
+    scores = score(retrains, rest, labels, forget, policy.calibration_share, policy.calibration_seed)
+    if shadows is not None:
+        k = len(outputs.retrain)
+        scores = replace(scores, shadowed=shadows.take([*identity.kept, *range(k, k + len(others))]))
+    return scores, retrains, rest
 
 
 def _stand(measured: tuple[Measured, ...], scores: Scores, identity: Identity, policy: Policy) -> Standing:

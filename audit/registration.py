@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from attacks import Outputs
+from audit._shadow_nouns import ShadowTables
 from audit.evidence import preconditions
 from audit.policy import Policy
 from audit.verdict import BATTERY
 from learners import DataError, digest, write_atomically
 
 
-def register(folder: Path, policy: Policy, outputs: Outputs) -> str:
+def register(folder: Path, policy: Policy, outputs: Outputs, shadows: ShadowTables | None = None) -> str:
     """Hash of the policy that was registered first for the audit of ``outputs``, whoever the candidate is.
 
     Writes policy, battery and preconditions to ``registration-DIGEST.json`` in ``folder`` unless something is
@@ -27,7 +28,7 @@ def register(folder: Path, policy: Policy, outputs: Outputs) -> str:
             "battery": BATTERY,
             "policy": asdict(policy),
             "policy_hash": policy.hash,
-            "preconditions": asdict(preconditions(outputs, policy)),
+            "preconditions": asdict(preconditions(outputs, policy, shadows)),
             "subject": subject(outputs),
         }
         write_atomically(path, (json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n").encode())

@@ -61,10 +61,14 @@ def run_audit(
     watch("computing outputs", len(keys), len(keys))
     reference, candidates = made[: 1 + len(plan.retrains)], made[1 + len(plan.retrains) :]
     shared = role_outputs(plan, rows, roles, reference, made[0])
+    from audit.shadow_evidence import tables_of_run  # that module asks for the rows that this one defines
+
+    shadows = tables_of_run(plan, workspace, [replace(shared, candidate=one.logits) for one in candidates], rows, watch)
+    first = next(iter(shadows.values()), None)
     # Policy and preconditions are written down before any candidate is scored (verdict.md, section 6, E3).
-    registered = register(workspace.root, config.policy, shared)
+    registered = register(workspace.root, config.policy, shared, first)
     watch("judging", 0, len(candidates))
-    controls = run_controls(shared, config.policy)
+    controls = run_controls(shared, config.policy, first)
     audits = []
     for done, ((spec, _), one) in enumerate(zip(plan.candidates, candidates, strict=True)):
         watch("judging", done, len(candidates))
@@ -78,6 +82,7 @@ def run_audit(
                 retained=len(plan.split.retain),
                 signals=config.attacks.signals,
                 controls=controls,
+                shadows=shadows.get(spec.name),
             )
         )
         if annex is not None:

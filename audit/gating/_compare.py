@@ -149,6 +149,7 @@ def _unfair(old: Report, new: Report, pairs: Sequence[tuple[Audit, Audit]]) -> I
     yield from _other_data(old, new)
     if old.models.recipe != new.models.recipe:
         yield "recipe: the models were trained by another one"
+    yield from _other_shadows(pairs)
     for before, after in pairs:
         sizes = before.reference.retrains, after.reference.retrains
         if sizes[0] != sizes[1]:
@@ -158,6 +159,21 @@ def _unfair(old: Report, new: Report, pairs: Sequence[tuple[Audit, Audit]]) -> I
         else:
             continue
         break
+
+
+def _other_shadows(pairs: Sequence[tuple[Audit, Audit]]) -> Iterator[str]:
+    """Shadows that differ, the first such pair: with more of them LiRA and U-LiRA see more. A candidate's own unlearned
+    shadows are part of what is compared."""
+    for before, after in pairs:
+        old, new = (None if one.shadows is None else (one.shadows.bank, one.shadows.shadows) for one in (before, after))
+        if old != new:
+            words = ["none" if one is None else f"{one[1]} ({one_line(one[0], 40)})" for one in (old, new)]
+            yield f"shadows: {words[0]}, then {words[1]}"
+            return
+        counts = [0 if one.shadows is None else one.shadows.unlearned for one in (before, after)]
+        if counts[0] != counts[1]:
+            yield f"unlearned shadows of {one_line(before.candidate, 40)}: {counts[0]}, then {counts[1]}"
+            return
 
 
 def _battery(report: Report) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Endpoints, preconditions and verdict once more, from the values that a report states for every model.
 
 The functions are those of the audit. What they need besides those values is taken from the report as it stands:
-``example_half_width`` (from the examples alone), the remedy, the controls, and whether two models are copies. Under a
+``example_half_width`` (from the examples alone), the remedy, the controls, what is said of the shadow models, and
+whether two models are copies. Under a
 conservative policy the original's own error from the examples is not in a report; it is taken to be whatever lets the
 stated endpoints catch the original, as far as the spread over the retrains allows that.
 """
@@ -16,8 +17,10 @@ from scipy import stats
 from audit import statistics
 from audit._judgement import judge
 from audit._nouns import Endpoint, Evidence, Verdict
+from audit._shadow_nouns import ULIRA
 from audit.endpoints import DEFINITIONS, NO_SPREAD, Definition, Measured, _missing
 from audit.gating._difference import Difference, differences
+from audit.gating._shadows import of_shadows
 from audit.policy import Policy
 from audit.preconditions import NO_DIFFERENCE, Standing, examine
 from audit.report import Audit
@@ -41,7 +44,7 @@ def recompute(audit: Audit, policy: Policy, *, texts: bool) -> tuple[Verdict, li
     texts: compare the wording too, which is only that of the version that wrote it. With a difference in what stands
     where, nothing further is recomputed and the verdict is the stated one.
     """
-    malformed = list(_shape(audit, policy))
+    malformed = [*of_shadows(audit), *_shape(audit, policy)]
     if malformed:
         return audit.verdict, malformed
     measured = [
@@ -76,7 +79,7 @@ def _shape(audit: Audit, policy: Policy) -> Iterator[Difference]:
         return
     reference = audit.reference
     for stated, definition in zip(audit.endpoints, DEFINITIONS, strict=True):
-        missing = _missing(definition, reference.retrains, reference.unseen_evaluation, policy.fpr)
+        missing = _absence(audit, definition, policy)
         absent = bool(missing) or (not definition.primary and stated.reason in SCORELESS)
         expected = (
             (stated.candidate is None, absent),
@@ -90,7 +93,8 @@ def _shape(audit: Audit, policy: Policy) -> Iterator[Difference]:
         spread = _spread(stated.retrains, definition, reference.forget)
         if not definition.primary and spread is not None and spread <= NO_SPREAD:
             yield Difference(audit.candidate, definition.name, "candidate is null", False, True)
-        rows = reference.forget if definition.tail else min(reference.forget, reference.unseen_evaluation)
+        judged = _judged(audit, definition)
+        rows = reference.forget if definition.tail else min(reference.forget, judged)
         width, unknown = stated.example_half_width, absent or rows < 2
         if (width is None) != unknown:
             yield Difference(audit.candidate, definition.name, "example_half_width is null", width is None, unknown)
@@ -98,10 +102,22 @@ def _shape(audit: Audit, policy: Policy) -> Iterator[Difference]:
             yield Difference(audit.candidate, definition.name, "example_half_width", width, "0 or more")
 
 
+def _absence(audit: Audit, definition: Definition, policy: Policy) -> str:
+    reference = audit.reference
+    return _missing(definition, reference.retrains, reference.unseen_evaluation, policy.fpr, audit.shadows)
+
+
+def _judged(audit: Audit, definition: Definition) -> int:
+    """Unseen evaluation examples that an endpoint judges."""
+    if definition.score == ULIRA and audit.shadows is not None:
+        return audit.shadows.unseen_evaluation
+    return audit.reference.unseen_evaluation
+
+
 def _measured(audit: Audit, stated: Endpoint, definition: Definition, policy: Policy) -> Measured:
     reference = audit.reference
     if stated.candidate is None:
-        missing = _missing(definition, reference.retrains, reference.unseen_evaluation, policy.fpr)
+        missing = _absence(audit, definition, policy)
         return Measured(definition, reference.retrains, None, missing or stated.reason)
     own = [] if stated.original is None else [stated.original]
     values = np.array([*stated.retrains, stated.candidate, *own], np.float64)

@@ -21,6 +21,7 @@ from audit._nouns import (
     Utility,
     Verdict,
 )
+from audit._shadow_nouns import ShadowEvidence
 
 SCHEMA_VERSION: Literal["1.0"] = "1.0"
 
@@ -181,6 +182,9 @@ class Audit:
     controls: Annotated[Controls | None, Field(description="Controls; null when they were not run.")] = None
     single_examples: Annotated[
         SingleExamples | None, Field(description="Exposure of single examples; null when it was not judged.")
+    ] = None
+    shadows: Annotated[
+        ShadowEvidence | None, Field(description="The shadow models behind A4, T4, F4, F5; null without a bank.")
     ] = None
     self_test: Annotated[SelfTest | None, Field(description="Null self-test; null when it was not run.")] = None
 

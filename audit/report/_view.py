@@ -13,6 +13,7 @@ from audit.report._intervals import IntervalPanel, common_scale, interval_panels
 from audit.report._model import Audit, Report
 
 CONTROLS = ("no_op", "fresh_retrain")
+NEED_SHADOWS = ("A4", "T4", "F4", "F5")
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,10 @@ def outcomes(report: Report) -> list[tuple[Outcome, int]]:
 
 def overview(report: Report) -> Overview:
     """The overview of all candidates."""
-    columns = tuple(
-        dict.fromkeys(endpoint.name for audit in report.audits for endpoint in audit.endpoints if endpoint.primary)
-    )
-    others = tuple(endpoint.name for endpoint in report.audits[0].endpoints if not endpoint.primary)
+    names = [endpoint.name for endpoint in report.audits[0].endpoints if _shown(report, endpoint.name)]
+    primary = {endpoint.name for endpoint in report.audits[0].endpoints if endpoint.primary}
+    columns = tuple(name for name in names if name in primary)
+    others = tuple(name for name in names if name not in primary)
     roles = tuple(dict.fromkeys(one.role for audit in report.audits for one in audit.utility))
     scales = {name: common_scale(_column(report, name)) for name in columns}
 
@@ -165,6 +166,11 @@ def _named(endpoints: Sequence[Endpoint], name: str) -> Endpoint | None:
 def _column(report: Report, name: str, estimable: bool = False) -> list[Endpoint]:
     found = [endpoint for audit in report.audits if (endpoint := _named(audit.endpoints, name))]
     return [endpoint for endpoint in found if endpoint.retrains or not estimable]
+
+
+def _shown(report: Report, name: str) -> bool:
+    """Whether the overview has a place for an endpoint: not for one that needs shadows where no candidate has any."""
+    return name not in NEED_SHADOWS or bool(_column(report, name, estimable=True))
 
 
 def _power(endpoint: Endpoint) -> tuple[object, ...]:

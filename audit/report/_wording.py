@@ -49,6 +49,8 @@ REASONS = {
     "round, so this fails like a leak.",
     "SCATTER": "Single forget examples lie further from retraining, or closer to it, than seeds explain, whatever the "
     "direction.",
+    "TRACE": "Shadows on which the method was run tell forget from unseen examples otherwise than after retraining. "
+    "The sign alone does not say whether too little was forgotten or too much.",
     "TAIL": "More forget examples than after retraining are exposed at the low false-positive rate of the policy.",
     "NOOP": "The candidate is byte-equal to the original: nothing was unlearned.",
     "UTILITY": "The candidate's accuracy is below that of the retrains by more than the policy tolerates.",
@@ -82,6 +84,9 @@ NOTES = {
     "SHORT_OF_POWER": "Even a candidate that is as good as retrained would often, or always, stay INCONCLUSIVE.",
     "FAIL_ONLY_OPEN": "An endpoint that can only cause FAIL is neither outside its margin nor shown to be inside. PASS "
     "does not require it.",
+    "FEW_SHADOWS": "Attacks with shadow models were made, with fewer shadows than grade A asks for.",
+    "SHADOWS_REFUSED": "The shadow models have a fault, and the attacks that read them were not made.",
+    "SHADOW_LEVELS": "The shadow models differ from the audited one in a way that makes attacks with them weaker.",
     "GROUPS_NOT_ASSESSED": "Groups of examples were given; the verdict is on all of them together.",
     "SUBJECTS_AS_ROWS": "Several rows belong to one person, but every row counts as one independent example.",
     "CLASS_MIX": "Some classes occur among forget examples only, so their examples have no unseen ones to match.",
@@ -112,9 +117,13 @@ ENDPOINTS = {
     "A3": "AUC of |z|",
     "T1": "TPR of z",
     "T2": "TPR of |z|",
+    "A4": "AUC of U-LiRA",
+    "T4": "TPR of U-LiRA",
     "F1": "AUC of RMIA",
     "F2": "AUC of entropy",
     "F3": "AUC of modified entropy",
+    "F4": "AUC of LiRA, online",
+    "F5": "AUC of LiRA, offline",
 }
 
 SCORES = {"phi": "φ", "z": "z", "abs_z": "|z|"}
