@@ -46,7 +46,7 @@ def test_a_trial_is_the_audit_of_a_candidate_with_the_leak_planted(share: float)
     gaps = [np.nan if one.gap is None else one.gap for one in evidence.endpoints]
     assert trial.gaps[0, place].tolist() == pytest.approx(gaps, nan_ok=True)
     if share == 0:
-        inside = [one.interval[0] <= 0 <= one.interval[1] for one in evidence.endpoints if one.interval]
+        inside = [one.interval is None or one.interval[0] <= 0 <= one.interval[1] for one in evidence.endpoints]
         assert trial.covered[0].tolist() == inside
 
 
