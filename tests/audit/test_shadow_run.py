@@ -3,6 +3,7 @@
 import json
 import shutil
 import tomllib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from audit.report import Report, comparable, to_json
 from audit.run import run_audit
 from audit.shadowing import run_shadows
 from audit.workspace import Workspace
+from learners import run_jobs
 
 TOML = """
 workers = 1
@@ -30,6 +32,13 @@ policy = {profile = "standard", min_evidence = "C"}
 """
 
 
+class Here:
+    """An engine without processes: they take longer to start than these networks take to train."""
+
+    def run(self, work: Any, jobs: Sequence[Any], *, progress: Any = None) -> Iterator[tuple[int, Any]]:
+        yield from run_jobs(work, jobs, workers=1, progress=progress)
+
+
 @pytest.fixture(scope="module")
 def config() -> AuditConfig:
     return parse_config(tomllib.loads(TOML))
@@ -38,7 +47,7 @@ def config() -> AuditConfig:
 @pytest.fixture(scope="module")
 def workspace(config: AuditConfig, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     place = Workspace(tmp_path_factory.mktemp("audit") / "ws")
-    run_shadows(config, place.root, unlearn=["finetune"])
+    run_shadows(config, place.root, engine=Here(), unlearn=["finetune"])
     return place
 
 
