@@ -7,7 +7,8 @@ from typing import Literal
 
 from audit._drawn_nouns import Interval
 from audit._nouns import Endpoint, Outcome, Utility
-from audit.gating._cases import OF_DECISION, OF_OUTCOME, OF_UTILITY, State
+from audit._shadow_nouns import why_absent
+from audit.gating._cases import OF_DECISION, OF_OUTCOME, OF_UTILITY, SCORES, State
 from audit.gating._difference import agree
 from audit.gating._reading import read
 from audit.gating._text import one_line, shown
@@ -84,7 +85,11 @@ def compare_reports(old: Report, new: Report) -> Comparison:
 def _pair(old: Audit, new: Audit) -> Pair:
     endpoints = {one.name: one for one in new.endpoints}
     roles = {one.role: one for one in new.utility}
-    parts = [_endpoint(one, endpoints[one.name]) for one in old.endpoints if one.name in endpoints]
+    parts = [
+        _endpoint(one, endpoints[one.name])
+        for one in old.endpoints
+        if one.name in endpoints and not (_untried(one, old) and _untried(endpoints[one.name], new))
+    ]
     parts += [_utility(one, roles[one.role]) for one in old.utility if one.role in roles]
     before, after = old.verdict, new.verdict
     return Pair(
@@ -96,6 +101,12 @@ def _pair(old: Audit, new: Audit) -> Pair:
         change=_change(OF_OUTCOME[before.outcome], OF_OUTCOME[after.outcome]),
         parts=tuple(parts),
     )
+
+
+def _untried(one: Endpoint, audit: Audit) -> bool:
+    """Whether an endpoint is not in force for want of shadow models: where neither report has them, nothing is to be
+    said."""
+    return one.candidate is None and bool(why_absent(SCORES.get(one.name, ""), audit.shadows))
 
 
 def _change(old: State, new: State) -> Change:
