@@ -11,8 +11,9 @@ def before_after(original: ArrayLike, targets: ArrayLike) -> Floats:
     """phi on the original minus phi on each target, ``[P, n]``; higher = was a member that the target has lost.
 
     original: phi ``[n]`` of the model before unlearning; targets: phi ``[P, n]`` of candidates and retrains. An exact
-    retrain leaks here as well, for it too has lost what it did not see: only the gap between a candidate's AUC and the
-    retrains' says something about the method. Report it; do not decide on it.
+    retrain leaks here as well, for it too has lost what it did not see. Nor does the gap to the retrains decide: a
+    candidate made from the original shares its chance errors, so that what it did lose shows more clearly. Report it;
+    do not decide on it.
     Source: Chen et al. 2021 (arXiv 2005.02205), with the difference of logit-scaled confidences as the feature.
 
     >>> before_after([3.0, 1.0], [[1.0, 1.0]]).tolist()

@@ -14,7 +14,7 @@ Decision = Literal["within", "outside", "uncertain", "not estimable"]
 class Endpoint:
     """One statistic that the verdict is decided on, with its value on every model."""
 
-    name: Annotated[str, Field(description="Identifier: A1, A2, A3, T1, T2 (primary) or F1, F2, F3 (FAIL only).")]
+    name: Annotated[str, Field(description="Identifier: A1 to A4, T1, T2, T4 (primary) or F1 to F5 (FAIL only).")]
     statistic: Annotated[str, Field(description="What is computed, in words.")]
     sides: Annotated[Literal["two", "upper"], Field(description="Which gaps count: both signs, or only a leak.")]
     primary: Annotated[bool, Field(description="True when PASS requires this endpoint.")]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from audit._nouns import Evidence, Grade, Outcome, Reference
+from audit._shadow_notes import missing_for_grade_a, notes_on_shadows
 from audit._wording import GROUP, detectable, explanation, fail_only_open, missing_for_grade_b
 from audit.policy import Policy
 from audit.preconditions import NO_DIFFERENCE, REVERSED
@@ -16,7 +17,11 @@ def notes(evidence: Evidence, policy: Policy, outcome: Outcome, still_open: Sequ
 
     still_open: codes of questions that a FAIL leaves open and that are no reason for it.
     """
-    found = {**_of_verdict(evidence, policy, outcome, still_open), **_of_data(evidence.reference)}
+    found = {
+        **_of_verdict(evidence, policy, outcome, still_open),
+        **notes_on_shadows(evidence),
+        **_of_data(evidence.reference),
+    }
     return tuple(f"{code}: {sentence}" for code, (applies, sentence) in found.items() if applies)
 
 
@@ -156,6 +161,7 @@ def would_change(evidence: Evidence, policy: Policy, reasons: Sequence[str], gra
         "LEAK": "Unlearn more strongly, or retrain without the forget set.",
         "OVER_FORGET": "Unlearn less strongly: aim at what retraining gives, not at the lowest score.",
         "SCATTER": "Unlearn example by example to the level of retraining; the mean alone is not enough.",
+        "TRACE": "Look at A1, A2 and T1 for the direction: more of the method, less of it, or another one.",
         "TAIL": "Find the exposed examples in the scores and unlearn those further.",
         "UTILITY": "Repair accuracy on retain data after unlearning.",
         "REFERENCE_INVALID": _sound_reference(reference),
@@ -192,5 +198,5 @@ def _sound_reference(reference: Reference) -> str:
 def _more_evidence(evidence: Evidence, policy: Policy, grade: Grade) -> str:
     missing = missing_for_grade_b(evidence)
     if policy.min_evidence == "A" and not missing:
-        return "Grade A needs LiRA or U-LiRA from shadow models, which an audit cannot take in yet; require grade B."
+        return f"For grade A provide: {missing_for_grade_a(evidence)}."
     return f"The evidence is of grade {grade}; for grade B provide: {'; '.join(missing)}."

@@ -15,6 +15,7 @@ from audit._endpoint_nouns import Endpoint as Endpoint
 from audit._exchangeable_nouns import Exchangeable
 from audit._group_nouns import GroupResult, RetainExposure
 from audit._plan_nouns import PlanRecord
+from audit._shadow_nouns import ShadowEvidence
 
 Outcome = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 Grade = Literal["A", "B", "C", "S"]
@@ -194,6 +195,9 @@ class Evidence:
     plan: Annotated[PlanRecord | None, Field(description="The plan judged under; null for none.")] = None
     exchangeable: Annotated[
         Exchangeable | None, Field(description="The second mode of the verdict; null where the main rule holds.")
+    ] = None
+    shadows: Annotated[
+        ShadowEvidence | None, Field(description="The shadow models behind A4, T4, F4, F5; null without a bank.")
     ] = None
 
 

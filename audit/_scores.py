@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from attacks import SIGNALS, Outputs, class_centred, rlira, rmia
 from audit._people import People
+from audit._shadow_nouns import ULIRA, ShadowEvidence, ShadowTables
 from learners import numpy_generator
 
 Floats = NDArray[np.float64]
@@ -30,6 +31,7 @@ class Scores:
     evaluation: ``[n]``; the last two part the unseen rows. phi: logit-scaled confidence; centred: phi minus its median
     over the calibration rows of the class, on the same model; z: R-LiRA's score, a retrain's own always leave-one-out,
     None below three retrains; rmia: likewise. entropy, modified_entropy: class-centred, None where phi is all there is.
+    shadowed: scores against shadow models, None without any.
 
     people: where a person has several rows, and then every column is a person: centred, entropy and modified_entropy
     are means of the rows' own, z and rmia are made of the mean phi, a label is that of one row.
@@ -47,6 +49,7 @@ class Scores:
     entropy: Floats | None = None
     modified_entropy: Floats | None = None
     people: People | None = None
+    shadowed: ShadowTables | None = None
 
     @property
     def has_original(self) -> bool:
@@ -65,11 +68,35 @@ class Scores:
         scores = {"rmia": self.rmia, "entropy": self.entropy, "modified_entropy": self.modified_entropy}
         return {name: table for name, table in scores.items() if table is not None}
 
+    @property
+    def of_shadows(self) -> dict[str, Floats]:
+        """The scores against shadow models, as far as there are any."""
+        return {} if self.shadowed is None else dict(self.shadowed.tables)
+
+    @property
+    def shadows(self) -> ShadowEvidence | None:
+        """What stands behind them."""
+        return None if self.shadowed is None else self.shadowed.evidence
+
     def alone(self, place: int) -> "Scores":
         """The same with the model at ``place`` after the retrains as candidate, and the last one as original."""
         chosen = [*range(self.retrains), self.retrains + place, len(self.phi) - 1]
         tables = {name: getattr(self, name) for name in TABLES}
-        return replace(self, **{name: table[chosen] for name, table in tables.items() if table is not None})
+        shadowed = None if self.shadowed is None else self.shadowed.take(chosen)
+        kept = {name: table[chosen] for name, table in tables.items() if table is not None}
+        return replace(self, **kept, shadowed=shadowed)
+
+    def with_shadows(self, shadows: ShadowTables | None) -> "Scores":
+        """The same with what shadow models say about these models, row by row; of people the mean over their rows."""
+        people = self.people
+        if shadows is not None and people is not None:
+            judged = people.mean(shadows.judged.astype(np.float64)) == 1
+            evidence = shadows.evidence
+            if ULIRA in shadows.tables:
+                evidence = replace(evidence, unseen_evaluation=int((judged & self.evaluation).sum()))
+            tables = {name: people.mean(table) for name, table in shadows.tables.items()}
+            shadows = ShadowTables(evidence, tables, judged)
+        return replace(self, shadowed=shadows)
 
     def centre(self, signal: Floats) -> Floats:
         """A signal ``[models, rows]`` of the logits, class-centred as phi is in ``centred``."""
@@ -77,8 +104,13 @@ class Scores:
             return class_centred(signal, self.labels, self.calibration)
         return self.people.centred(signal, self.calibration)
 
-    def rows(self, scores: Floats) -> tuple[Floats, Floats, Floats]:
-        """``scores [models, n]`` parted into forget, calibration and evaluation columns."""
+    def rows(self, scores: Floats, score: str = "") -> tuple[Floats, Floats, Floats]:
+        """``scores [models, n]`` parted into forget, calibration and evaluation columns; of U-LiRA (``score``) those
+        on which it is defined."""
+        if score == ULIRA and self.shadowed is not None:
+            judged = self.shadowed.judged
+            parts = (self.forget & judged, self.calibration & judged, self.evaluation & judged)
+            return scores[:, parts[0]], scores[:, parts[1]], scores[:, parts[2]]
         return scores[:, self.forget], scores[:, self.calibration], scores[:, self.evaluation]
 
 

@@ -45,6 +45,9 @@ MEASURING = (
     "_records",
     "_remedy",
     "_scores",
+    "_shadow_asking",
+    "_shadow_nouns",
+    "_shadow_notes",
     "_study_measures",
     "_study_records",
     "_utility",
@@ -69,6 +72,8 @@ MEASURING = (
     "preregistration",
     "retained",
     "run",
+    "shadow_evidence",
+    "shadowing",
     "statistics",
     "verdict",
 )

@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from audit._group_nouns import GroupResult
 from audit._nouns import Endpoint, Evidence, Outcome
 from audit._scores import MIN_RETRAINS
+from audit._shadow_notes import missing_for_grade_a
+from audit._shadow_nouns import SHADOWED
+from audit.endpoints import DEFINITIONS
 from audit.policy import Policy
 
-BATTERY = "1"
+BATTERY = "2"
 """Version of the set of endpoints; a verdict is only comparable with verdicts of the same battery."""
-FAIL_ORDER = ("LEAK", "OVER_FORGET", "SCATTER", "TAIL")
+FAIL_ORDER = ("LEAK", "OVER_FORGET", "SCATTER", "TRACE", "TAIL")
 """Reasons of a FAIL, most telling first."""
 
 
@@ -93,8 +96,13 @@ def detectable(evidence: Evidence) -> list[str]:
 
 
 def fail_only_open(evidence: Evidence) -> list[str]:
-    """FAIL-only endpoints that are not shown to lie within their margin."""
-    return [one.name for one in evidence.endpoints if not one.primary and one.decision != "within"]
+    """FAIL-only endpoints that are not shown to lie within their margin; LiRA only where there were shadows for it."""
+    shadowed = {one.name for one in DEFINITIONS if one.score in SHADOWED}
+    return [
+        one.name
+        for one in evidence.endpoints
+        if not one.primary and one.decision != "within" and not (one.candidate is None and one.name in shadowed)
+    ]
 
 
 def underpowered(evidence: Evidence, policy: Policy) -> list[str]:
@@ -124,7 +132,7 @@ def explanation(reason: str, evidence: Evidence, policy: Policy) -> str:
     if reason in texts:
         return texts[reason]
     if reason in ("LEAK", "OVER_FORGET"):
-        gaps = _names(evidence, "A1", "A2", "F1", "F2", "F3", sign=1 if reason == "LEAK" else -1)
+        gaps = _names(evidence, "A1", "A2", "F1", "F2", "F3", "F4", "F5", sign=1 if reason == "LEAK" else -1)
         if reason == "LEAK":
             return f"Leak: forget examples look more like training data than under retraining ({gaps})."
         return (
@@ -135,8 +143,13 @@ def explanation(reason: str, evidence: Evidence, policy: Policy) -> str:
         return (
             f"Single forget examples lie further from, or closer to, retraining than chance ({_names(evidence, 'A3')})."
         )
+    if reason == "TRACE":
+        return (
+            "Traces of the method: held against shadows that it was run on, forget examples differ from unseen ones "
+            f"otherwise than under retraining ({_names(evidence, 'A4')})."
+        )
     if reason == "TAIL":
-        return f"Some forget examples are recognised with few false alarms ({_names(evidence, 'T1', 'T2')})."
+        return f"Some forget examples are recognised with few false alarms ({_names(evidence, 'T1', 'T2', 'T4')})."
     if reason.startswith(GROUP):
         return _group(next(one for one in evidence.groups if one.name == reason.removeprefix(GROUP)), policy)
     if reason == "GROUP_OPEN":
@@ -200,7 +213,7 @@ def _graded(evidence: Evidence, policy: Policy) -> str:
         return (
             f"The spread between retrains needs at least {MIN_RETRAINS} of them, got {k}: with fewer nothing can pass."
         )
-    missing = "; ".join(missing_for_grade_b(evidence)) or "LiRA or U-LiRA from shadow models"
+    missing = "; ".join(missing_for_grade_b(evidence)) or missing_for_grade_a(evidence)
     return f"The policy requires evidence of grade {policy.min_evidence}; what is missing: {missing}."
 
 

@@ -1,6 +1,6 @@
 """The attacks of an audit file or of an outputs file: gathers the material, and calls ``attack_all``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,18 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attacks import ATTACKS, Material, Outputs, ShadowBank
-from attacks.shadow_checks import bank_problems
 from audit._attack_nouns import AttackTable
 from audit._declaration import need_retrains
 from audit._making import Plan, Watch, plan_models, train_missing, unlearn_missing
 from audit._scores import calibration_rows
+from audit._shadow_asking import problems_of, views_of
 from audit.attacking import BASELINE, attack_all, literature_numbers
 from audit.config import AuditConfig
 from audit.policy import Policy
 from audit.run import audited_rows, ignore, outputs_of, role_outputs
-from audit.shadowing import design_of, found_shadows
+from audit.shadowing import found_shadows
 from audit.workspace import ModelKey, Workspace
-from learners import ConfigError, Indices, accuracy, code_version, digest, parse_views, predict_views, weights_digest
+from learners import ConfigError, Indices
 
 SIDE = 32
 """Most pixels a side that quantile regression looks at."""
@@ -101,7 +101,7 @@ def attack_candidates(
         unlearned={name: bank.at(rows[asked]) for name, bank in unlearned.items()},
         people=None if plan.examples.subjects is None else plan.examples.subjects[rows[asked]],
         against=against,
-        problems=_problems(plan, shadows, outputs[0]),
+        problems=problems_of(plan, shadows, outputs[0]),
     )
     tables = [replace(table, numbers=_numbers(one, config.seed)) for table, one in zip(tables, outputs, strict=True)]
     watch("attacking", 1, 1)
@@ -120,22 +120,6 @@ def _refuse_comparison(against: tuple[str, str], shadows: ShadowBank | None, mis
         )
 
 
-def _problems(plan: Plan, shadows: ShadowBank | None, outputs: Outputs) -> tuple[str, ...]:
-    """What is wrong with the bank, held against the original."""
-    if shadows is None or outputs.original is None:
-        return ()
-    seen, unseen = outputs.role != "unseen", outputs.role == "unseen"
-    known, new = (accuracy(outputs.original[rows], outputs.labels[rows]) for rows in (seen, unseen))
-    problems = bank_problems(shadows, accuracy_in=known, accuracy_out=new)
-    asked, wanted = len(design_of(plan).requests) // 2, len(plan.split.forget)
-    if asked < 0.9 * wanted:
-        problems += (
-            f"each shadow was told to forget about {asked} examples, the audited model {wanted}: there are too few "
-            "unseen examples of the same classes; U-LiRA then judges the method on a smaller request",
-        )
-    return problems
-
-
 def _material(
     plan: Plan,
     workspace: Workspace,
@@ -148,7 +132,11 @@ def _material(
     first, policy = outputs[0], plan.config.policy
     assert first.original is not None
     labels, forget = first.labels[asked], first.where("forget")[asked]
-    views: Callable[[ModelKey], NDArray[Any]] = lambda one: _views(plan, workspace, one, rows, shadows)  # noqa: E731
+
+    def views(one: ModelKey) -> NDArray[np.float32]:
+        assert shadows is not None
+        return views_of(plan, workspace, one, rows, shadows)
+
     questioned = [*(key for _, key in plan.candidates), plan.original]
     return Material(
         labels=labels,
@@ -162,23 +150,6 @@ def _material(
         features=_features(plan, rows),
         seed=plan.config.seed,
     )
-
-
-def _views(
-    plan: Plan, workspace: Workspace, key: ModelKey, rows: Indices, shadows: ShadowBank | None
-) -> NDArray[np.float32]:
-    """Logits ``[views, m, classes]`` of one of the audit's models under the bank's views, kept in the workspace."""
-    assert shadows is not None
-    model, _ = workspace.load(key, plan.device)
-    views = parse_views(shadows.views)
-
-    def flat() -> NDArray[np.float32]:
-        found = predict_views(model, plan.examples, rows, views, plan.device)
-        return np.moveaxis(found, 0, 1).reshape(len(rows), -1)
-
-    name = digest(weights_digest(model), code_version("learners._views"), *shadows.views)
-    kept = workspace.logits(key, name, rows, flat)
-    return np.moveaxis(kept.reshape(len(rows), len(views), -1), 1, 0)
 
 
 def _features(plan: Plan, rows: Indices) -> NDArray[np.float64]:

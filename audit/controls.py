@@ -5,6 +5,7 @@ precondition E2 (``preconditions.py``).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from audit._judgement import fail_test
 from audit._nouns import Controls, NullControl, PlantedLeak
 from audit._people import People
 from audit._scores import MIN_RETRAINS, Floats, Mask, people_of, read_signals, score_signals
+from audit._shadow_nouns import ShadowTables
 from audit.endpoints import NO_SPREAD, Measured, measure
 from audit.policy import Policy
 from audit.preconditions import NO_DIFFERENCE, identify, retrain_name
@@ -24,12 +26,14 @@ SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 POWER = 0.8
 
 
-def run_controls(outputs: Outputs, policy: Policy) -> Controls:
+def run_controls(outputs: Outputs, policy: Policy, shadows: ShadowTables | None = None) -> Controls:
     """Judge every retrain as if it were the candidate, against the others (the null control), and then with leaks
     planted in it: on a share of the forget examples it answers as the original does.
 
     The audit itself holds a candidate against one retrain more, so that it finds a little more than is said here.
-    Retrains that are byte-equal to the candidate take no part. Nothing else depends on the candidate.
+    Retrains that are byte-equal to the candidate take no part. Nothing else depends on the candidate: of ``shadows``
+    (see ``gather``) LiRA takes part, whose score of an example looks at no other example of the model; U-LiRA does not,
+    for it judges one method.
     """
     identity = identify(outputs)
     kept = list(identity.kept)
@@ -41,10 +45,14 @@ def run_controls(outputs: Outputs, policy: Policy) -> Controls:
     models = list(outputs.retrain[kept]) + ([] if outputs.original is None else [outputs.original])
     logits = np.stack([one[rows] for one in models])
     tables, people = read_signals(logits, labels), people_of(outputs)
+    if shadows is not None:
+        k = len(outputs.retrain)
+        shadows = shadows.of_bank().take([*kept, *([] if outputs.original is None else [k + 1])])
+        tables = {**tables, **shadows.tables}
     null, caught = [], []
     for place, index in enumerate(kept):
         order = _order(numpy_generator(policy.calibration_seed, "planted leaks", index), forget, people)
-        measured = _judged(tables, place, len(kept), order, labels, forget, policy, people)
+        measured = _judged(tables, place, len(kept), order, labels, forget, policy, people, shadows)
         flat = [one.definition.name for one in measured if one.spread is not None and one.spread <= NO_SPREAD]
         if flat:
             why = f"{flat[0]} has {NO_DIFFERENCE}"
@@ -66,6 +74,7 @@ def _judged(
     forget: Mask,
     policy: Policy,
     people: People | None,
+    shadows: ShadowTables | None,
 ) -> tuple[Measured, ...]:
     """The endpoints with retrain ``place`` in the candidate's place, and beside it the same with each share planted."""
 
@@ -75,6 +84,8 @@ def _judged(
     models = {name: np.concatenate([table[rest], planted[name]]) for name, table in tables.items()}
     share, seed = policy.calibration_share, policy.calibration_seed
     scores = score_signals(models, len(rest), labels, forget, share, seed, people)
+    if shadows is not None:
+        scores = scores.with_shadows(replace(shadows, tables={name: models[name] for name in shadows.tables}))
     return measure(scores, policy.fpr, paired=policy.conservative)
 
 

@@ -10,6 +10,7 @@ from attacks import auc_rows, delong_variance, estimable, placements, threshold_
 from attacks.roc import LEAST_FALSE_POSITIVES
 from audit import statistics
 from audit._scores import MIN_RETRAINS, Floats, Scores
+from audit._shadow_nouns import ULIRA, ShadowEvidence, why_absent
 from audit.policy import Policy
 
 NO_SPREAD = 1e-12
@@ -39,8 +40,10 @@ class Definition:
     @property
     def directed(self) -> bool:
         """Whether the sign of a gap says leak or over-forgetting: not that of |z|, nor of a score that does not know
-        the label, for which a confidently wrong answer looks like a member."""
-        return not self.tail and self.score not in ("abs_z", "entropy")
+        the label, for which a confidently wrong answer looks like a member; nor that of U-LiRA, whose higher scores are
+        the traces of a method, left by too little or too much of it; nor that of online LiRA, which falls again where a
+        model knows an example even better than the shadows that trained on it."""
+        return not self.tail and self.score not in ("abs_z", "entropy", ULIRA, "lira_online")
 
     def null(self, fpr: float) -> float:
         """Value on a model that ranks forget and unseen examples alike."""
@@ -59,11 +62,15 @@ DEFINITIONS = (
     Definition("A3", "abs_z", False, True, True, "AUC of |z|, forget against unseen"),
     Definition("T1", "z", True, True, True, "TPR at FPR {fpr} of z"),
     Definition("T2", "abs_z", True, True, True, "TPR at FPR {fpr} of |z|"),
+    Definition("A4", "ulira", False, True, True, "AUC of U-LiRA, forget against unseen"),
+    Definition("T4", "ulira", True, True, True, "TPR at FPR {fpr} of U-LiRA"),
     Definition("F1", "rmia", False, False, True, "AUC of RMIA, forget against unseen"),
     Definition("F2", "entropy", False, False, False, "AUC of class-centred entropy, forget against unseen"),
     Definition(
         "F3", "modified_entropy", False, False, False, "AUC of class-centred modified entropy, forget against unseen"
     ),
+    Definition("F4", "lira_online", False, False, True, "AUC of online LiRA, forget against unseen"),
+    Definition("F5", "lira_offline", False, False, True, "AUC of offline LiRA, forget against unseen"),
 )
 
 
@@ -121,29 +128,39 @@ def measure(
 ) -> tuple[Measured, ...]:
     """Every endpoint of ``definitions`` on every model; ``paired=False`` leaves out, for speed, what an AUC's examples
     alone say about its gap."""
-    table = {**scores.named, **scores.fail_only}
+    table = {**scores.named, **scores.fail_only, **scores.of_shadows}
     evaluation = int(scores.evaluation.sum())
 
     def one(definition: Definition) -> Measured:
-        missing = _missing(definition, scores.retrains, evaluation, fpr)
+        missing = _missing(definition, scores.retrains, evaluation, fpr, scores.shadows)
         if not missing and definition.score not in table:
             missing = "needs the logits of all classes"
         if missing:
             return Measured(definition, scores.retrains, None, missing)
-        forget, calibration, unseen = scores.rows(table[definition.score])
+        forget, calibration, unseen = scores.rows(table[definition.score], definition.score)
         if definition.tail:
-            return _tpr(definition, scores.retrains, forget, calibration, fpr)
-        return _auc(definition, scores.retrains, forget, unseen, paired)
+            found = _tpr(definition, scores.retrains, forget, calibration, fpr)
+        else:
+            found = _auc(definition, scores.retrains, forget, unseen, paired)
+        # U-LiRA judges as many unseen examples as there are forget examples: more unseen ones would not help it.
+        return replace(found, unseen_variance=0.0) if definition.score == ULIRA else found
 
     return tuple(one(definition) for definition in definitions)
 
 
-def _missing(definition: Definition, retrains: int, evaluation: int, fpr: float) -> str:
+def _missing(
+    definition: Definition, retrains: int, evaluation: int, fpr: float, shadows: ShadowEvidence | None = None
+) -> str:
     if not retrains:
         return NO_RETRAINS
     # Of fewer retrains only A1 is judged: its allowance for the seed says nothing about other scores.
     if retrains < MIN_RETRAINS and (definition.per_example or not definition.primary):
         return f"needs at least {MIN_RETRAINS} retrains, got {retrains}"
+    absent = why_absent(definition.score, shadows)
+    if absent:
+        return absent
+    if definition.score == ULIRA and shadows is not None:
+        evaluation = shadows.unseen_evaluation
     if definition.tail and not estimable(fpr, evaluation):
         least = int(np.ceil(LEAST_FALSE_POSITIVES / fpr))
         return f"needs at least {least} unseen examples for evaluation, got {evaluation}"

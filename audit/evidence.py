@@ -10,6 +10,7 @@ from audit._baseline import baseline
 from audit._exchangeable_nouns import Declared
 from audit._nouns import Controls, Evidence, Reference
 from audit._scores import Logits, Mask, Scores, people_of, score
+from audit._shadow_nouns import ShadowTables
 from audit._utility import utility
 from audit.endpoints import Measured, measure
 from audit.exchangeable import over_examples, refuse_without_retrains
@@ -31,18 +32,21 @@ def gather(
     drawings: bool = True,
     controls: Controls | None = None,
     declared: Declared | None = None,
+    shadows: ShadowTables | None = None,
 ) -> Evidence:
     """The evidence on the candidate of ``outputs``: preconditions, endpoints, utility, baseline and what to draw.
 
     controls: of these retrains, from ``run_controls``. drawings: False leaves operating points, report-only attacks,
     curves, histograms and single examples empty, which changes nothing about the verdict. declared: who vouches for
-    exchangeable forget and unseen examples, so that fewer than three retrains are judged over examples. DataError when
-    there are too few unseen rows to part into calibration and evaluation, or no retrain and no declaration.
+    exchangeable forget and unseen examples, so that fewer than three retrains are judged over examples. shadows: scores
+    against shadow models, on the forget and unseen rows, of every model of ``outputs``: retrains, candidate, original.
+    DataError when there are too few unseen rows to part into calibration and evaluation, or no retrain and no
+    declaration.
     Source: verdict.md, sections 4 to 6.
     """
     refuse_without_retrains(len(outputs.retrain), declared)
     identity = identify(outputs)
-    scores, retrains, others = _score(outputs, identity, policy)
+    scores, retrains, others = _score(outputs, identity, policy, shadows)
     measured = measure(scores, policy.fpr)
     standing = _stand(measured, scores, identity, policy)
     exchangeable = over_examples(outputs, scores, identity.kept, declared, policy)
@@ -66,49 +70,48 @@ def gather(
         groups=parts[1],
         retained=retain_exposure(outputs, identity.kept, scores, policy) if drawings and not standing.problem else None,
         exchangeable=exchangeable,
+        shadows=scores.shadows,
     )
 
 
-def preconditions(outputs: Outputs, policy: Policy, *, declared: Declared | None = None) -> Reference:
+def preconditions(
+    outputs: Outputs, policy: Policy, *, declared: Declared | None = None, shadows: ShadowTables | None = None
+) -> Reference:
     """E0 to E3 alone, to be written down before the candidate is scored.
 
-    Nothing here depends on the candidate, except that retrains byte-equal to it are dropped.
+    Nothing here depends on the candidate, except that retrains byte-equal to it are dropped. Of ``shadows`` only what
+    depends on no method is looked at.
     """
-    return stand(outputs, policy, declared)[2]
+    return stand(outputs, policy, declared, shadows)[2]
 
 
 def stand(
-    outputs: Outputs, policy: Policy, declared: Declared | None = None
+    outputs: Outputs, policy: Policy, declared: Declared | None = None, shadows: ShadowTables | None = None
 ) -> tuple[tuple[Measured, ...], Standing, Reference]:
     """The endpoints, of which only what is said of retrains and original may be used, and E0 to E3 from those."""
     refuse_without_retrains(len(outputs.retrain), declared)
     identity = identify(outputs)
-    scores, _, _ = _score(outputs, identity, policy)
+    scores, _, _ = _score(outputs, identity, policy, None if shadows is None else shadows.of_bank())
     measured = measure(scores, policy.fpr)
     standing = _stand(measured, scores, identity, policy)
     return measured, standing, _reference(outputs, scores, identity, standing)
 
 
-def _score(outputs: Outputs, identity: Identity, policy: Policy) -> tuple[Scores, Logits, Logits]:
+def _score(
+    outputs: Outputs, identity: Identity, policy: Policy, shadows: ShadowTables | None
+) -> tuple[Scores, Logits, Logits]:
     """Scores on forget and unseen rows, with the logits they came from (retrains, then candidate and original)."""
     rows = _asked(outputs)
     retrains = outputs.retrain[list(identity.kept)][:, rows]
     others = [outputs.candidate] if outputs.original is None else [outputs.candidate, outputs.original]
     rest = np.stack([logits[rows] for logits in others])
     labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
-    return (
-        score(
-            retrains,
-            rest,
-            labels,
-            forget,
-            policy.calibration_share,
-            policy.calibration_seed,
-            people_of(outputs),
-        ),
-        retrains,
-        rest,
-    )
+    share, seed = policy.calibration_share, policy.calibration_seed
+    scores = score(retrains, rest, labels, forget, share, seed, people_of(outputs))
+    if shadows is not None:
+        k = len(outputs.retrain)
+        scores = scores.with_shadows(shadows.take([*identity.kept, *range(k, k + len(others))]))
+    return scores, retrains, rest
 
 
 def _asked(outputs: Outputs) -> Mask:

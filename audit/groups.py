@@ -13,6 +13,7 @@ from audit._endpoint_nouns import Endpoint
 from audit._group_nouns import GroupResult, GroupStanding, Kind
 from audit._judgement import judge_parts
 from audit._scores import MIN_RETRAINS, TABLES, Floats, Scores
+from audit._shadow_nouns import SHADOWED
 from audit.endpoints import DEFINITIONS, NO_SPREAD, Measured, measure
 from audit.policy import Policy
 from audit.preconditions import Standing
@@ -23,7 +24,8 @@ LEAST = 200
 SHARE = 4
 """The stratum is one in so many of the forget examples."""
 MOST_MEMORISED = "most memorised quarter"
-BATTERY = tuple(replace(one, group=True) for one in DEFINITIONS if one.primary)
+BATTERY = tuple(replace(one, group=True) for one in DEFINITIONS if one.primary and one.score not in SHADOWED)
+"""Not U-LiRA: it judges as many unseen examples as are to be forgotten, too few for a group."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +104,7 @@ def _by_name(scores: Scores, names: NDArray[np.str_], kind: Kind) -> Iterator[Gr
         forget, evaluation = scores.forget & own, scores.evaluation & own
         sizes = int(forget.sum()), int(evaluation.sum())
         reason = too_few(scores.retrains, *sizes, people=scores.people is not None)
-        restricted = None if reason else replace(scores, forget=forget, evaluation=evaluation)
+        restricted = None if reason else replace(scores, forget=forget, evaluation=evaluation, shadowed=None)
         yield Group(name, kind, *sizes, restricted, reason)
 
 
@@ -143,6 +145,7 @@ def _stratum(scores: Scores) -> Group:
         forget=np.concatenate([~stays, np.zeros(int(rest.sum()), np.bool_)]),
         calibration=np.concatenate([stays, scores.calibration[rest]]),
         evaluation=np.concatenate([stays, scores.evaluation[rest]]),
+        shadowed=None,
         **tables,  # type: ignore[arg-type]
     )
     return Group(MOST_MEMORISED, "stratum", count, unseen, chosen)

@@ -11,6 +11,7 @@ from audit._making import MadeModel
 from audit._nouns import Controls
 from audit._plan_nouns import PlanRecord
 from audit._records import cost_record, null_self_test
+from audit._shadow_nouns import ShadowTables
 from audit.controls import run_controls
 from audit.evidence import gather
 from audit.policy import Policy
@@ -32,17 +33,18 @@ def judge(
     controls: Controls | None = None,
     plan: PlanRecord | None = None,
     declared: Declared | None = None,
+    shadows: ShadowTables | None = None,
 ) -> Audit:
     """Evidence, verdict and controls of the candidate of ``outputs``.
 
     seed: of the self-test. made: the candidate's checkpoint, where there is one; retained: number of examples that a
     retrain is trained on, to which its cost is compared. signals: of the report-only attacks. controls: of all the
     retrains, where they are known already; they are run where not, or where the candidate is one of the retrains.
-    declared: see ``gather``.
+    declared, shadows: see ``gather``.
     """
     if controls is None or identify(outputs).dropped:
-        controls = run_controls(outputs, policy)
-    evidence = gather(outputs, policy, candidate_name=name, controls=controls, declared=declared)
+        controls = run_controls(outputs, policy, shadows)
+    evidence = gather(outputs, policy, candidate_name=name, controls=controls, declared=declared, shadows=shadows)
     evidence = replace(evidence, plan=plan)
     shared = {field: getattr(evidence, field) for field in Audit.__dataclass_fields__ if hasattr(evidence, field)}
     audit = Audit(**shared, verdict=decide(evidence, policy), self_test=null_self_test(outputs, seed=seed))

@@ -10,6 +10,7 @@ from attacks import estimable
 from audit import statistics
 from audit._nouns import Grade
 from audit._scores import MIN_RETRAINS, Floats, calibration_rows, score
+from audit._shadow_nouns import SHADOWED
 from audit._simulation import World
 from audit.endpoints import DEFINITIONS, Definition, Measured, measure
 from audit.policy import PROFILES, Policy, profile
@@ -149,7 +150,8 @@ def _simulate(world: World, seed: int, policy: Policy) -> dict[str, Measured]:
 
 def _endpoints(simulated: Simulated, policy: Policy, retrains: int, evaluation: int) -> tuple[EndpointPlan, ...]:
     plans = []
-    for definition in DEFINITIONS:
+    # What shadows would show is not simulated: a planned audit has none.
+    for definition in (one for one in DEFINITIONS if one.score not in SHADOWED):
         words = definition.words.format(fpr=f"{policy.fpr:g}")
         runs = [run[definition.name] for run in simulated if definition.name in run]
         if runs:

@@ -9,13 +9,21 @@ import numpy as np
 
 from attacks import Outputs
 from audit._exchangeable_nouns import Declared
+from audit._shadow_nouns import ShadowTables
 from audit.evidence import preconditions
 from audit.policy import Policy
 from audit.verdict import BATTERY
 from learners import DataError, digest, write_atomically
 
 
-def register(folder: Path, policy: Policy, outputs: Outputs, *, declared: Declared | None = None) -> str:
+def register(
+    folder: Path,
+    policy: Policy,
+    outputs: Outputs,
+    shadows: ShadowTables | None = None,
+    *,
+    declared: Declared | None = None,
+) -> str:
     """Hash of the policy that was registered first for the audit of ``outputs``, whoever the candidate is.
 
     Writes policy, battery and preconditions to ``registration-DIGEST.json`` in ``folder`` unless something is
@@ -29,7 +37,7 @@ def register(folder: Path, policy: Policy, outputs: Outputs, *, declared: Declar
             "battery": BATTERY,
             "policy": asdict(policy),
             "policy_hash": policy.hash,
-            "preconditions": asdict(preconditions(outputs, policy, declared=declared)),
+            "preconditions": asdict(preconditions(outputs, policy, declared=declared, shadows=shadows)),
             "subject": subject(outputs),
         } | ({} if declared is None else {"exchangeable": declared})
         write_atomically(path, (json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n").encode())

@@ -73,11 +73,15 @@ def run_audit(
     watch("computing outputs", len(keys), len(keys))
     reference, candidates = made[: 1 + len(plan.retrains)], made[1 + len(plan.retrains) :]
     shared = role_outputs(plan, rows, roles, reference, made[0])
+    from audit.shadow_evidence import tables_of_run  # that module asks for the rows that this one defines
+
+    shadows = tables_of_run(plan, workspace, [replace(shared, candidate=one.logits) for one in candidates], rows, watch)
+    first = next(iter(shadows.values()), None)
     planned = judged_under(under, config.policy, sizes_of(shared), subject_of_models(plan, rows, roles, reference))
     # Policy and preconditions are written down before any candidate is scored (verdict.md, section 6, E3).
-    registered = register(workspace.root, config.policy, shared, declared=declared)
+    registered = register(workspace.root, config.policy, shared, first, declared=declared)
     watch("judging", 0, len(candidates))
-    controls = run_controls(shared, config.policy)
+    controls = run_controls(shared, config.policy, first)
     asked = (
         []
         if canaries is None
@@ -98,6 +102,7 @@ def run_audit(
                 controls=controls,
                 plan=planned,
                 declared=declared,
+                shadows=shadows.get(spec.name),
             )
         )
         if canaries is not None:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from audit import _exchangeable_rule, _exchangeable_wording, _notes, _wording
 from audit._nouns import Endpoint, Evidence, Grade, Outcome, Verdict
 from audit._scores import MIN_RETRAINS
+from audit._shadow_notes import enough_shadows
 from audit.evidence import gather, preconditions
 from audit.policy import Policy
 
@@ -14,7 +15,7 @@ BATTERY = _wording.BATTERY
 RECOMMENDED_RETRAINS = 5
 _WORST: tuple[Outcome, ...] = ("FAIL", "INCONCLUSIVE", "PASS")
 _BEST_GRADE: tuple[Grade, ...] = ("A", "B", "C", "S")
-_BLIND = ("F2",)
+_BLIND = ("F2", "F4")
 
 
 class _Part(NamedTuple):
@@ -51,9 +52,9 @@ def decide(evidence: Evidence, policy: Policy) -> Verdict:
 
 
 def grade_of(evidence: Evidence) -> Grade:
-    """Grade of the evidence. B: five retrains, original, R-LiRA with its tail endpoints, and RMIA; C: three retrains;
-    S: fewer, unless examples are exchangeable (``_exchangeable_rule``). A would need LiRA or U-LiRA from shadow models,
-    which is no evidence an audit gathers yet."""
+    """Grade of the evidence. B: five retrains, original, R-LiRA with its tail endpoints, and RMIA; A: besides, LiRA or
+    U-LiRA from 64 shadows or more; C: three retrains; S: fewer, unless examples are exchangeable
+    (``_exchangeable_rule``)."""
     reference = evidence.reference
     if evidence.exchangeable is not None:
         return _exchangeable_rule.grade_of(evidence.exchangeable, reference.retrains)
@@ -61,7 +62,9 @@ def grade_of(evidence: Evidence) -> Grade:
         return "S"
     in_force = {endpoint.name for endpoint in evidence.endpoints if endpoint.candidate is not None}
     full = {"A2", "A3", "T1", "T2", "F1"} <= in_force and reference.original
-    return "B" if full and reference.retrains >= RECOMMENDED_RETRAINS else "C"
+    if not full or reference.retrains < RECOMMENDED_RETRAINS:
+        return "C"
+    return "A" if enough_shadows(evidence) else "B"
 
 
 def _forgetting(evidence: Evidence, policy: Policy, grade: Grade) -> _Part:
@@ -96,10 +99,11 @@ def _forgetting(evidence: Evidence, policy: Policy, grade: Grade) -> _Part:
 
 
 def _failures(evidence: Evidence) -> tuple[str, ...]:
-    """Reason codes of the endpoints that fail, and of groups that tell more; endpoints that know the label speak first.
+    """Reason codes of the endpoints that fail, and of groups that tell more; those whose sign can be relied on speak
+    first.
 
-    F2 does not know it: over-forgetting that ends in confidently wrong answers raises it. Its sign gives a reason only
-    where no other endpoint fails.
+    F2 does not know the label: over-forgetting that ends in confidently wrong answers raises it. F4 may fall where a
+    model knows an example better than any shadow does. Their sign gives a reason only where no other endpoint fails.
     """
     outside = [endpoint for endpoint in evidence.endpoints if endpoint.decision == "outside"]
     found = {_failure(endpoint) for endpoint in outside if endpoint.name not in _BLIND}
@@ -113,6 +117,8 @@ def _failure(endpoint: Endpoint) -> str:
         return "TAIL"
     if endpoint.name == "A3":
         return "SCATTER"
+    if endpoint.name == "A4":
+        return "TRACE"
     return "LEAK" if (endpoint.gap or 0.0) > 0 else "OVER_FORGET"
 
 

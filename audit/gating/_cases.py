@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from audit._nouns import Decision, Endpoint, Outcome, Utility
+from audit._shadow_nouns import why_absent
 from audit._wording import open_groups
+from audit.endpoints import DEFINITIONS
 from audit.gating._text import one_line
 from audit.report import Audit
 
 State = Literal["pass", "fail", "open"]
+SCORES = {one.name: one.score for one in DEFINITIONS}
 OF_OUTCOME: dict[Outcome, State] = {"PASS": "pass", "FAIL": "fail", "INCONCLUSIVE": "open"}
 OF_UTILITY: dict[str, State] = {"non-inferior": "pass", "inferior": "fail", "uncertain": "open"}
 OF_DECISION: dict[Decision, State] = {"within": "pass", "outside": "fail", "uncertain": "open", "not estimable": "open"}
@@ -31,7 +34,8 @@ def cases(audit: Audit, unplanned: str | None = None) -> tuple[Case, ...]:
     required, the plan (see ``Judged``).
 
     All but the plan pass exactly where the verdict is PASS: an endpoint that can only cause FAIL, and under a PASS one
-    that is not estimable, passes unless it fails, and says so.
+    that is not estimable, passes unless it fails, and says so; so does an attack with shadow models that the audit
+    lacks.
     """
     verdict = audit.verdict
     sentences = " ".join((verdict.headline, *verdict.explanations, *verdict.would_change))
@@ -46,6 +50,9 @@ def _endpoints(audit: Audit) -> Iterator[Case]:
     passed = audit.verdict.outcome == "PASS"
     for one in audit.endpoints:
         state, text = OF_DECISION[one.decision], _found(one)
+        if one.candidate is None and why_absent(SCORES[one.name], audit.shadows):
+            yield Case(one.name, one.statistic, "pass", one_line(f"{text}; not required without shadow models", 500))
+            continue
         undecided = state == "open"
         if undecided and (passed or (not one.primary and one.decision == "uncertain")):
             state = "pass"

@@ -8,7 +8,8 @@ from typing import Literal
 from audit._drawn_nouns import Interval
 from audit._exchangeable_nouns import ExampleEndpoint
 from audit._nouns import Endpoint, Outcome, Utility
-from audit.gating._cases import OF_DECISION, OF_OUTCOME, OF_UTILITY, State
+from audit._shadow_nouns import why_absent
+from audit.gating._cases import OF_DECISION, OF_OUTCOME, OF_UTILITY, SCORES, State
 from audit.gating._difference import agree
 from audit.gating._reading import read
 from audit.gating._text import one_line, shown
@@ -85,7 +86,11 @@ def compare_reports(old: Report, new: Report) -> Comparison:
 def _pair(old: Audit, new: Audit) -> Pair:
     endpoints = {one.name: one for one in _all_endpoints(new)}
     roles = {one.role: one for one in new.utility}
-    parts = [_endpoint(one, endpoints[one.name]) for one in _all_endpoints(old) if one.name in endpoints]
+    parts = [
+        _endpoint(one, endpoints[one.name])
+        for one in _all_endpoints(old)
+        if one.name in endpoints and not (_untried(one, old) and _untried(endpoints[one.name], new))
+    ]
     parts += [_utility(one, roles[one.role]) for one in old.utility if one.role in roles]
     before, after = old.verdict, new.verdict
     return Pair(
@@ -102,6 +107,12 @@ def _pair(old: Audit, new: Audit) -> Pair:
 def _all_endpoints(audit: Audit) -> tuple[Endpoint | ExampleEndpoint, ...]:
     """Those of the main rule, and those over examples where there are any."""
     return (*audit.endpoints, *(() if audit.exchangeable is None else audit.exchangeable.endpoints))
+
+
+def _untried(one: Endpoint | ExampleEndpoint, audit: Audit) -> bool:
+    """Whether an endpoint is not in force for want of shadow models: where neither report has them, nothing is to be
+    said."""
+    return one.candidate is None and bool(why_absent(SCORES.get(one.name, ""), audit.shadows))
 
 
 def _change(old: State, new: State) -> Change:
@@ -160,6 +171,7 @@ def _unfair(old: Report, new: Report, pairs: Sequence[tuple[Audit, Audit]]) -> I
     yield from _other_data(old, new)
     if old.models.recipe != new.models.recipe:
         yield "recipe: the models were trained by another one"
+    yield from _other_shadows(pairs)
     for before, after in pairs:
         sizes = before.reference.retrains, after.reference.retrains
         if sizes[0] != sizes[1]:
@@ -169,6 +181,21 @@ def _unfair(old: Report, new: Report, pairs: Sequence[tuple[Audit, Audit]]) -> I
         else:
             continue
         break
+
+
+def _other_shadows(pairs: Sequence[tuple[Audit, Audit]]) -> Iterator[str]:
+    """Shadows that differ, the first such pair: with more of them LiRA and U-LiRA see more. A candidate's own unlearned
+    shadows are part of what is compared."""
+    for before, after in pairs:
+        old, new = (None if one.shadows is None else (one.shadows.bank, one.shadows.shadows) for one in (before, after))
+        if old != new:
+            words = ["none" if one is None else f"{one[1]} ({one_line(one[0], 40)})" for one in (old, new)]
+            yield f"shadows: {words[0]}, then {words[1]}"
+            return
+        counts = [0 if one.shadows is None else one.shadows.unlearned for one in (before, after)]
+        if counts[0] != counts[1]:
+            yield f"unlearned shadows of {one_line(before.candidate, 40)}: {counts[0]}, then {counts[1]}"
+            return
 
 
 def _battery(report: Report) -> tuple[str, ...]:

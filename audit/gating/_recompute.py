@@ -1,7 +1,8 @@
 """Endpoints, preconditions and verdict once more, from the values that a report states for every model.
 
 The functions are those of the audit. What they need besides those values is taken from the report as it stands:
-``example_half_width`` (from the examples alone), the remedy, the controls, and whether two models are copies. Under a
+``example_half_width`` (from the examples alone), the remedy, the controls, what is said of the shadow models, and
+whether two models are copies. Under a
 conservative policy the original's own error from the examples is not in a report; it is taken to be whatever lets the
 stated endpoints catch the original, as far as the spread over the retrains allows that.
 """
@@ -16,11 +17,13 @@ from scipy import stats
 from audit import statistics
 from audit._judgement import judge_parts
 from audit._nouns import Endpoint, Evidence, Verdict
+from audit._shadow_nouns import ULIRA
 from audit.endpoints import DEFINITIONS, NO_SPREAD, Definition, Measured, _missing
 from audit.evidence import ELSEWHERE
 from audit.gating._difference import Difference, differences
 from audit.gating._exchangeable import of_exchangeable, shape
 from audit.gating._groups import Part, differences_of_groups, of_group, regrouped, whole
+from audit.gating._shadows import of_shadows
 from audit.groups import BATTERY
 from audit.policy import Policy
 from audit.preconditions import NO_DIFFERENCE, Standing, examine
@@ -45,7 +48,7 @@ def recompute(audit: Audit, policy: Policy, *, texts: bool) -> tuple[Verdict, li
     texts: compare the wording too, which is only that of the version that wrote it. With a difference in what stands
     where, nothing further is recomputed and the verdict is the stated one.
     """
-    malformed = [*_shape(audit, policy), *shape(audit, policy)]
+    malformed = [*of_shadows(audit), *_shape(audit, policy), *shape(audit, policy)]
     if malformed:
         return audit.verdict, malformed
     measured = [
@@ -104,7 +107,7 @@ def _values(
     reference = audit.reference
     for stated, definition in zip(endpoints, definitions, strict=True):
         name = f"{part.name}{definition.name}"
-        missing = _missing(definition, reference.retrains, part.unseen, policy.fpr)
+        missing = _absence(audit, part, definition, policy)
         scoreless = SCORELESS[1:] if part.name else SCORELESS
         absent = bool(missing) or ((bool(part.name) or not definition.primary) and stated.reason in scoreless)
         expected = (
@@ -119,7 +122,7 @@ def _values(
         spread = _spread(stated.retrains, definition, part.forget)
         if (part.name or not definition.primary) and spread is not None and spread <= NO_SPREAD:
             yield Difference(audit.candidate, name, "candidate is null", False, True)
-        rows = part.forget if definition.tail else min(part.forget, part.unseen)
+        rows = part.forget if definition.tail else min(part.forget, _judged(audit, part, definition))
         width, unknown = stated.example_half_width, absent or rows < 2
         if (width is None) != unknown:
             yield Difference(audit.candidate, name, "example_half_width is null", width is None, unknown)
@@ -127,10 +130,21 @@ def _values(
             yield Difference(audit.candidate, name, "example_half_width", width, "0 or more")
 
 
+def _absence(audit: Audit, part: Part, definition: Definition, policy: Policy) -> str:
+    return _missing(definition, audit.reference.retrains, part.unseen, policy.fpr, audit.shadows)
+
+
+def _judged(audit: Audit, part: Part, definition: Definition) -> int:
+    """Unseen evaluation examples that an endpoint judges."""
+    if definition.score == ULIRA and audit.shadows is not None:
+        return audit.shadows.unseen_evaluation
+    return part.unseen
+
+
 def _measured(audit: Audit, part: Part, stated: Endpoint, definition: Definition, policy: Policy) -> Measured:
     reference = audit.reference
     if stated.candidate is None:
-        missing = _missing(definition, reference.retrains, part.unseen, policy.fpr)
+        missing = _absence(audit, part, definition, policy)
         return Measured(definition, reference.retrains, None, missing or stated.reason)
     own = [] if stated.original is None else [stated.original]
     values = np.array([*stated.retrains, stated.candidate, *own], np.float64)

@@ -35,6 +35,6 @@ def _environment() -> Environment:
     environment.filters |= {
         name: getattr(_format, name) for name in (*_FILTERS, "share", "percent", "advantage", "epsilon", "sentence")
     }
-    environment.filters["mean"] = _view.mean
+    environment.filters |= {"mean": _view.mean, "tried": _view.tried}
     environment.globals["words"] = _wording
     return environment

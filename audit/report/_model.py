@@ -25,6 +25,7 @@ from audit._nouns import (
     Verdict,
 )
 from audit._plan_nouns import PlanRecord
+from audit._shadow_nouns import ShadowEvidence
 
 SCHEMA_VERSION: Literal["1.0"] = "1.0"
 
@@ -191,6 +192,9 @@ class Audit:
     groups: Annotated[tuple[GroupResult, ...], Field(description="Groups of forget examples, each by itself.")] = ()
     retained: Annotated[
         RetainExposure | None, Field(description="Exposure of retain examples; null when it was not measured.")
+    ] = None
+    shadows: Annotated[
+        ShadowEvidence | None, Field(description="The shadow models behind A4, T4, F4, F5; null without a bank.")
     ] = None
     self_test: Annotated[SelfTest | None, Field(description="Null self-test; null when it was not run.")] = None
     canaries: Annotated[CanaryAudit | None, Field(description="Canaries; null when none were planted.")] = None

@@ -13,6 +13,8 @@ from audit.report._intervals import IntervalPanel, common_scale, interval_panels
 from audit.report._model import Audit, Report
 
 CONTROLS = ("no_op", "fresh_retrain")
+OF_METHOD = ("A4", "T4")
+NEED_SHADOWS = ("A4", "T4", "F4", "F5")
 
 
 @dataclass(frozen=True)
@@ -82,10 +84,10 @@ def outcomes(report: Report) -> list[tuple[Outcome, int]]:
 
 def overview(report: Report) -> Overview:
     """The overview of all candidates."""
-    columns = tuple(
-        dict.fromkeys(endpoint.name for audit in report.audits for endpoint in audit.endpoints if endpoint.primary)
-    )
-    others = tuple(endpoint.name for endpoint in report.audits[0].endpoints if not endpoint.primary)
+    names = [endpoint.name for endpoint in report.audits[0].endpoints if _shown(report, endpoint.name)]
+    primary = {endpoint.name for endpoint in report.audits[0].endpoints if endpoint.primary}
+    columns = tuple(name for name in names if name in primary)
+    others = tuple(name for name in names if name not in primary)
     roles = tuple(dict.fromkeys(one.role for audit in report.audits for one in audit.utility))
     scales = {name: common_scale(_column(report, name)) for name in columns}
 
@@ -104,7 +106,7 @@ def overview(report: Report) -> Overview:
         )
         for index, audit in enumerate(report.audits, start=1)
     )
-    shown = tuple(next(iter(_column(report, name, estimable=True)), None) for name in columns)
+    shown = tuple(_reference(report, name) for name in columns)
     fail_only = tuple(one for name in others for one in _column(report, name, estimable=True)[:1])
     return Overview(columns, shown, fail_only, roles, rows)
 
@@ -121,6 +123,11 @@ def references(report: Report) -> list[ReferenceGroup]:
         key = (audit.reference, audit.controls, audit.baseline.exchangeable, *(_power(one) for one in audit.endpoints))
         groups.setdefault(key, []).append(audit)
     return [ReferenceGroup(tuple(audit.candidate for audit in group), group[0]) for group in groups.values()]
+
+
+def tried(audit: Audit) -> list[Endpoint]:
+    """The endpoints worth a line: where there is no shadow bank, those that need one stand in one sentence."""
+    return [one for one in audit.endpoints if audit.shadows is not None or one.name not in NEED_SHADOWS]
 
 
 def mean(values: Sequence[float]) -> float | None:
@@ -144,7 +151,7 @@ def _section(report: Report, audit: Audit, anchor: str) -> Section:
         control=_control(audit),
         reasons=tuple((reason, split_code(text)[1]) for reason, text in zip(verdict.reasons, texts, strict=False)),
         notes=tuple(split_code(note) for note in verdict.notes),
-        panels=tuple(interval_panels(audit.endpoints)),
+        panels=tuple(interval_panels(tried(audit))),
         rocs=tuple(roc_figures(audit.curves, reference.forget, reference.unseen_evaluation, (report.policy.fpr,))),
         histograms=tuple(histogram_rows(audit.histograms)),
     )
@@ -165,6 +172,19 @@ def _named(endpoints: Sequence[Endpoint], name: str) -> Endpoint | None:
 def _column(report: Report, name: str, estimable: bool = False) -> list[Endpoint]:
     found = [endpoint for audit in report.audits if (endpoint := _named(audit.endpoints, name))]
     return [endpoint for endpoint in found if endpoint.retrains or not estimable]
+
+
+def _shown(report: Report, name: str) -> bool:
+    """Whether the overview has a place for an endpoint: not for one that needs shadows where no candidate has any."""
+    return name not in NEED_SHADOWS or bool(_column(report, name, estimable=True))
+
+
+def _reference(report: Report, name: str) -> Endpoint | None:
+    """The endpoint whose values stand for the reference; none where each method has its own."""
+    found = _column(report, name, estimable=True)
+    if name in OF_METHOD and len({one.retrains for one in found}) > 1:
+        return None
+    return next(iter(found), None)
 
 
 def _power(endpoint: Endpoint) -> tuple[object, ...]:

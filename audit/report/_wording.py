@@ -49,6 +49,8 @@ REASONS = {
     "round, so this fails like a leak.",
     "SCATTER": "Single forget examples lie further from retraining, or closer to it, than seeds explain, whatever the "
     "direction.",
+    "TRACE": "Shadows on which the method was run tell forget from unseen examples otherwise than after retraining. "
+    "The sign alone does not say whether too little was forgotten or too much.",
     "TAIL": "More forget examples than after retraining are exposed at the low false-positive rate of the policy.",
     "NOOP": "The candidate is byte-equal to the original: nothing was unlearned.",
     "UTILITY": "The candidate's accuracy is below that of the retrains by more than the policy tolerates.",
@@ -89,6 +91,9 @@ NOTES = {
     "GROUPS": "Classes, declared groups and the most memorised examples were judged by themselves as well.",
     "PEOPLE": "Somebody has several rows; every person counts once.",
     "RETAIN_EXPOSED": "Examples that stayed are easier to recognise than after retraining.",
+    "FEW_SHADOWS": "Attacks with shadow models were made, with fewer shadows than grade A asks for.",
+    "SHADOWS_REFUSED": "The shadow models have a fault, and the attacks that read them were not made.",
+    "SHADOW_LEVELS": "The shadow models differ from the audited one in a way that makes attacks with them weaker.",
     "CLASS_MIX": "Some classes occur among forget examples only, so their examples have no unseen ones to match.",
     "SATURATED": "Some probabilities of the label are exactly 1, where confidence can no longer be ranked.",
     "UTILITY_AGAINST_ORIGINAL": "Without retrains a loss of accuracy cannot fail; PASS needs it to be no worse than "
@@ -124,9 +129,13 @@ ENDPOINTS = {
     "A3": "AUC of |z|",
     "T1": "TPR of z",
     "T2": "TPR of |z|",
+    "A4": "AUC of U-LiRA",
+    "T4": "TPR of U-LiRA",
     "F1": "AUC of RMIA",
     "F2": "AUC of entropy",
     "F3": "AUC of modified entropy",
+    "F4": "AUC of LiRA, online",
+    "F5": "AUC of LiRA, offline",
 }
 
 EXAMPLE_ENDPOINTS = {

@@ -43,9 +43,10 @@ def test_a_trial_is_the_audit_of_a_candidate_with_the_leak_planted(share: float)
     evidence = gather(replace(outputs, candidate=leaking), POLICY, drawings=False)
     place = SHARES.index(share)
     assert trial.outcomes[0, place] == decide(evidence, POLICY).outcome
-    assert trial.gaps[0, place].tolist() == pytest.approx([one.gap for one in evidence.endpoints])
+    gaps = [np.nan if one.gap is None else one.gap for one in evidence.endpoints]
+    assert trial.gaps[0, place].tolist() == pytest.approx(gaps, nan_ok=True)
     if share == 0:
-        inside = [one.interval[0] <= 0 <= one.interval[1] for one in evidence.endpoints if one.interval]
+        inside = [one.interval is None or one.interval[0] <= 0 <= one.interval[1] for one in evidence.endpoints]
         assert trial.covered[0].tolist() == inside
 
 
@@ -55,7 +56,7 @@ def test_rates_are_counts_and_trials_on_one_candidate_are_not_independent() -> N
     outcomes[0, 3] = "PASS"
     gaps = np.zeros((8, len(SHARES), len(DEFINITIONS)))
     gaps[:, :, 1] = 0.0501 * np.array(SHARES) / SHARES[3]  # A2 reaches its margin at the fourth share
-    gaps[:, :, 7] = np.nan
+    gaps[:, :, [one.name for one in DEFINITIONS].index("F3")] = np.nan
     gaps[:, :, 3] = -1.0  # a tail endpoint counts upwards only
     apart = Trials(outcomes, gaps, np.arange(8)[:, None] >= np.zeros(len(DEFINITIONS)), np.arange(8))
     found = summarise(apart, POLICY)

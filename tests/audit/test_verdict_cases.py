@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from attacks import Outputs
-from audit._nouns import Evidence, Verdict
+from audit._nouns import Endpoint, Evidence, Verdict
 from audit._scores import Scores, score
 from audit._simulation import Shift, Table, World, constant, memorised, none
 from audit.policy import Policy, profile
@@ -48,11 +48,16 @@ def _codes(verdict: Verdict) -> set[str]:
     return {note.split(":")[0] for note in verdict.notes}
 
 
+def _tested(evidence: Evidence) -> list[Endpoint]:
+    """Without those that need shadow models, of which these tables have none."""
+    return [one for one in evidence.endpoints if one.name not in ("A4", "T4", "F4", "F5")]
+
+
 def test_vd_14_a_fresh_retrain_passes() -> None:
     evidence, verdict = _judge(STANDARD.draw(1))
     assert (verdict.outcome, verdict.reasons, verdict.grade) == ("PASS", (), "B")
-    assert {one.decision for one in evidence.endpoints} == {"within"}
-    assert verdict.headline.startswith("PASS: under battery 1, 10 retrains and margins AUC 0.05, TPR 0.02 at FPR 0.01,")
+    assert {one.decision for one in _tested(evidence)} == {"within"}
+    assert verdict.headline.startswith("PASS: under battery 2, 10 retrains and margins AUC 0.05, TPR 0.02 at FPR 0.01,")
     assert "no tested attack separates the candidate from retraining by more than its margin (95 %)" in verdict.headline
 
 
@@ -62,7 +67,7 @@ def test_vd_15_a_copy_of_a_retrain_is_dropped_from_the_reference() -> None:
 
     evidence, verdict = _judge(_edit(STANDARD.draw(3), copy))
     assert evidence.reference.dropped == ("retrain 1",) and evidence.reference.retrains == 9
-    assert all(len(one.retrains) == 9 for one in evidence.endpoints)
+    assert all(len(one.retrains) == 9 for one in _tested(evidence))
     assert verdict.outcome == "PASS" and "RETRAIN_DROPPED" in _codes(verdict)
 
 
@@ -121,7 +126,7 @@ def test_vd_19b_a_negative_shift_over_forgets() -> None:
 
 def test_vd_20_a_model_inverted_on_everything_fails_on_utility() -> None:
     evidence, verdict = _judge(_edit(STANDARD.draw(1), lambda phi: np.negative(phi[10], out=phi[10])))
-    assert {one.decision for one in evidence.endpoints} == {"within"}
+    assert {one.decision for one in _tested(evidence)} == {"within"}
     assert (verdict.outcome, verdict.reasons) == ("FAIL", ("UTILITY",))
     assert {one.role: one.decision for one in evidence.utility}["retain"] == "inferior"
     assert "less accurate than retraining" in verdict.headline
@@ -231,7 +236,7 @@ def test_vd_37_without_tail_endpoints_grade_b_is_out_of_reach() -> None:
     world = replace(STANDARD, forget=4000, unseen=1200)
     policy = replace(profile("screening"))
     evidence, verdict = _judge(world.draw(0), policy)
-    assert [one.decision for one in evidence.endpoints if one.sides == "upper"] == ["not estimable"] * 2
+    assert {one.decision for one in evidence.endpoints if one.sides == "upper"} == {"not estimable"}
     assert (verdict.outcome, verdict.reasons, verdict.grade) == ("INCONCLUSIVE", ("EVIDENCE_GRADE",), "C")
     _, verdict = _judge(world.draw(0), replace(policy, min_evidence="C"))
     assert verdict.outcome == "PASS" and "TAIL_NOT_ASSESSED" in _codes(verdict)
@@ -334,7 +339,7 @@ def test_f1_alone_fails_a_candidate_end_to_end(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr("audit.evidence.score", seeing)
     evidence, verdict = _judge(STANDARD.draw(1))
-    assert {one.name for one in evidence.endpoints if one.decision != "within"} == {"F1"}
+    assert {one.name for one in _tested(evidence) if one.decision != "within"} == {"F1"}
     assert (verdict.outcome, verdict.reasons) == ("FAIL", ("LEAK",)) and "F1 +0." in verdict.headline
 
 
