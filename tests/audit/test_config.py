@@ -74,7 +74,7 @@ def changed(path: str, value: object) -> dict[str, Any]:
         ("recipe.epochs", 0, "recipe.epochs: expected greater than or equal to 1, got 0"),
         ("recipe.learning_rate", float("nan"), "recipe.learning_rate: expected .*, got nan"),
         ("recipe.schedule", "step", "recipe.schedule: expected 'cosine' or 'constant', got 'step'"),
-        ("retrains.count", 0, "retrains.count: expected greater than or equal to 1, got 0"),
+        ("retrains.count", -1, "retrains.count: expected greater than or equal to 0, got -1"),
         ("retrains.count", "many", "retrains.count: expected a valid integer"),
         ("unlearners.magic", {}, "unlearners.magic: expected a method among .*finetune.*, got 'magic'"),
         ("unlearners.finetune", {"rate": -1}, "unlearners.finetune.rate: expected greater than 0, got -1"),
