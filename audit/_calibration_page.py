@@ -16,8 +16,8 @@ leak planted, that is, answers of the original on a share of the forget examples
 mean gap is beyond the margin on some primary endpoint (*excess*: that gap over its margin); a PASS is false.
 *Original*: how often a candidate that knows the forget set as the original does passes. *Coverage*: how often the
 PASS interval of a fresh retrain's gap holds zero; {level} is nominal. In brackets: 95 % intervals (Clopper-Pearson;
-trials on one candidate count together). Judged is the whole rule but utility and controls, with `min_evidence =
-"{evidence}"`, margins {margins}, alpha {alpha:g}."""
+trials on one candidate count together). Judged is the whole rule, groups included, but utility and controls, with
+`min_evidence = "{evidence}"`, margins {margins}, alpha {alpha:g}."""
 
 
 def render(

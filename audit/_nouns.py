@@ -139,7 +139,7 @@ class NullControl:
     """A retrain judged as if it were the candidate, by the other retrains."""
 
     retrain: Annotated[str, Field(description="Which retrain.")]
-    outside: Annotated[tuple[str, ...], Field(description="Endpoints whose FAIL test rejects; none is expected.")]
+    outside: Annotated[tuple[str, ...], Field(description="Endpoints, also of groups, that FAIL; none is expected.")]
 
 
 @dataclass(frozen=True)

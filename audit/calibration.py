@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from attacks import share_interval
 from audit._baseline import baseline
 from audit._drawn_nouns import Interval
-from audit._judgement import judge
 from audit._nouns import Evidence
 from audit._scores import Floats, Mask, score_signals
 from audit.controls import plant
 from audit.endpoints import DEFINITIONS, measure
 from audit.evidence import reference_of
+from audit.groups import find_groups, judge_groups, measure_groups
 from audit.policy import Policy
 from audit.preconditions import examine
 from audit.verdict import decide
@@ -95,23 +95,32 @@ def try_model(
     """One trial: the model ``candidate`` with every share planted, against ``retrains`` (rows of the signals).
 
     signals: of ``read_signals``, ``[models, n]``, on forget and unseen rows. order: the forget rows as they leak.
-    Judged is all of the rule but utility and controls."""
+    Judged is all of the rule but utility and controls, on the whole forget set and on its groups."""
     planted = plant(signals, candidate, original, order, SHARES)
     rows = list(retrains)
     tables = {name: np.concatenate([table[rows], planted[name], table[[original]]]) for name, table in signals.items()}
     scores = score_signals(tables, len(rows), labels, forget, policy.calibration_share, policy.calibration_seed)
     measured = measure(scores, policy.fpr, paired=policy.conservative)
     standing = examine([one.alone(0) for one in measured], scores.phi[: len(rows)], True, int((~forget).sum()), policy)
+    groups = find_groups(scores, None)
+    parts = measure_groups(groups, policy, paired=policy.conservative)
     reference = reference_of(scores.alone(0), standing)
     outcomes, gaps = [], np.full((len(SHARES), len(DEFINITIONS)), np.nan)
     covered = np.ones(len(DEFINITIONS), np.bool_)
     for place in range(len(SHARES)):
-        endpoints = judge([one.alone(place) for one in measured], standing.effective, standing.problem, policy)
+        endpoints, judged = judge_groups(
+            [one.alone(place) for one in measured],
+            groups,
+            [[one.alone(place) for one in part] for part in parts],
+            standing,
+            policy,
+        )
         evidence = Evidence(
             candidate=str(candidate),
             reference=reference,
             no_op=False,
-            endpoints=tuple(endpoints),
+            endpoints=endpoints,
+            groups=judged,
             utility=(),
             baseline=baseline(scores.alone(place), policy),
             operating_points=(),

@@ -10,12 +10,13 @@ from dataclasses import replace
 import numpy as np
 
 from attacks import Outputs
-from audit._judgement import fail_test
+from audit._judgement import fail_tests
 from audit._nouns import Controls, NullControl, PlantedLeak
 from audit._people import People
-from audit._scores import MIN_RETRAINS, Floats, Mask, people_of, read_signals, score_signals
+from audit._scores import MIN_RETRAINS, Floats, Mask, Scores, people_of, read_signals, score_signals
 from audit._shadow_nouns import ShadowTables
-from audit.endpoints import NO_SPREAD, Measured, measure
+from audit.endpoints import NO_SPREAD, measure
+from audit.groups import Parts, find_groups, measure_groups
 from audit.policy import Policy
 from audit.preconditions import NO_DIFFERENCE, identify, retrain_name
 from learners import Indices, numpy_generator
@@ -37,6 +38,7 @@ def run_controls(outputs: Outputs, policy: Policy, shadows: ShadowTables | None 
     """
     identity = identify(outputs)
     kept = list(identity.kept)
+    declared = None if outputs.group is None else outputs.group[outputs.where("forget") | outputs.where("unseen")]
     if identity.problem or len(kept) <= MIN_RETRAINS:
         why = identity.problem or f"needs at least {MIN_RETRAINS + 1} retrains, got {len(kept)}"
         return Controls(reason=why, null=(), planted=(), smallest=None)
@@ -52,20 +54,24 @@ def run_controls(outputs: Outputs, policy: Policy, shadows: ShadowTables | None 
     null, caught = [], []
     for place, index in enumerate(kept):
         order = _order(numpy_generator(policy.calibration_seed, "planted leaks", index), forget, people)
-        measured = _judged(tables, place, len(kept), order, labels, forget, policy, people, shadows)
+        scores = _scores(tables, place, len(kept), order, labels, forget, policy, people, shadows)
+        measured = measure(scores, policy.fpr, paired=policy.conservative)
         flat = [one.definition.name for one in measured if one.spread is not None and one.spread <= NO_SPREAD]
         if flat:
             why = f"{flat[0]} has {NO_DIFFERENCE}"
             return Controls(reason=why, null=(), planted=(), smallest=None)
-        null.append(NullControl(retrain_name(index), _outside(measured, 0, policy)))
+        groups = find_groups(scores, declared)
+        parts = [measured, *measure_groups(groups, policy, paired=policy.conservative)]
+        names = ("", *(f"{one.name}: " for one in groups))
+        null.append(NullControl(retrain_name(index), _outside(parts, names, 0, policy)))
         if outputs.original is not None:
-            caught.append([bool(_outside(measured, 1 + share, policy)) for share in range(len(SHARES))])
+            caught.append([bool(_outside(parts, names, 1 + share, policy)) for share in range(len(SHARES))])
     counts = np.sum(caught, axis=0).tolist() if caught else []
     planted = tuple(PlantedLeak(share, int(count)) for share, count in zip(SHARES, counts, strict=False))
     return Controls(reason="", null=tuple(null), planted=planted, smallest=_smallest(planted, len(kept)))
 
 
-def _judged(
+def _scores(
     tables: Mapping[str, Floats],
     place: int,
     retrains: int,
@@ -75,9 +81,9 @@ def _judged(
     policy: Policy,
     people: People | None,
     shadows: ShadowTables | None,
-) -> tuple[Measured, ...]:
-    """The endpoints with retrain ``place`` in the candidate's place, and beside it the same with each share planted."""
-
+) -> Scores:
+    """Scores with retrain ``place`` in the candidate's place, and beside it the same with each share planted: the last
+    answers as the original does on all of the forget set, and stands in its place where groups are chosen."""
     rest = [row for row in range(retrains) if row != place]
     leaky = len(tables["logit"]) > retrains  # there is an original
     planted = plant(tables, place, retrains if leaky else place, order, (0.0, *SHARES) if leaky else (0.0,))
@@ -86,7 +92,7 @@ def _judged(
     scores = score_signals(models, len(rest), labels, forget, share, seed, people)
     if shadows is not None:
         scores = scores.with_shadows(replace(shadows, tables={name: models[name] for name in shadows.tables}))
-    return measure(scores, policy.fpr, paired=policy.conservative)
+    return scores
 
 
 def _order(random: np.random.Generator, forget: Mask, people: People | None) -> Indices:
@@ -115,10 +121,16 @@ def plant(
     return planted
 
 
-def _outside(measured: tuple[Measured, ...], other: int, policy: Policy) -> tuple[str, ...]:
-    """Endpoints whose FAIL test rejects on the model at place ``other`` after the retrains."""
-    found = fail_test(measured, other, policy)
-    return tuple(name for name, p in found.items() if p.holm <= policy.alpha)
+def _outside(parts: Parts, names: Sequence[str], other: int, policy: Policy) -> tuple[str, ...]:
+    """Endpoints, of the whole and of groups, whose FAIL test rejects on the model at place ``other`` after the
+    retrains."""
+    found = fail_tests(parts, other, policy)
+    return tuple(
+        f"{name}{endpoint}"
+        for name, part in zip(names, found, strict=True)
+        for endpoint, p in part.items()
+        if p.holm <= policy.alpha
+    )
 
 
 def _smallest(planted: tuple[PlantedLeak, ...], retrains: int) -> float | None:

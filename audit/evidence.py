@@ -15,7 +15,7 @@ from audit._utility import utility
 from audit.endpoints import Measured, measure
 from audit.exchangeable import over_examples, refuse_without_retrains
 from audit.exposures import count_exposed
-from audit.groups import find_groups, judge_groups
+from audit.groups import find_groups, judge_groups, measure_groups
 from audit.policy import Policy
 from audit.preconditions import Identity, Standing, examine, identify, retrain_name
 from audit.retained import retain_exposure
@@ -52,7 +52,7 @@ def gather(
     exchangeable = over_examples(outputs, scores, identity.kept, declared, policy)
     problem = standing.problem or (ELSEWHERE if exchangeable else "")
     groups = find_groups(scores, None if outputs.group is None else outputs.group[_asked(outputs)])
-    parts = judge_groups(measured, groups, replace(standing, problem=problem), policy)
+    parts = judge_groups(measured, groups, measure_groups(groups, policy), replace(standing, problem=problem), policy)
     names = [*map(retrain_name, identity.kept), "candidate", "original"][: len(scores.phi)]
     return Evidence(
         candidate=candidate_name,

@@ -71,14 +71,24 @@ def find_groups(scores: Scores, declared: NDArray[np.str_] | None) -> tuple[Grou
     return tuple(found)
 
 
+Parts = Sequence[Sequence[Measured]]
+"""Endpoints on each of several groups, in their order; none where a group is not assessed."""
+
+
+def measure_groups(groups: Sequence[Group], policy: Policy, *, paired: bool = True) -> list[tuple[Measured, ...]]:
+    """The endpoints on each group."""
+    return [one.measure(policy, paired=paired) for one in groups]
+
+
 def judge_groups(
-    measured: Sequence[Measured], groups: Sequence[Group], standing: Standing, policy: Policy
+    measured: Sequence[Measured], groups: Sequence[Group], parts: Parts, standing: Standing, policy: Policy
 ) -> tuple[tuple[Endpoint, ...], tuple[GroupResult, ...]]:
-    """The endpoints on the whole forget set, and every group with its own; all are one family of FAIL tests.
+    """The endpoints on the whole forget set, and every group with its own (``parts``, of ``measure_groups``); all are
+    one family of FAIL tests.
 
     On a reference that is invalid no group is assessed."""
     reasons = [one.reason or (f"invalid reference: {standing.problem}" if standing.problem else "") for one in groups]
-    parts = [() if reason else one.measure(policy) for one, reason in zip(groups, reasons, strict=True)]
+    parts = [() if reason else part for part, reason in zip(parts, reasons, strict=True)]
     whole, *own = judge_parts([measured, *parts], standing.effective, standing.problem, policy)
     results = tuple(
         GroupResult(one.name, one.kind, one.forget, one.unseen, reason, standing_of(endpoints), tuple(endpoints))
