@@ -45,8 +45,7 @@ class Processes:
     ) -> Iterator[tuple[int, Result]]:
         """See ``Engine.run``."""
         workers = self.workers or available_workers()
-        slots: list[Mapping[str, str]] = [
-            {"CUDA_VISIBLE_DEVICES": str(self.gpus[slot % len(self.gpus)])} if self.gpus else {}
-            for slot in range(workers)
-        ]
+        slots: list[Mapping[str, str]] = []  # none: one worker then runs its jobs here
+        if self.gpus:
+            slots = [{"CUDA_VISIBLE_DEVICES": str(self.gpus[slot % len(self.gpus)])} for slot in range(workers)]
         return run_jobs(work, jobs, workers=workers, retries=self.retries, progress=progress, environments=slots)

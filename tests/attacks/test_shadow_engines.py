@@ -100,6 +100,14 @@ def test_no_connection_to_a_worker_outlives_it():
         assert len(os.listdir("/proc/self/fd")) <= before + 1
 
 
+def _whose(job, report):
+    return os.getpid()
+
+
+def test_one_worker_without_a_device_starts_no_process() -> None:
+    assert set(dict(Processes(workers=1).run(_whose, [1, 2])).values()) == {os.getpid()}
+
+
 def test_processes_share_out_gpus_and_leave_this_process_alone():
     before = os.environ.get("CUDA_VISIBLE_DEVICES")
     found = dict(Processes(workers=2, gpus=(3,)).run(where, [1, 2, 3]))
