@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from audit._simulation import World
+from audit._wording import BATTERY
 from audit.plan_file import PlanFile, Sizes, make_plan, parse_plan, read_plan, write_plan
 from audit.policy import Policy
 from audit.preregistration import judged_under, record_of, sizes_of, subject_of
@@ -158,8 +159,8 @@ def test_what_is_done_otherwise_is_recorded_in_words() -> None:
     record = record_of(PLAN, policy, other)
     assert not record.kept and record.policy_hash == POLICY.hash
     assert record.sentence.startswith(f"not as planned ({PLAN.hash[:12]}, registered 2026-01-02T03:04:05+00:00): ")
-    newer = record_of(PLAN, POLICY, PLAN.sizes, battery="2")
-    assert [one.words for one in newer.differences] == ["battery: 1 planned, 2 applied"]
+    newer = record_of(PLAN, POLICY, PLAN.sizes, battery="next")
+    assert [one.words for one in newer.differences] == [f"battery: {BATTERY} planned, next applied"]
     sizes_alone = make_plan(POLICY, Sizes(30, 60, 5), created=WRITTEN)
     assert record_of(sizes_alone, POLICY, PLAN.sizes).kept
     assert changes(sizes_alone, POLICY, replace(PLAN.sizes, forget=29)) == ["forget: 30 planned, 29 applied"]
