@@ -120,7 +120,7 @@ def _measured(phi: np.ndarray[tuple[int, int], np.dtype[np.float64]], k: int, un
     logits[:, :, 0] = rows
     labels, forget = np.zeros(500 + unseen, np.int64), np.arange(500 + unseen) < 500
     scores = score(logits[:k], logits[k:], labels, forget, 0.2, 0)
-    return {one.definition.name: one for one in measure(scores, 0.01)}
+    return {one.definition.name: one for one in measure(scores, 0.01) if one.in_force}
 
 
 def test_more_is_never_worse_and_sizes_are_as_asked(plan: MeasuredPlan) -> None:

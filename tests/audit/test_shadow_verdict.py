@@ -240,7 +240,7 @@ def test_preconditions_are_blind_to_the_method() -> None:
     outputs, tables = Shadowed(SMALL, shadows=16, unlearned=16, residue=1.0).draw(1, POLICY)
     moved = {**tables.tables, "ulira": np.random.default_rng(0).normal(size=tables.tables["ulira"].shape)}
     blind = preconditions(outputs, POLICY, shadows=tables)
-    assert blind == preconditions(outputs, POLICY, replace(tables, tables=moved))
+    assert blind == preconditions(outputs, POLICY, shadows=replace(tables, tables=moved))
     assert {"F4", "F5"} <= set(blind.firing) and "A4" not in blind.firing
 
 
