@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from audit import _exchangeable_console as over_examples
+from audit._endpoint_nouns import Endpoint
 from audit._making import Watch
-from audit._nouns import Endpoint, Verdict
+from audit._nouns import Verdict
 from audit.report import Audit
 
 PLAIN_WIDTH = 200

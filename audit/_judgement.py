@@ -8,7 +8,7 @@ from scipy import stats
 
 from audit import statistics
 from audit._drawn_nouns import Interval
-from audit._nouns import Decision, Endpoint
+from audit._endpoint_nouns import Decision, Endpoint
 from audit._scores import MIN_RETRAINS, Floats
 from audit.endpoints import Measured
 from audit.policy import Policy

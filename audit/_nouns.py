@@ -10,8 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from audit._drawn_nouns import Curve, Histogram, Interval, OperatingPoint
-from audit._endpoint_nouns import Decision as Decision
-from audit._endpoint_nouns import Endpoint as Endpoint
+from audit._endpoint_nouns import Endpoint
 from audit._exchangeable_nouns import Exchangeable
 from audit._group_nouns import GroupResult, RetainExposure
 from audit._plan_nouns import PlanRecord

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from audit._endpoint_nouns import Endpoint
 from audit._group_nouns import GroupResult
-from audit._nouns import Endpoint, Evidence, Outcome
+from audit._nouns import Evidence, Outcome
 from audit._scores import MIN_RETRAINS
 from audit._shadow_notes import missing_for_grade_a
 from audit._shadow_nouns import SHADOWED

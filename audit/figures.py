@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from audit._endpoint_nouns import Endpoint
 from audit._exchangeable_nouns import ExampleEndpoint
-from audit._nouns import Endpoint
 from audit.report import Audit, Report
 from audit.report._wording import EXAMPLE_ENDPOINTS
 from learners import write_atomically

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from audit import _exchangeable_rule, _exchangeable_wording, _notes, _wording
-from audit._nouns import Endpoint, Evidence, Grade, Outcome, Verdict
+from audit._endpoint_nouns import Endpoint
+from audit._nouns import Evidence, Grade, Outcome, Verdict
 from audit._scores import MIN_RETRAINS
 from audit._shadow_notes import enough_shadows
 from audit.evidence import gather, preconditions

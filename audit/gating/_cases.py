@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from audit._nouns import Decision, Endpoint, Outcome, Utility
+from audit._endpoint_nouns import Decision, Endpoint
+from audit._nouns import Outcome, Utility
 from audit._shadow_nouns import why_absent
 from audit._wording import open_groups
 from audit.endpoints import DEFINITIONS

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from audit._drawn_nouns import Interval
+from audit._endpoint_nouns import Endpoint
 from audit._exchangeable_nouns import ExampleEndpoint
-from audit._nouns import Endpoint, Outcome, Utility
+from audit._nouns import Outcome, Utility
 from audit._shadow_nouns import why_absent
 from audit.gating._cases import OF_DECISION, OF_OUTCOME, OF_UTILITY, SCORES, State
 from audit.gating._difference import agree

@@ -15,8 +15,9 @@ import numpy as np
 from scipy import stats
 
 from audit import statistics
+from audit._endpoint_nouns import Endpoint
 from audit._judgement import judge_parts
-from audit._nouns import Endpoint, Evidence, Verdict
+from audit._nouns import Evidence, Verdict
 from audit._shadow_nouns import ULIRA
 from audit.endpoints import DEFINITIONS, NO_SPREAD, Definition, Measured, _missing
 from audit.evidence import ELSEWHERE

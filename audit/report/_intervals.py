@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from audit._nouns import Endpoint
+from audit._endpoint_nouns import Endpoint
 from audit.report._format import decimals, fraction, interval, signed
 from audit.report._svg import Scale, element, join, percent, ticks
 from audit.report._wording import DECISIONS, ENDPOINTS

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from audit._drawn_nouns import Histogram
-from audit._nouns import Endpoint
+from audit._endpoint_nouns import Endpoint
 from audit.report._model import SCHEMA_VERSION, Audit, Report, Summary
 from learners import DataError
 

@@ -12,18 +12,10 @@ from pydantic import ConfigDict, Field
 
 from audit._canary_nouns import CanaryAudit
 from audit._drawn_nouns import Curve, Histogram, Interval, OperatingPoint
+from audit._endpoint_nouns import Endpoint
 from audit._exchangeable_nouns import Exchangeable
 from audit._group_nouns import GroupResult, RetainExposure
-from audit._nouns import (
-    AttackResult,
-    Baseline,
-    Controls,
-    Endpoint,
-    Reference,
-    SingleExamples,
-    Utility,
-    Verdict,
-)
+from audit._nouns import AttackResult, Baseline, Controls, Reference, SingleExamples, Utility, Verdict
 from audit._plan_nouns import PlanRecord
 from audit._shadow_nouns import ShadowEvidence
 

@@ -6,7 +6,8 @@ from statistics import fmean
 
 from markupsafe import Markup
 
-from audit._nouns import Endpoint, Outcome, Utility
+from audit._endpoint_nouns import Endpoint
+from audit._nouns import Outcome, Utility
 from audit.report._curves import RocFigure, roc_figures
 from audit.report._histograms import HistogramRow, histogram_rows
 from audit.report._intervals import IntervalPanel, common_scale, interval_panels, sparkline

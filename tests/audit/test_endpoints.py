@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from attacks import Outputs
 from audit import _utility as useful
 from audit import statistics
+from audit._endpoint_nouns import Endpoint
 from audit._judgement import judge
-from audit._nouns import Endpoint, Evidence
+from audit._nouns import Evidence
 from audit._remedy import remedy
 from audit._scores import calibration_rows, score_phi
 from audit._simulation import World, constant, memorised

@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from attacks import Outputs
-from audit._nouns import Endpoint, Evidence, Verdict
+from audit._endpoint_nouns import Endpoint
+from audit._nouns import Evidence, Verdict
 from audit._scores import Scores, score
 from audit._simulation import Shift, Table, World, constant, memorised, none
 from audit.policy import Policy, profile

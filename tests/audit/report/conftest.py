@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
+from audit._endpoint_nouns import Endpoint
 from audit._group_nouns import GroupResult, RetainComparison, RetainExposure
 from audit._nouns import (
     AttackResult,
     Baseline,
     Controls,
     Curve,
-    Endpoint,
     ExposureCounts,
     Grade,
     Histogram,

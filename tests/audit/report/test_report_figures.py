@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from audit._drawn_nouns import Curve, Histogram
-from audit._nouns import Endpoint
+from audit._endpoint_nouns import Endpoint
 from audit.report import Audit, _format
 from audit.report._curves import roc_figures
 from audit.report._histograms import histogram_rows
