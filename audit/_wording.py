@@ -35,7 +35,7 @@ def headline(evidence: Evidence, policy: Policy, outcome: Outcome, reasons: Sequ
         elif detectable(evidence):
             found += "; detectable but within margin"
     elif outcome == "FAIL":
-        found = _failure(evidence, reasons, level)
+        found = _failure(evidence, reasons, policy, level)
     else:
         found = _open(evidence, reasons)
     return f"{label}: {terms}, {found}."
@@ -55,7 +55,7 @@ def _open(evidence: Evidence, reasons: Sequence[str]) -> str:
     )
 
 
-def _failure(evidence: Evidence, reasons: Sequence[str], level: str) -> str:
+def _failure(evidence: Evidence, reasons: Sequence[str], policy: Policy, level: str) -> str:
     parts = []
     if "NOOP" in reasons:
         parts.append("the candidate answers exactly as the original does")
@@ -65,7 +65,8 @@ def _failure(evidence: Evidence, reasons: Sequence[str], level: str) -> str:
         parts.append(f"the candidate differs from retraining by more than the margin ({level}) on {gaps}")
     for group in telling_groups(evidence):
         gaps = ", ".join(f"{one.name} {one.gap:+.3f}" for one in group.endpoints if one.decision == "outside")
-        parts.append(f"within {group.name} it differs by more than the margin for groups on {gaps}")
+        margin = f"{policy.margin_group:g}"
+        parts.append(f"within {group.name} the candidate differs from retraining by more than {margin} on {gaps}")
     if "UTILITY" in reasons:
         lost = ", ".join(f"{one.role} {one.gap:+.3f}" for one in evidence.utility if one.decision == "inferior")
         parts.append(f"the candidate is less accurate than retraining by more than the margin on {lost}")
