@@ -14,6 +14,7 @@ from audit._making import MadeModel, Plan
 from audit.policy import Policy
 from audit.report import (
     ASSUMPTIONS,
+    EXAMPLE_ASSUMPTIONS,
     LIMITS,
     SCHEMA_VERSION,
     Audit,
@@ -52,7 +53,7 @@ def build_report(
         models=models,
         audits=tuple(audits),
         summary=Summary.of(audits),
-        assumptions=ASSUMPTIONS,
+        assumptions=EXAMPLE_ASSUMPTIONS if any(one.exchangeable for one in audits) else ASSUMPTIONS,
         limits=LIMITS,
         reproduce=reproduce,
     )

@@ -14,7 +14,7 @@ from audit.endpoints import DEFINITIONS
 from audit.gating._difference import Difference, agree, differences
 from audit.gating._text import one_line
 from audit.policy import Policy
-from audit.report import ASSUMPTIONS, LIMITS, Audit, PolicyRecord, Report
+from audit.report import ASSUMPTIONS, EXAMPLE_ASSUMPTIONS, LIMITS, Audit, PolicyRecord, Report
 from learners import ConfigError, DataError
 
 MOST_ROWS = 10**12
@@ -49,7 +49,8 @@ def policy_of(record: PolicyRecord) -> Policy:
 def of_report(report: Report, *, texts: bool) -> Iterator[Difference]:
     """What concerns all candidates. texts: compare assumptions and limits too."""
     if texts:
-        for field, own in (("assumptions", ASSUMPTIONS), ("limits", LIMITS)):
+        assumed = EXAMPLE_ASSUMPTIONS if any(one.exchangeable for one in report.audits) else ASSUMPTIONS
+        for field, own in (("assumptions", assumed), ("limits", LIMITS)):
             if getattr(report, field) != own:
                 yield Difference("", "report", field, getattr(report, field), own)
     data = report.data

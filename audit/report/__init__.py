@@ -21,11 +21,12 @@ from audit.report._model import (
     Tool,
     Weights,
 )
-from audit.report._wording import ASSUMPTIONS, FORBIDDEN, LIMITS, NOTES, REASONS
+from audit.report._wording import ASSUMPTIONS, EXAMPLE_ASSUMPTIONS, FORBIDDEN, LIMITS, NOTES, REASONS
 from learners import write_atomically
 
 __all__ = [
     "ASSUMPTIONS",
+    "EXAMPLE_ASSUMPTIONS",
     "FORBIDDEN",
     "LIMITS",
     "NOTES",

@@ -33,6 +33,16 @@ ASSUMPTIONS = (
     "Every model was evaluated without augmentation, in evaluation mode, one example at a time in effect.",
 )
 
+EXAMPLE_ASSUMPTIONS = (
+    ASSUMPTIONS[0].replace("The retrains were", "Retrains, where there are any, were"),
+    "Forget and unseen examples were drawn alike, so that a model trained on neither has exchangeable scores on both. "
+    "This was declared, or is known of the split; tests could contradict it, and not contradicted is not proven.",
+    "Shadow models, where there are any, were trained on neither forget nor unseen examples.",
+    "The intervals are over examples, for these models as they are.",
+    ASSUMPTIONS[-1],
+)
+"""In place of the above where the verdict is over exchangeable examples."""
+
 LIMITS = (
     "Access: only the outputs of the checkpoint were questioned. Attacks on weights, gradients or embeddings were "
     "not run.",

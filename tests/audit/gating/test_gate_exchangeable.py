@@ -14,7 +14,7 @@ from audit.gating import Requirement, gate
 from audit.gating._compare import compare_reports
 from audit.judging import judge
 from audit.policy import Policy
-from audit.report import Audit, to_json
+from audit.report import EXAMPLE_ASSUMPTIONS, Audit, to_json
 from learners import DataError
 from tests.audit.gating.conftest import NOT_RUN, Edit, reported, write_edited
 
@@ -75,7 +75,9 @@ def audited(kind: str) -> Audit:
 def test_every_kind_is_let_through_with_its_own_verdict(kind: str, tmp_path: Path) -> None:
     audit, (_, _, policy, outcome) = audited(kind), KINDS[kind]
     path = tmp_path / "report.json"
-    path.write_text(to_json(reported([audit], policy)), encoding="utf-8")
+    report = reported([audit], policy)
+    assert report.assumptions == EXAMPLE_ASSUMPTIONS  # not those of intervals over seeds
+    path.write_text(to_json(report), encoding="utf-8")
     found = gate([path], Requirement.of(policy))
     assert found.candidates[0].audit == audit
     assert found.outcome == audit.verdict.outcome == outcome
