@@ -14,7 +14,7 @@ from audit.gating import Requirement, gate
 from audit.gating._compare import compare_reports
 from audit.judging import judge
 from audit.policy import Policy
-from audit.report import EXAMPLE_ASSUMPTIONS, Audit, to_json
+from audit.report import ASSUMPTIONS, EXAMPLE_ASSUMPTIONS, Audit, to_json
 from learners import DataError
 from tests.audit.gating.conftest import NOT_RUN, Edit, reported, write_edited
 
@@ -97,6 +97,12 @@ def of_mode(**values: Any) -> Edit:
     return lambda report: report["audits"][0]["exchangeable"].update(values)
 
 
+def to_main_rule(report: dict[str, Any]) -> None:
+    """The mode cut out, with the assumptions that a report without it states."""
+    report["audits"][0].update(exchangeable=None)
+    report["assumptions"] = list(ASSUMPTIONS)
+
+
 def to_pass(report: dict[str, Any]) -> None:
     report["summary"] = {"candidates": 1, "passed": 1, "failed": 0, "inconclusive": 0}
     report["audits"][0]["verdict"].update(outcome="PASS", reasons=[], explanations=[], would_change=[])
@@ -151,12 +157,13 @@ EDITS: dict[str, tuple[str, Edit, str]] = {
         lambda report: report["audits"][0]["verdict"].update(mode="retrains"),
         "verdict, mode",
     ),
-    "without the mode": (
+    "without the mode": ("nothing", to_main_rule, "reference, retrains"),
+    "main rule instead": ("contradicted", to_main_rule, "A1, "),
+    "the mode cut out alone": (
         "nothing",
         lambda report: report["audits"][0].update(exchangeable=None),
-        "reference, retrains",
+        "report, assumptions",
     ),
-    "main rule instead": ("contradicted", lambda report: report["audits"][0].update(exchangeable=None), "A1, "),
     "retrains that there are none of": (
         "nothing",
         lambda report: report["audits"][0]["reference"].update(retrains=1),
