@@ -61,11 +61,10 @@ def find_groups(scores: Scores, declared: NDArray[np.str_] | None) -> tuple[Grou
     People (``scores.people``) have no class."""
     found: list[Group] = []
     if scores.people is None:
-        names = np.array([f"class {label}" for label in scores.labels])
-        found += _by_name(scores, names, "class")
+        found += _by_key(scores, scores.labels, "class", "class")
     if declared is not None:
         declared = declared if scores.people is None else scores.people.group(declared)
-        found += _by_name(scores, np.array([f"group {name}" for name in declared]), "declared")
+        found += _by_key(scores, declared, "group", "declared")
     if scores.has_original:
         found.append(_stratum(scores))
     return tuple(found)
@@ -107,10 +106,10 @@ def standing_of(endpoints: Sequence[Endpoint]) -> GroupStanding:
     return "within" if decisions == {"within"} else "uncertain"
 
 
-def _by_name(scores: Scores, names: NDArray[np.str_], kind: Kind) -> Iterator[Group]:
-    present = sorted(set(names[scores.forget].tolist()), key=_natural)
-    for name in present if len(present) > 1 else ():
-        own = names == name
+def _by_key(scores: Scores, keys: NDArray[np.int64] | NDArray[np.str_], word: str, kind: Kind) -> Iterator[Group]:
+    present = sorted(set(keys[scores.forget].tolist()), key=lambda key: _natural(f"{word} {key}"))
+    for key in present if len(present) > 1 else ():
+        name, own = f"{word} {key}", keys == key
         forget, evaluation = scores.forget & own, scores.evaluation & own
         sizes = int(forget.sum()), int(evaluation.sum())
         reason = too_few(scores.retrains, *sizes, people=scores.people is not None)
