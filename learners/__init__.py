@@ -24,6 +24,7 @@ from learners._ledger import Ledger, LedgerWriter
 from learners._ray import RayEngine
 from learners._recipe import Recipe
 from learners._refusals import refusal
+from learners._scratch import scratch_array
 from learners._seeds import derive_seed, numpy_generator, seeded_torch, torch_generator
 from learners._split import Setting, Split, split_classes, split_indices, split_random, split_subjects
 from learners._stacked import train_stacked
@@ -88,6 +89,7 @@ __all__ = [
     "refusal",
     "run_jobs",
     "save_checkpoint",
+    "scratch_array",
     "schedule_factor",
     "seeded_torch",
     "sgd",
