@@ -3,6 +3,7 @@
 from attacks._arrays import NotEstimable
 from attacks._attack import Attack
 from attacks._bank_entries import ON_SHADOWS
+from attacks._blocks import mean_logits, signal_tables
 from attacks._checks import ROLES
 from attacks._entries import Scored
 from attacks._material import Material
@@ -87,6 +88,7 @@ __all__ = [
     "lira_leave_pair_out",
     "make_shadows",
     "make_unlearned",
+    "mean_logits",
     "mia_accuracy_logistic_loss",
     "mia_efficacy_logistic_entropy",
     "mia_efficacy_svc_confidence",
@@ -105,6 +107,7 @@ __all__ = [
     "shadow_classifier",
     "inverse_trigamma",
     "share_interval",
+    "signal_tables",
     "thin",
     "threshold_at_fpr",
     "tpr_at_fpr",

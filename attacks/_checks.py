@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attacks._arrays import Labels
+from attacks._blocks import blocks
 from learners import DataError
 
 ROLES = ("forget", "unseen", "retain")
@@ -98,11 +99,13 @@ def check_roles(role: NDArray[np.str_]) -> None:
 
 
 def check_finite(name: str, values: NDArray[np.floating[Any]]) -> None:
-    """Refuse NaN and infinite values."""
-    finite = np.isfinite(values)
-    if not finite.all():
-        nan = int(np.isnan(values).sum())
-        infinite = int(values.size - finite.sum()) - nan
+    """Refuse NaN and infinite values in logits ``[..., n, classes]``."""
+    nan = infinite = 0
+    for block in blocks(values):
+        if not np.isfinite(block).all():
+            nan += int(np.isnan(block).sum())
+            infinite += int(np.isinf(block).sum())
+    if nan or infinite:
         raise DataError(
             f"{name}: expected finite numbers, got {nan} NaN and {infinite} infinite of {values.size} values; "
             "look at the model or the precision that made them"
@@ -111,7 +114,9 @@ def check_finite(name: str, values: NDArray[np.floating[Any]]) -> None:
 
 def check_moderate(name: str, values: NDArray[np.floating[Any]]) -> None:
     """Refuse finite numbers that no classifier gives and that arithmetic with them would not survive."""
-    large = int((np.abs(values) > MOST).sum())
+    if values.dtype == np.float16:
+        return  # which ends at 65504
+    large = sum(int((np.abs(block) > MOST).sum()) for block in blocks(values))
     if large:
         raise DataError(
             f"{name}: expected logits between -{MOST:.0e} and {MOST:.0e}, got {large} of {values.size} values outside; "
@@ -132,13 +137,13 @@ def check_probabilities(name: str, values: NDArray[np.floating[Any]]) -> None:
     """Refuse what is not softmax output: outside [0, 1], or rows that do not sum to 1."""
     check_finite(name, values)
     tolerance = _tolerance(values)
-    outside = int(((values < 0) | (values > 1 + tolerance)).sum())
+    outside = sum(int(((block < 0) | (block > 1 + tolerance)).sum()) for block in blocks(values))
     if outside:
         raise DataError(
             f"{name}: expected probabilities in [0, 1], got {outside} of {values.size} values outside; "
             "audit logits as logits"
         )
-    wrong = int((np.abs(values.sum(-1, dtype=np.float64) - 1) > tolerance).sum())
+    wrong = sum(int((np.abs(block.sum(-1, dtype=np.float64) - 1) > tolerance).sum()) for block in blocks(values))
     if wrong:
         raise DataError(
             f"{name}: expected rows of probabilities that sum to 1, got {wrong} of {values[..., 0].size} that do not"
@@ -151,13 +156,16 @@ def check_not_probabilities(name: str, values: NDArray[np.floating[Any]]) -> Non
         for index, model in enumerate(values):
             check_not_probabilities(f"{name}[{index}]", model)
         return
-    if len(values) < _ROWS_TO_SUSPECT or not ((values >= 0) & (values <= 1)).all():
-        return
-    if (np.abs(values.sum(-1, dtype=np.float64) - 1) <= _tolerance(values)).all():
+    if len(values) >= _ROWS_TO_SUSPECT and all(_like_probabilities(block) for block in blocks(values)):
         raise DataError(
             f"{name}: expected logits, got rows in [0, 1] that sum to 1, as softmax outputs do; "
             "pass --probabilities (probabilities=True), or better store logits"
         )
+
+
+def _like_probabilities(block: NDArray[np.floating[Any]]) -> bool:
+    inside = ((block >= 0) & (block <= 1)).all()
+    return bool(inside and (np.abs(block.sum(-1, dtype=np.float64) - 1) <= _tolerance(block)).all())
 
 
 def _tolerance(values: NDArray[np.floating[Any]]) -> float:
@@ -166,5 +174,6 @@ def _tolerance(values: NDArray[np.floating[Any]]) -> float:
 
 def saturated_labels(values: NDArray[np.floating[Any]], labels: Labels) -> int:
     """Number of (model, example) pairs in ``values [..., n, classes]`` whose label has probability 1."""
-    own = np.take_along_axis(values, np.broadcast_to(labels, values.shape[:-1])[..., None], -1)
-    return int((own >= 1).sum())
+    models = values if values.ndim > 2 else values[None]
+    rows = np.arange(len(labels))
+    return sum(int((model[rows, labels] >= 1).sum()) for model in models)

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from learners import DataError
+from learners import DataError, scratch_array
 
 # One date for all files (the earliest that a zip can hold), so that equal arrays give equal bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
+_LOCAL_HEADER = 30
+_CHUNK = 2**24
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -36,11 +38,20 @@ class Header:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     member: str
+    fortran: bool
+    start: int
+    """Of the array's bytes within the member."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 def read_headers(archive: zipfile.ZipFile, *, known: Iterable[str], max_bytes: int) -> dict[str, Header]:
     """Headers of the arrays in ``archive`` by name; refuses unknown and repeated names, Python objects, a header that
-    disagrees with the archive's directory, and more than ``max_bytes`` once unpacked."""
+    disagrees with the archive's directory, and more than ``max_bytes`` once unpacked. What is not compressed counts for
+    nothing: it is mapped, and no larger than the file."""
     headers: dict[str, Header] = {}
     total = 0
     for info in archive.infolist():
@@ -50,11 +61,11 @@ def read_headers(archive: zipfile.ZipFile, *, known: Iterable[str], max_bytes: i
         if name in headers:
             raise DataError(f"expected one array {name}, got two; write the file again")
         headers[name] = _header(archive, info, name)
-        total += info.file_size
+        total += info.file_size if info.compress_type != zipfile.ZIP_STORED else 0
     if total > max_bytes:
         raise DataError(
             f"expected at most {max_bytes / 2**30:.3g} GiB once unpacked, got {total / 2**30:.3g} GiB; "
-            "store float16 logits or audit fewer examples"
+            "save it uncompressed (numpy.savez), store float16 logits or audit fewer examples"
         )
     return headers
 
@@ -64,9 +75,9 @@ def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Heade
         with archive.open(info) as stream:
             version = np.lib.format.read_magic(stream)
             if version == (1, 0):
-                shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+                shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
             elif version == (2, 0):
-                shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
+                shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
             else:
                 raise ValueError(f"npy format {version}")
             start = stream.tell()
@@ -82,23 +93,68 @@ def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Heade
             f"expected {info.file_size - start} bytes in {name}, its header says {dtype} {list(shape)}; "
             "write the file again"
         )
-    return Header(shape, dtype, info.filename)
+    return Header(shape, dtype, info.filename, fortran, start)
 
 
 def _line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def read_arrays(archive: zipfile.ZipFile, headers: Mapping[str, Header]) -> dict[str, NDArray[Any]]:
-    """The arrays behind ``headers``, without unpickling anything."""
+def read_arrays(archive: zipfile.ZipFile, headers: Mapping[str, Header], *, map_from: int) -> dict[str, NDArray[Any]]:
+    """The arrays behind ``headers``, without unpickling anything.
+
+    An array of ``map_from`` bytes or more that is not compressed is mapped from the file and takes no memory; one that
+    is compressed is unpacked, beyond what memory should hold into a temporary file. Checksums are verified for both.
+    """
     arrays: dict[str, NDArray[Any]] = {}
     for name, header in headers.items():
+        info = archive.getinfo(header.member)
         try:
-            with archive.open(header.member) as stream:
-                arrays[name] = np.lib.format.read_array(stream, allow_pickle=False)
+            if header.size >= map_from and info.compress_type == zipfile.ZIP_STORED:
+                arrays[name] = _mapped(archive, info, header)
+            else:
+                arrays[name] = _unpacked(archive, header)
         except _DAMAGED as error:
             raise DataError(f"expected a whole array {name}, got a damaged one ({_line(error)})") from error
     return arrays
+
+
+def _mapped(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: Header) -> NDArray[Any]:
+    whole = np.memmap(str(archive.filename), np.uint8, "r", _content(archive, info), (info.file_size,))
+    checksum = 0
+    for start in range(0, len(whole), _CHUNK):
+        checksum = zlib.crc32(whole[start : start + _CHUNK].data, checksum)
+    if checksum != info.CRC:
+        raise zipfile.BadZipFile("its checksum does not fit")
+    flat = whole[header.start :].view(header.dtype)
+    return flat.reshape(header.shape, order="F" if header.fortran else "C")
+
+
+def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> int:
+    """Where the content of a stored member begins: after its own header, whose lengths the directory does not have."""
+    with Path(str(archive.filename)).open("rb") as stream:
+        stream.seek(info.header_offset)
+        local = stream.read(_LOCAL_HEADER)
+    name, extra = (int.from_bytes(local[place : place + 2], "little") for place in (26, 28))
+    return info.header_offset + _LOCAL_HEADER + name + extra
+
+
+def _unpacked(archive: zipfile.ZipFile, header: Header) -> NDArray[Any]:
+    shape = header.shape[::-1] if header.fortran else header.shape
+    array = scratch_array(shape, header.dtype)
+    if not header.size:
+        return array.T if header.fortran else array
+    content = array.reshape(-1).view(np.uint8)
+    with archive.open(header.member) as stream:
+        stream.read(header.start)
+        for start in range(0, len(content), _CHUNK):
+            wanted = min(_CHUNK, len(content) - start)
+            part = stream.read(wanted)
+            if len(part) < wanted:
+                raise EOFError(f"{start + len(part)} of {len(content)} bytes")
+            content[start : start + wanted] = np.frombuffer(part, np.uint8)
+        stream.read(1)  # at its end the checksum is compared
+    return array.T if header.fortran else array
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:

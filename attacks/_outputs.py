@@ -1,7 +1,8 @@
 """What the models said about the audited examples: the doorway through which every audit starts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attacks import _checks, _npz
-from attacks._arrays import Mask
-from learners import DataError, write_atomically
+from attacks._arrays import Floats, Mask
+from attacks._blocks import equal, row_slices, signal_tables
+from learners import DataError, scratch_array, write_atomically
 
 MAX_BYTES = 16 * 2**30
+MAP_FROM = 2**26
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,12 +23,12 @@ class Outputs:
     """Logits of named models on the audited examples.
 
     labels: int64 ``[n]`` in ``0 .. classes - 1``. role: str ``[n]`` of ``forget`` / ``unseen`` / ``retain``, the first
-    two both present. candidate: float32 or float64 ``[n, classes]``. retrain: ``[K, n, classes]``, K >= 0, where the
-    readers demand K >= 1 unless told otherwise. original: ``[n, classes]`` or None. shadow: ``[S, n, classes]`` of
-    models trained on neither forget nor unseen examples, or None. group, subject, id: str ``[n]`` or None; ids are
-    unique. saturated: number of (model, example) pairs whose label had probability 1, when the logits were recovered
-    from probabilities; else 0.
-    Anything else is refused with DataError.
+    two both present. candidate: float16, float32 or float64 ``[n, classes]``. retrain: ``[K, n, classes]``, K >= 0,
+    where the readers demand K >= 1 unless told otherwise. original: ``[n, classes]`` or None. shadow: ``[S, n,
+    classes]`` of models trained on neither forget nor unseen examples, or None. group, subject, id: str ``[n]`` or
+    None; ids are unique. saturated: number of (model, example) pairs whose label had probability 1, when the logits
+    were recovered from probabilities; else 0.
+    Logits may be mapped from a file: they are read in blocks. Anything else is refused with DataError.
     """
 
     labels: NDArray[np.int64]
@@ -44,8 +47,10 @@ class Outputs:
         shapes = {name: (values.shape, values.dtype) for name, values in arrays.items()}
         _checks.check_shapes(shapes, least_retrains=0)
         for name, values in arrays.items():
-            if name in _checks.LOGITS and values.dtype not in (np.float32, np.float64):
-                raise DataError(f"{name}: expected float32 or float64, got {values.dtype}; use Outputs.from_arrays")
+            if name in _checks.LOGITS and values.dtype not in (np.float16, np.float32, np.float64):
+                raise DataError(
+                    f"{name}: expected float16, float32 or float64, got {values.dtype}; use Outputs.from_arrays"
+                )
             if name in _checks.TEXTS and values.dtype.kind != "U":
                 raise DataError(f"{name}: expected text, got {values.dtype}; use Outputs.from_arrays")
         if self.labels.dtype != np.int64:
@@ -71,6 +76,29 @@ class Outputs:
         """Mask ``[n]`` of the examples with this role."""
         mask: Mask = self.role == role
         return mask
+
+    @property
+    def models(self) -> list[NDArray[np.floating[Any]]]:
+        """The logits ``[n, classes]`` of the retrains, the candidate and, where there is one, the original."""
+        return [*self.retrain, self.candidate, *(() if self.original is None else (self.original,))]
+
+    def signals(self, *names: str) -> dict[str, Floats]:
+        """Signals ``[models, n]`` of ``attacks.signals`` by name, models in the order of ``models``.
+
+        The logits are read once, in blocks, for all names that were not asked for before.
+        """
+        if missing := [name for name in names if name not in self._signals]:
+            self._signals.update(signal_tables(self.models, self.labels, missing))
+        return {name: self._signals[name] for name in names}
+
+    @cached_property
+    def _signals(self) -> dict[str, Floats]:
+        return {}
+
+    def same(self, first: int, second: int) -> bool:
+        """Whether two of the ``models`` gave the same logits, number by number."""
+        phi = self.signals("logit")["logit"]
+        return np.array_equal(phi[first], phi[second]) and equal(self.models[first], self.models[second])
 
     @classmethod
     def from_arrays(
@@ -109,13 +137,16 @@ class Outputs:
         without_retrains: bool = False,
         blind: bool = False,
         max_bytes: int = MAX_BYTES,
+        map_from: int = MAP_FROM,
     ) -> "Outputs":
         """Outputs from an ``.npz`` whose keys are the fields (all from original on optional).
 
-        Nothing is unpickled, and shapes, types and size are judged by the headers before anything is allocated.
+        Nothing is unpickled, and shapes, types and size are judged by the headers before anything is allocated. Large
+        arrays that are not compressed stay in the file (float16 to float64); it must not change while they are used.
         probabilities, without_retrains: see ``from_arrays``. blind: the candidate is not read and may be missing; one
         that gives every class the same logit stands in its place (``saturated``, which counts it too, is left out).
-        max_bytes: limit on the unpacked size. DataError on any fault of the file.
+        max_bytes: limit on the unpacked size of what is compressed. map_from: bytes of an array from which on it is a
+        large one. DataError on any fault of the file.
         """
         file = Path(path)
         try:
@@ -129,10 +160,10 @@ class Outputs:
                 if without_retrains and "retrain" not in shapes and len(shapes.get("candidate", ((),))[0]) == 2:
                     shapes["retrain"] = (0, *shapes["candidate"][0]), np.dtype(np.float32)
                 _checks.check_shapes(shapes, least_retrains=0 if without_retrains else 1)
-                arrays = _npz.read_arrays(archive, headers)
+                arrays = _npz.read_arrays(archive, headers, map_from=map_from)
             if blind:
                 shape = shapes["candidate"][0]
-                arrays["candidate"] = np.full(shape, 1 / shape[1] if probabilities else 0.0, np.float32)
+                arrays["candidate"] = np.broadcast_to(np.float32(1 / shape[1] if probabilities else 0.0), shape)
             if not probabilities:
                 for name in _checks.LOGITS:
                     if name in arrays:
@@ -166,14 +197,31 @@ def _narrow(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _as_logits(values: NDArray[Any]) -> NDArray[np.floating[Any]]:
-    return values.astype(np.float32 if values.dtype.itemsize <= 4 else np.float64)
+    """As float32 or float64; what is mapped stays where it is."""
+    if isinstance(values, np.memmap) and values.dtype in (np.float16, np.float32, np.float64):
+        return values
+    return _converted(values, np.float32 if values.dtype.itemsize <= 4 else np.float64)
 
 
 def _log_probabilities(name: str, values: NDArray[Any]) -> NDArray[np.floating[Any]]:
+    """As float64, or float32 where that is mapped: a logarithm keeps its relative precision there."""
     _checks.check_probabilities(name, values)
     least = float(np.finfo(values.dtype).smallest_subnormal)
-    logarithms: NDArray[np.float64] = np.log(np.clip(values.astype(np.float64), least, 1.0))
-    return logarithms
+    mapped = isinstance(values, np.memmap)
+    return _converted(
+        values, np.float32 if mapped else np.float64, lambda block: np.log(np.clip(block.astype(np.float64), least, 1))
+    )
+
+
+def _converted(
+    values: NDArray[Any], dtype: type[np.floating[Any]], change: Callable[[NDArray[Any]], NDArray[Any]] | None = None
+) -> NDArray[np.floating[Any]]:
+    """A copy of logits ``[..., n, classes]``, made block by block."""
+    copy = scratch_array(values.shape, dtype)
+    for into, model in zip(copy, values, strict=True) if values.ndim > 2 else ((copy, values),):
+        for rows in row_slices(model.shape):
+            into[rows] = model[rows] if change is None else change(model[rows])
+    return copy
 
 
 def _as_text(name: str, values: NDArray[Any]) -> NDArray[np.str_]:

@@ -1,14 +1,14 @@
 """What a report shows besides the endpoints: operating points, ROC curves, histograms, report-only attacks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from attacks import SIGNALS, auc_rows, estimable, roc_curve, thin, threshold_at_fpr
+from attacks import auc_rows, estimable, roc_curve, thin, threshold_at_fpr
 from audit import statistics
 from audit._drawn_nouns import Curve, Histogram, OperatingPoint
 from audit._nouns import AttackResult
-from audit._scores import Floats, Logits, Scores
+from audit._scores import Floats, Scores
 
 RATES = (0.1, 0.01, 0.001)
 POINTS = 150
@@ -39,16 +39,14 @@ def _point(name: str, table: Floats, scores: Scores, rate: float) -> OperatingPo
     )
 
 
-def attack_results(retrains: Logits, others: Logits, scores: Scores) -> tuple[AttackResult, ...]:
+def attack_results(signals: Mapping[str, Floats], scores: Scores) -> tuple[AttackResult, ...]:
     """AUC of every signal, with one threshold for all (``threshold``) and class-centred (``threshold_classwise``).
 
-    retrains ``[K, n, classes]``, others ``[1 or 2, n, classes]``: logits on the forget and unseen rows.
+    signals: each ``[models, n]`` on the forget and unseen rows, models in the order of ``scores``.
     """
     results = []
     people = scores.people
-    labels = scores.labels if people is None else people.labels
-    for signal in SIGNALS.values():
-        raw = np.concatenate([signal.function(logits, labels) for logits in (retrains, others)])
+    for signal, raw in signals.items():
         centred = scores.centre(raw)
         raw = raw if people is None else people.mean(raw)
         for name, table in (("threshold", raw), ("threshold_classwise", centred)):
@@ -56,7 +54,7 @@ def attack_results(retrains: Logits, others: Logits, scores: Scores) -> tuple[At
             values = [float(value) for value in auc_rows(forget, unseen)]
             k = scores.retrains
             original = values[k + 1] if scores.has_original else None
-            results.append(AttackResult(name, signal.name, values[k], tuple(values[:k]), original))
+            results.append(AttackResult(name, signal, values[k], tuple(values[:k]), original))
     return tuple(results)
 
 

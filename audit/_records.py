@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from attacks import Outputs, auc, class_centred, delong_variance, placements
-from attacks.signals import logit
 from audit._making import MadeModel, Plan
 from audit.policy import Policy
 from audit.report import (
@@ -77,7 +76,7 @@ def null_self_test(outputs: Outputs, *, seed: int) -> SelfTest:
 
     The battery must find nothing here; the interval is DeLong's, 95 %."""
     rows = np.flatnonzero(outputs.where("forget") | outputs.where("unseen"))
-    phi = logit(outputs.candidate[rows].astype(np.float64), outputs.labels[rows])
+    phi = outputs.signals("logit")["logit"][len(outputs.retrain), rows]
     centred = class_centred(phi, outputs.labels[rows], outputs.where("unseen")[rows])
     dealt = numpy_generator(seed, "null self-test").permutation(centred)
     forget = int(outputs.where("forget").sum())

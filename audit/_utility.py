@@ -3,14 +3,13 @@
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-from attacks import SIGNALS, Outputs
+from attacks import Outputs
 from audit import statistics
 from audit._judgement import SEED_ALLOWANCE
 from audit._nouns import Utility
-from audit._scores import MIN_RETRAINS, Floats, Logits
+from audit._scores import MIN_RETRAINS, Floats
 from audit.policy import Policy
 
 Role = Literal["retain", "unseen"]
@@ -26,12 +25,12 @@ def utility(outputs: Outputs, kept: tuple[int, ...], policy: Policy) -> tuple[Ut
 
 
 def _one(outputs: Outputs, role: Role, kept: tuple[int, ...], policy: Policy) -> Utility:
-    rows = outputs.where(role)
-    retrains = _right(outputs.retrain[list(kept)][:, rows], outputs.labels[rows])
-    candidate = _right(outputs.candidate[rows], outputs.labels[rows])
-    original = None if outputs.original is None else _right(outputs.original[rows], outputs.labels[rows])
+    rows = np.flatnonzero(outputs.where(role))
+    right, k = outputs.signals("correctness")["correctness"], len(outputs.retrain)
+    retrains, candidate = right[list(kept)][:, rows], right[k, rows]
+    original = None if outputs.original is None else right[k + 1, rows]
     accuracies = retrains.mean(axis=1)
-    gap, width = compare(accuracies, float(candidate.mean()), rows.sum(), policy.alpha, candidate - retrains.mean(0))
+    gap, width = compare(accuracies, float(candidate.mean()), len(rows), policy.alpha, candidate - retrains.mean(0))
     return Utility(
         role=role,
         candidate=float(candidate.mean()),
@@ -65,8 +64,3 @@ def decide(gap: float, width: float, margin: float) -> Literal["non-inferior", "
     if gap - width > -margin:
         return "non-inferior"
     return "inferior" if gap + width < -margin else "uncertain"
-
-
-def _right(logits: Logits, labels: NDArray[np.int64]) -> Floats:
-    """1 where the prediction is the label: ``[..., n]``."""
-    return SIGNALS["correctness"].function(logits, labels)

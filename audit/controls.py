@@ -13,7 +13,7 @@ from attacks import Outputs
 from audit._judgement import fail_tests
 from audit._nouns import Controls, NullControl, PlantedLeak
 from audit._people import People
-from audit._scores import MIN_RETRAINS, Floats, Mask, Scores, people_of, read_signals, score_signals
+from audit._scores import MIN_RETRAINS, READ, Floats, Mask, Scores, people_of, score_signals
 from audit._shadow_nouns import ShadowTables
 from audit.endpoints import NO_SPREAD, measure
 from audit.groups import Parts, find_groups, measure_groups
@@ -42,14 +42,13 @@ def run_controls(outputs: Outputs, policy: Policy, shadows: ShadowTables | None 
     if identity.problem or len(kept) <= MIN_RETRAINS:
         why = identity.problem or f"needs at least {MIN_RETRAINS + 1} retrains, got {len(kept)}"
         return Controls(reason=why, null=(), planted=(), smallest=None)
-    rows = outputs.where("forget") | outputs.where("unseen")
+    rows = np.flatnonzero(outputs.where("forget") | outputs.where("unseen"))
     labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
-    models = list(outputs.retrain[kept]) + ([] if outputs.original is None else [outputs.original])
-    logits = np.stack([one[rows] for one in models])
-    tables, people = read_signals(logits, labels), people_of(outputs)
+    places = [*kept, *([] if outputs.original is None else [len(outputs.retrain) + 1])]
+    tables = {name: table[places][:, rows] for name, table in outputs.signals(*READ).items()}
+    people = people_of(outputs)
     if shadows is not None:
-        k = len(outputs.retrain)
-        shadows = shadows.of_bank().take([*kept, *([] if outputs.original is None else [k + 1])])
+        shadows = shadows.of_bank().take(places)
         tables = {**tables, **shadows.tables}
     null, caught = [], []
     for place, index in enumerate(kept):

@@ -1,15 +1,16 @@
 """Everything measured about one candidate, from the outputs of all models."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
-from attacks import Outputs
+from attacks import SIGNALS, Outputs
 from audit import _drawings as drawings_of
 from audit._baseline import baseline
 from audit._exchangeable_nouns import Declared
 from audit._nouns import Controls, Evidence, Reference
-from audit._scores import Logits, Mask, Scores, people_of, score
+from audit._scores import READ, Floats, Mask, Scores, people_of, score_signals
 from audit._shadow_nouns import ShadowTables
 from audit._utility import utility
 from audit.endpoints import Measured, measure
@@ -45,8 +46,10 @@ def gather(
     Source: verdict.md, sections 4 to 6.
     """
     refuse_without_retrains(len(outputs.retrain), declared)
+    if drawings:
+        outputs.signals(*SIGNALS)  # all in one reading
     identity = identify(outputs)
-    scores, retrains, others = _score(outputs, identity, policy, shadows)
+    scores = _score(outputs, identity, policy, shadows)
     measured = measure(scores, policy.fpr)
     standing = _stand(measured, scores, identity, policy)
     exchangeable = over_examples(outputs, scores, identity.kept, declared, policy)
@@ -62,7 +65,7 @@ def gather(
         utility=utility(outputs, identity.kept, policy),
         baseline=baseline(scores, policy),
         operating_points=drawings_of.operating_points(scores) if drawings else (),
-        attacks=drawings_of.attack_results(retrains, others, scores) if drawings else (),
+        attacks=drawings_of.attack_results(_asked_signals(outputs, identity, SIGNALS), scores) if drawings else (),
         curves=drawings_of.curves(scores, names) if drawings else (),
         histograms=drawings_of.histograms(scores) if drawings else (),
         controls=controls,
@@ -91,27 +94,30 @@ def stand(
     """The endpoints, of which only what is said of retrains and original may be used, and E0 to E3 from those."""
     refuse_without_retrains(len(outputs.retrain), declared)
     identity = identify(outputs)
-    scores, _, _ = _score(outputs, identity, policy, None if shadows is None else shadows.of_bank())
+    scores = _score(outputs, identity, policy, None if shadows is None else shadows.of_bank())
     measured = measure(scores, policy.fpr)
     standing = _stand(measured, scores, identity, policy)
     return measured, standing, _reference(outputs, scores, identity, standing)
 
 
-def _score(
-    outputs: Outputs, identity: Identity, policy: Policy, shadows: ShadowTables | None
-) -> tuple[Scores, Logits, Logits]:
-    """Scores on forget and unseen rows, with the logits they came from (retrains, then candidate and original)."""
+def _score(outputs: Outputs, identity: Identity, policy: Policy, shadows: ShadowTables | None) -> Scores:
+    """Scores on forget and unseen rows of the retrains that are kept, the candidate and the original."""
     rows = _asked(outputs)
-    retrains = outputs.retrain[list(identity.kept)][:, rows]
-    others = [outputs.candidate] if outputs.original is None else [outputs.candidate, outputs.original]
-    rest = np.stack([logits[rows] for logits in others])
+    tables = _asked_signals(outputs, identity, READ)
     labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
     share, seed = policy.calibration_share, policy.calibration_seed
-    scores = score(retrains, rest, labels, forget, share, seed, people_of(outputs))
-    if shadows is not None:
-        k = len(outputs.retrain)
-        scores = scores.with_shadows(shadows.take([*identity.kept, *range(k, k + len(others))]))
-    return scores, retrains, rest
+    scores = score_signals(tables, len(identity.kept), labels, forget, share, seed, people_of(outputs))
+    return scores if shadows is None else scores.with_shadows(shadows.take(_places(outputs, identity)))
+
+
+def _asked_signals(outputs: Outputs, identity: Identity, names: Iterable[str]) -> dict[str, Floats]:
+    """Signals ``[models, rows]`` on forget and unseen rows, of retrains that are kept, candidate and original."""
+    rows, places = np.flatnonzero(_asked(outputs)), _places(outputs, identity)
+    return {name: table[places][:, rows] for name, table in outputs.signals(*names).items()}
+
+
+def _places(outputs: Outputs, identity: Identity) -> list[int]:
+    return [*identity.kept, *range(len(outputs.retrain), len(outputs.models))]
 
 
 def _asked(outputs: Outputs) -> Mask:

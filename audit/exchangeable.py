@@ -10,8 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from attacks import Outputs, auc, class_centred, delong_variance, estimable, placements, threshold_at_fpr
-from attacks.signals import correctness, logit
+from attacks import (
+    Outputs,
+    auc,
+    class_centred,
+    delong_variance,
+    estimable,
+    mean_logits,
+    placements,
+    signal_tables,
+    threshold_at_fpr,
+)
 from audit._drawn_nouns import Interval
 from audit._exchangeable_nouns import ContradictionTest, Declared, Exchangeable
 from audit._exchangeable_tests import (
@@ -31,6 +40,8 @@ from learners import DataError, Indices, numpy_generator
 
 LEAST_CLASSIFIED = 5
 """Forget and unseen examples that the classifier two-sample test needs of each."""
+MOST_CLASSIFIED = 20_000
+"""And as many as it takes, drawn at random: more need much memory and tell little more."""
 
 
 def refuse_without_retrains(retrains: int, declared: Declared | None) -> None:
@@ -54,14 +65,12 @@ def over_examples(
     refuse_without_retrains(len(outputs.retrain), declared)
     if declared is None or scores.retrains >= MIN_RETRAINS:
         return None
-    rows = outputs.where("forget") | outputs.where("unseen")
-    unseen = outputs.where("unseen")
-    retrains = outputs.retrain[list(kept)][:, rows]
-    shadows = np.empty((0, *retrains.shape[1:])) if outputs.shadow is None else outputs.shadow[:, rows]
+    rows = np.flatnonzero(outputs.where("forget") | outputs.where("unseen"))
     k, people, labels = scores.retrains, scores.people, scores.labels
-    phi_shadows = logit(shadows, outputs.labels[rows])
-    models = np.concatenate([retrains, shadows])
-    mean = models.mean(0, dtype=np.float64) if len(models) else None
+    shadows = [] if outputs.shadow is None else list(outputs.shadow)
+    phi_shadows = signal_tables(shadows, outputs.labels, ["logit"])["logit"][:, rows]
+    models = [*(outputs.retrain[one] for one in kept), *shadows]
+    mean = mean_logits(models, rows) if models else None
     if people is not None:  # a person is one unit, of no class
         phi_shadows, labels = people.mean(phi_shadows), np.zeros_like(labels)
         mean = None if mean is None else people.mean(mean.T).T
@@ -83,8 +92,8 @@ def over_examples(
         scores.forget,
         seed=policy.calibration_seed,
     )
-    right = correctness(outputs.candidate[unseen], outputs.labels[unseen])
-    before = None if outputs.original is None else correctness(outputs.original[unseen], outputs.labels[unseen])
+    correct = outputs.signals("correctness")["correctness"][:, outputs.where("unseen")]
+    right, before = correct[len(outputs.retrain)], None if outputs.original is None else correct[-1]
     return Exchangeable(
         declared=declared,
         shadows=len(shadows),
@@ -211,11 +220,12 @@ def _classifier_auc(logits: Floats, forget: Mask, seed: int) -> float:
     from sklearn.preprocessing import StandardScaler
 
     random = numpy_generator(seed, "classifier two-sample test")
-    sides = [random.permutation(np.flatnonzero(side)) for side in (forget, ~forget)]
+    sides = [random.permutation(np.flatnonzero(side))[:MOST_CLASSIFIED] for side in (forget, ~forget)]
     areas = []
     for half in range(2):
         members, others = (rows[half * (len(rows) // 2) : (half + 1) * (len(rows) // 2)] for rows in sides)
-        learned = np.ones(len(forget), np.bool_)
+        learned = np.zeros(len(forget), np.bool_)
+        learned[np.concatenate(sides)] = True
         learned[members] = learned[others] = False
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced"))
         model.fit(logits[learned], forget[learned])

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from attacks import NotEstimable, Outputs
-from attacks.signals import logit
 from audit._nouns import ExposureCounts, SingleExamples
 from audit._scores import Scores, people_of, score_phi
 from audit.annex import write_annex
@@ -40,7 +39,7 @@ def write_exposed(folder: Path, name: str, outputs: Outputs, policy: Policy) -> 
     rows = np.flatnonzero(outputs.where("forget") | outputs.where("unseen"))
     kept = list(identify(outputs).kept)
     labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
-    phi = logit(np.concatenate([outputs.retrain[kept], outputs.candidate[None]])[:, rows], labels)
+    phi = outputs.signals("logit")["logit"][[*kept, len(outputs.retrain)]][:, rows]
     people = people_of(outputs)
     scores = score_phi(phi, len(kept), labels, forget, policy.calibration_share, policy.calibration_seed, people)
     try:

@@ -9,7 +9,7 @@ from attacks import Outputs
 from audit import statistics
 from audit._judgement import fail_test
 from audit._remedy import remedy
-from audit._scores import MIN_RETRAINS, Floats, Logits
+from audit._scores import MIN_RETRAINS, Floats
 from audit.endpoints import NO_SPREAD, Measured
 from audit.policy import Policy
 from learners import DataError
@@ -39,29 +39,25 @@ def identify(outputs: Outputs) -> Identity:
     unseen = int(outputs.where("unseen").sum())
     if unseen < 2:
         raise DataError(f"role: expected at least 2 unseen rows, got {unseen}; give the audit more unseen examples")
-    retrains, original = outputs.retrain, outputs.original
-    dropped = tuple(k for k, retrain in enumerate(retrains) if _same(retrain, outputs.candidate))
-    kept = tuple(k for k in range(len(retrains)) if k not in dropped)
+    k = len(outputs.retrain)
+    dropped = tuple(one for one in range(k) if outputs.same(one, k))
+    kept = tuple(one for one in range(k) if one not in dropped)
     problem = ""
-    if not kept and len(retrains):
+    if not kept and k:
         kept, problem = (0,), "every retrain is byte-equal to the candidate"
-    pairs = [(a, b) for i, a in enumerate(kept) for b in kept[i + 1 :] if _same(retrains[a], retrains[b])]
+    pairs = [(a, b) for i, a in enumerate(kept) for b in kept[i + 1 :] if outputs.same(a, b)]
     if pairs:
         problem = f"{retrain_name(pairs[0][0])} and {retrain_name(pairs[0][1])} are byte-equal"
-    copies = [] if original is None else [k for k in kept if _same(retrains[k], original)]
+    copies = [] if outputs.original is None else [one for one in kept if outputs.same(one, k + 1)]
     if copies:
         problem = f"{retrain_name(copies[0])} is byte-equal to the original"
-    no_op = original is not None and _same(original, outputs.candidate)
+    no_op = outputs.original is not None and outputs.same(k, k + 1)
     return Identity(no_op, kept, dropped, problem)
 
 
 def retrain_name(index: int) -> str:
     """What a report calls the retrain at an index of the outputs."""
     return f"retrain {index + 1}"
-
-
-def _same(first: Logits, second: Logits) -> bool:
-    return np.array_equal(first, second)
 
 
 @dataclass(frozen=True)

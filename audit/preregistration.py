@@ -43,7 +43,7 @@ def examples_digest(labels: NDArray[np.int64], role: NDArray[np.str_]) -> str:
 
 
 def _digest(logits: NDArray[np.floating]) -> str:
-    return digest(f"{logits.dtype} {logits.shape}", np.ascontiguousarray(logits).tobytes())
+    return digest(f"{logits.dtype} {logits.shape}", logits)
 
 
 def judged_under(plan: PlanFile | None, policy: Policy, sizes: Sizes, subject: Subject) -> PlanRecord | None:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 from attacks import Outputs
 from audit._exchangeable_nouns import Declared
@@ -48,10 +48,10 @@ def subject(outputs: Outputs) -> str:
     """SHA-256 over everything in ``outputs`` but the candidate."""
     names = ("labels", "role", "retrain", "original", "shadow")
     arrays = {name: getattr(outputs, name) for name in names}
-    parts: list[str | bytes] = []
+    parts: list[str | NDArray[Any]] = []
     for name, values in arrays.items():
         if values is not None:
-            parts += [f"{name} {values.dtype} {values.shape}", np.ascontiguousarray(values).tobytes()]
+            parts += [f"{name} {values.dtype} {values.shape}", values]
     return digest(*parts)
 
 

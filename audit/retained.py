@@ -8,7 +8,6 @@ Source: Hayes et al. 2024 (arXiv 2403.01218), on harm to the retain set; verdict
 import numpy as np
 
 from attacks import Outputs, auc_rows, rlira, threshold_at_fpr
-from attacks.signals import logit
 from audit import statistics
 from audit._group_nouns import RetainComparison, RetainExposure
 from audit._scores import MIN_RETRAINS, Floats, Scores
@@ -33,8 +32,7 @@ def retain_exposure(outputs: Outputs, kept: tuple[int, ...], scores: Scores, pol
         mask if scores.people is None else mask[scores.people.unit] for mask in (scores.calibration, scores.evaluation)
     )
     everything = np.concatenate([rows, asked[calibration], asked[evaluation]])
-    models = np.concatenate([outputs.retrain[list(kept)], outputs.candidate[None]])[:, everything]
-    phi = logit(models.astype(np.float64), outputs.labels[everything])
+    phi = outputs.signals("logit")["logit"][[*kept, len(outputs.retrain)]][:, everything]
     place = np.repeat([0, 1, 2], [len(rows), calibration.sum(), evaluation.sum()])
     found = rlira(phi[:-1], phi[-1:], place == 1)
     z = np.concatenate([found.retrains, found.others])

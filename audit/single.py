@@ -22,7 +22,7 @@ from audit.registration import register
 from audit.report import DataRecord, ModelsRecord, Report
 from audit.run import audited_rows, canary_question, role_outputs, subject_of_models
 from audit.workspace import digest_indices
-from learners import DataError, digest, forward_flops, load_checkpoint, predict_logits, weights_digest
+from learners import DataError, digest_file, forward_flops, load_checkpoint, predict_logits, weights_digest
 
 
 def audit_outputs(
@@ -55,7 +55,7 @@ def audit_outputs(
     counts = {role: int(outputs.where(role).sum()) for role in ("forget", "unseen", "retain")}
     data = DataRecord(
         source=path.name,
-        fingerprint=digest(path.read_bytes()),
+        fingerprint=digest_file(path),
         split=None,
         classes=outputs.classes,
         class_names=None,

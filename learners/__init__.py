@@ -16,7 +16,7 @@ from learners._duplicates import Duplicates, count_duplicates
 from learners._engines import Engine, Processes
 from learners._errors import ConfigError, DataError, VestigeError
 from learners._examples import Examples, Indices, LabelNoise
-from learners._files import canonical_json, digest, write_atomically
+from learners._files import canonical_json, digest, digest_file, write_atomically
 from learners._flops import count_flops, forward_flops
 from learners._inference import accuracy, predict_logits
 from learners._jobs import available_workers, run_jobs
@@ -73,6 +73,7 @@ __all__ = [
     "crop_windows",
     "derive_seed",
     "digest",
+    "digest_file",
     "fit",
     "forward_flops",
     "load_checkpoint",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from attacks import Outputs
 from audit._endpoint_nouns import Endpoint
 from audit._nouns import Evidence, Verdict
-from audit._scores import Scores, score
+from audit._scores import Scores, score_signals
 from audit._simulation import Shift, Table, World, constant, memorised, none
 from audit.policy import Policy, profile
 from audit.report import FORBIDDEN
@@ -332,13 +332,13 @@ def test_an_endpoint_that_can_only_cause_fail_causes_it_alone(name: str, gap: fl
 def test_f1_alone_fails_a_candidate_end_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
     # RMIA on these tables goes with phi; a score that only F1 reads stands for an RMIA that sees more.
     def seeing(*given: object, **named: object) -> Scores:
-        scores = score(*given, **named)  # type: ignore[arg-type]
+        scores = score_signals(*given, **named)  # type: ignore[arg-type]
         assert scores.rmia is not None
         moved = scores.rmia.copy()
         moved[scores.retrains, scores.forget] += 0.3
         return replace(scores, rmia=moved)
 
-    monkeypatch.setattr("audit.evidence.score", seeing)
+    monkeypatch.setattr("audit.evidence.score_signals", seeing)
     evidence, verdict = _judge(STANDARD.draw(1))
     assert {one.name for one in _tested(evidence) if one.decision != "within"} == {"F1"}
     assert (verdict.outcome, verdict.reasons) == ("FAIL", ("LEAK",)) and "F1 +0." in verdict.headline

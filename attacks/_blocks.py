@@ -1,0 +1,60 @@
+"""Large tables of logits a few rows at a time: nothing here needs memory for more than a block of them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attacks._arrays import Floats, Labels
+from attacks.signals import SIGNALS
+from learners import scratch_array
+
+BLOCK = 2**20
+"""Numbers in a block: 8 MiB as float64, which stays near the processor while every signal reads it."""
+
+Logits = NDArray[np.floating[Any]]
+
+
+def row_slices(shape: tuple[int, ...], block: int = BLOCK) -> list[slice]:
+    """Slices that part the rows of ``[..., n, classes]`` into blocks of about equal size, each of at most ``block``
+    numbers of one model (or one row)."""
+    rows, classes = shape[-2:]
+    parts = max(1, -(-rows // max(1, block // max(1, classes))))
+    edges = np.linspace(0, rows, parts + 1).astype(np.int64).tolist()
+    return [slice(low, high) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def blocks(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Views ``[m, classes]`` that together are ``values [n, classes]`` or ``[models, n, classes]``."""
+    for model in values if values.ndim > 2 else (values,):
+        for rows in row_slices(model.shape):
+            yield model[rows]
+
+
+def signal_tables(models: Sequence[Logits], labels: Labels, names: Sequence[str]) -> dict[str, Floats]:
+    """Signals ``[models, n]`` by name, of logits ``[n, classes]`` each; every block is read once for all of them."""
+    tables: dict[str, Floats] = {name: np.empty((len(models), len(labels))) for name in names}
+    for place, logits in enumerate(models):
+        for rows in row_slices(logits.shape):
+            block = np.asarray(logits[rows], np.float64)
+            for name, table in tables.items():
+                table[place, rows] = SIGNALS[name].function(block, labels[rows])
+    return tables
+
+
+def mean_logits(models: Sequence[Logits], rows: NDArray[np.int64]) -> Floats:
+    """Mean over one model or more of their logits ``[n, classes]`` at ``rows``, float64 ``[rows, classes]``."""
+    mean: Floats = scratch_array((len(rows), models[0].shape[1]), np.float64)
+    for part in row_slices(mean.shape):
+        for logits in models:
+            mean[part] += logits[rows[part]]
+        mean[part] /= len(models)
+    return mean
+
+
+def equal(first: Logits, second: Logits) -> bool:
+    """Whether two models' logits ``[n, classes]`` are the same numbers; ends at the first block that differs."""
+    return first.shape == second.shape and all(
+        np.array_equal(first[rows], second[rows]) for rows in row_slices(first.shape)
+    )
