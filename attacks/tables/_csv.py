@@ -95,19 +95,24 @@ class CsvTable:
 
     def _frame(self, block: Block, at: Sequence[int], types: Any) -> pandas.DataFrame:
         """The columns ``at`` of a block; texts as they stand in the file."""
-        frame: pandas.DataFrame = pandas.read_csv(
-            io.BytesIO(block.data),
-            sep=self.layout.separator,
-            header=None,
-            names=range(len(self.names)),
-            usecols=sorted(at),
-            index_col=False,
-            dtype=types,
-            engine="c",
-            na_filter=False,
-            low_memory=False,
-            **_EXACT,
-        )
+        try:
+            frame: pandas.DataFrame = pandas.read_csv(
+                io.BytesIO(block.data),
+                sep=self.layout.separator,
+                header=None,
+                names=range(len(self.names)),
+                usecols=sorted(at),
+                index_col=False,
+                dtype=types,
+                engine="c",
+                na_filter=False,
+                low_memory=False,
+                **_EXACT,
+            )
+        except pandas.errors.ParserError as error:  # It was well formed when the first pass looked at it.
+            raise DataError(
+                f"{self.path}: expected the same rows when read again, got others; copy it first"
+            ) from error
         if len(frame) != block.rows:
             raise DataError(
                 f"{self.path}, from line {block.line}: expected {block.rows} rows, got {len(frame)}; "

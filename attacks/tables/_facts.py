@@ -19,7 +19,10 @@ _STRIPPED = ("role",)
 def fact_columns(columns: Columns, table: Table) -> dict[str, str]:
     """Which of the facts and the id ``table`` has: part to column."""
     found = {part: columns.find(part, table.names) for part in (*FACTS, "id")}
-    return {part: column for part, column in found.items() if column is not None and column not in table.lists}
+    for column in found.values():
+        if column in table.lists:
+            raise DataError(f"{table.path}, column {column!r}: expected one text or number in a row, got lists")
+    return {part: column for part, column in found.items() if column is not None}
 
 
 def first_rows(codes: NDArray[np.int32], count: int) -> NDArray[np.int64]:

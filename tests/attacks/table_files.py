@@ -21,8 +21,10 @@ def make(seed=0, n=12, classes=3, retrains=2, original=True, shadows=0, dtype=np
         "subject": np.array([f"{i // 2:03d}" for i in range(n)]),
         "id": np.array([f"{i:03d}" for i in range(n)]),
     }
-    if original:
+    if original is True:
         arrays["original"] = random.normal(0, 3, (n, classes)).astype(dtype)
+    elif isinstance(original, np.ndarray):
+        arrays["original"] = original
     if shadows:
         arrays["shadow"] = random.normal(0, 3, (shadows, n, classes)).astype(dtype)
     arrays |= changes
