@@ -10,13 +10,14 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
-from attacks.tables._records import Block, Layout, blocks, read_layout
+from attacks.tables._records import Block, Layout, blocks, read_layout, scan
 from attacks.tables._sheet import Coder, Sheet, check_size, check_text
 from learners import DataError, scratch_array
 
 # From pandas 3.1 on numbers are read to the last bit, and the switch for it is deprecated.
 _EXACT = {} if tuple(map(int, pandas.__version__.split(".")[:2])) >= (3, 1) else {"float_precision": "round_trip"}
 
+_CHANGED = (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError)
 # From so many columns on, one type for all is faster than one for each, though the block is parsed twice.
 _MANY = 256
 
@@ -46,9 +47,10 @@ class CsvTable:
     def read(self, texts: Sequence[str], numbers: Sequence[str], max_bytes: int, *, label: str | None = None) -> Sheet:
         """The columns, numbers as float64, in two passes: the first counts rows and refuses what is not well formed, so
         that no room is made for a broken file."""
-        rows, plain = 0, True
-        for block in blocks(self.layout, check=True):
-            rows, plain = rows + block.rows, plain and block.plain
+        spans, rows = [], 0
+        for span in scan(self.layout):
+            spans.append(span)
+            rows += span.rows
             check_size(self.path, rows, max(len(numbers), 1), 8, max_bytes)
         if not rows:
             raise DataError(f"{self.path}: expected rows after the first line, got none")
@@ -56,20 +58,14 @@ class CsvTable:
         at = [places[name] for name in numbers]
         coders = {places[name]: Coder(rows) for name in texts}
         values = scratch_array((rows, len(numbers)), np.float64)
-        read = 0
-        for block in blocks(self.layout, check=False):
-            read = block.row + block.rows
-            if read > rows:
-                break
-            self._take(block, coders, at, values[block.row : read])
-        if read != rows:
-            raise DataError(f"{self.path}: expected the same {rows} rows when read again, got others; copy it first")
+        for block in blocks(self.layout, spans):
+            self._take(block, coders, at, values[block.span.row : block.span.row + block.span.rows])
         return Sheet(
             self.path,
             rows,
             {name: coders[places[name]].texts() for name in texts},
             values,
-            ("line", self.layout.line) if plain else ("row", 1),
+            ("line", self.layout.line) if all(span.plain for span in spans) else ("row", 1),
         )
 
     def _take(self, block: Block, coders: dict[int, Coder], at: Sequence[int], out: NDArray[np.float64]) -> None:
@@ -109,14 +105,14 @@ class CsvTable:
                 low_memory=False,
                 **_EXACT,
             )
-        except pandas.errors.ParserError as error:  # It was well formed when the first pass looked at it.
+        except _CHANGED as error:  # It was well formed when the first pass looked at it.
             raise DataError(
                 f"{self.path}: expected the same rows when read again, got others; copy it first"
             ) from error
-        if len(frame) != block.rows:
+        if len(frame) != block.span.rows:
             raise DataError(
-                f"{self.path}, from line {block.line}: expected {block.rows} rows, got {len(frame)}; "
-                "write the file again with plain line ends"
+                f"{self.path}, from line {block.span.line}: expected {block.span.rows} rows as when first read, "
+                f"got {len(frame)}; copy the file first"
             )
         return frame
 
@@ -144,7 +140,9 @@ class CsvTable:
                 if first is None or (row, place) < first[:2]:
                     first = (row, place, str(cells.iloc[row]))
         if first is None:
-            return DataError(f"{self.path}, from line {block.line}: expected numbers, got something else ({error})")
+            return DataError(
+                f"{self.path}, from line {block.span.line}: expected numbers, got something else ({error})"
+            )
         row, place, cell = first
         return DataError(
             f"{self.path}, line {block.line_of(row)}, column {self.names[place]!r}: expected a finite number, "

@@ -3,13 +3,12 @@
 import csv
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attacks.tables._columns import listed
 from attacks.tables._sheet import LONGEST_ROW, check_names, need_file
@@ -45,20 +44,28 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Block:
-    """data: whole records. rows: how many. row: number of rows before them. line: the line of the first (from 1).
-    plain: every row is one line."""
+class Span:
+    """Whole records in a row. size: their bytes. rows: how many. row: number of rows before them. line: the line of the
+    first (from 1). plain: every row is one line."""
 
-    data: bytes
+    size: int
     rows: int
     row: int
     line: int
     plain: bool
 
+
+@dataclass(frozen=True)
+class Block:
+    """A span with its bytes."""
+
+    span: Span
+    data: bytes
+
     def line_of(self, row: int) -> int:
         """Line on which a row of this block (from 0) starts."""
-        starts, _ = _records(np.frombuffer(self.data, np.uint8))
-        return line_at(self.data, self.line, int(starts[row]))
+        starts, _ = _records(self.data)
+        return line_at(self.data, self.span.line, int(starts[row]))
 
 
 def read_layout(path: Path, *, tab: bool) -> Layout:
@@ -70,7 +77,7 @@ def read_layout(path: Path, *, tab: bool) -> Layout:
     check_nul(path, start, 1)
     mark = len(_BOM) if start.startswith(_BOM) else 0
     body = start[mark:]
-    ends = places(np.frombuffer(body, np.uint8), LF)
+    ends = places(body, LF)
     if not len(ends) and len(start) == LONGEST_ROW:
         raise too_long(path, 1)
     header = body[: int(ends[0]) + 1] if len(ends) else body
@@ -101,50 +108,55 @@ def _separator(path: Path, text: str) -> str:
     return found[0] if found else ","
 
 
-def blocks(layout: Layout, *, check: bool) -> Iterator[Block]:
-    """The records after the header, some megabytes at a time.
-
-    check: refuse what is not well formed (the second time it need not be looked for). Blank lines may stand at the end.
-    """
+def scan(layout: Layout) -> Iterator[Span]:
+    """The records after the header, some megabytes at a time; refuses what is not well formed. Blank lines may stand at
+    the end."""
     path, row, line, rest, blank = layout.path, 0, layout.line, b"", 0
     size = _WIDE_BLOCK if len(layout.names) > _WIDE else _BLOCK
     with _open(path) as stream:
         _read(path, stream, layout.header)
         while True:
             chunk = _read(path, stream, size)
-            if check:
-                check_nul(path, chunk, line + rest.count(b"\n"))
+            check_nul(path, chunk, line + rest.count(b"\n"))
             data = rest + chunk
             cut = _whole(data) if chunk else len(data)
             part, rest = data[:cut], data[cut:]
+            lines = part.count(b"\n")
             if len(rest) > LONGEST_ROW:
-                raise too_long(path, line + part.count(b"\n"))
+                raise too_long(path, line + lines)
             if part:
-                starts, lengths = _records(np.frombuffer(part, np.uint8))
+                check_records(path, part, layout.separator, line)
+                starts, lengths = _records(part)
+                blank = _check_blank(path, part, line, blank, starts, lengths)
+                _check_fields(layout, part, line, starts, lengths)
                 rows = int(np.count_nonzero(lengths))
-                if check:
-                    check_records(path, part, layout.separator, line)
-                    blank = _check_blank(path, part, line, blank, starts, lengths)
-                    _check_fields(layout, part, line, starts, lengths)
-                if rows:
-                    plain = part.count(b"\n") + (not part.endswith(b"\n")) == len(starts)
-                    yield Block(part, rows, row, line, plain)
-                row, line = row + rows, line + part.count(b"\n")
+                yield Span(len(part), rows, row, line, lines + (not part.endswith(b"\n")) == len(starts))
+                row, line = row + rows, line + lines
             if not chunk:
                 return
+
+
+def blocks(layout: Layout, spans: Iterable[Span]) -> Iterator[Block]:
+    """The bytes of spans that ``scan`` found, one after the other; those without a row are left out."""
+    with _open(layout.path) as stream:
+        _read(layout.path, stream, layout.header)
+        for span in spans:
+            data = _read(layout.path, stream, span.size)
+            if span.rows:
+                yield Block(span, data)
 
 
 def _whole(data: bytes) -> int:
     """Bytes of ``data`` that are whole records."""
     if b'"' not in data:
         return data.rfind(b"\n") + 1
-    ends = places(np.frombuffer(data, np.uint8), LF)
+    ends = places(data, LF)
     return int(ends[-1]) + 1 if len(ends) else 0
 
 
-def _records(codes: NDArray[np.uint8]) -> tuple[Places, Places]:
+def _records(data: bytes) -> tuple[Places, Places]:
     """Start and length of each record, line ends not counted; a blank line has length 0."""
-    ends = places(codes, LF)
+    codes, ends = np.frombuffer(data, np.uint8), places(data, LF)
     if not len(ends) or ends[-1] != len(codes) - 1:
         ends = np.append(ends, len(codes))
     starts = np.concatenate((np.zeros(1, ends.dtype), ends[:-1] + 1))
@@ -158,13 +170,15 @@ def _check_blank(path: Path, part: bytes, line: int, blank: int, starts: Places,
     empty, filled = np.flatnonzero(lengths == 0), np.flatnonzero(lengths)
     if not blank and len(empty):
         blank = line_at(part, line, int(starts[empty[0]]))
-    if blank and len(filled) and line_at(part, line, int(starts[filled[-1]])) > blank:
+    if not blank:
+        return 0
+    if len(filled) and line_at(part, line, int(starts[filled[-1]])) > blank:
         raise DataError(f"{path}, line {blank}: expected a row, got a blank line; remove it")
     return blank
 
 
 def _check_fields(layout: Layout, part: bytes, line: int, starts: Places, lengths: Places) -> None:
-    separators = places(np.frombuffer(part, np.uint8), ord(layout.separator))
+    separators = places(part, ord(layout.separator))
     fields = np.diff(np.searchsorted(separators, np.append(starts, len(part)))) + 1
     wrong = np.flatnonzero((fields != len(layout.names)) & (lengths > 0))
     if len(wrong):

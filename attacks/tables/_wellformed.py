@@ -26,11 +26,14 @@ _FOREIGN = (
 Places = NDArray[np.integer[Any]]
 
 
-def places(codes: NDArray[np.uint8], code: int) -> Places:
-    """Where ``code`` stands in ``codes`` outside quotes; ``codes`` start with a record."""
+def places(data: bytes, code: int) -> Places:
+    """Where ``code`` stands in ``data`` outside quotes; ``data`` start with a record."""
+    codes = np.frombuffer(data, np.uint8)
     found = np.flatnonzero(codes == code)
-    quotes = np.flatnonzero(codes == QUOTE)
-    return found[np.searchsorted(quotes, found) % 2 == 0] if len(quotes) else found
+    if b'"' not in data:
+        return found
+    outside: Places = found[np.searchsorted(np.flatnonzero(codes == QUOTE), found) % 2 == 0]
+    return outside
 
 
 def line_at(data: bytes, line: int, place: int) -> int:
@@ -69,7 +72,7 @@ def check_records(path: Path, data: bytes, separator: str, line: int) -> None:
     if b'"' in data:
         _check_quotes(path, data, codes, separator, line)
     if b"\r" in data:
-        returns = places(codes, CR)
+        returns = places(data, CR)
         alone = returns[codes[np.minimum(returns + 1, len(codes) - 1)] != LF]
         if len(alone):
             raise DataError(
