@@ -47,6 +47,7 @@ from attacks.shadow_classifier import shadow_classifier
 from attacks.shadow_design import ShadowDesign
 from attacks.shadow_making import make_shadows, make_unlearned, read_shadows, read_unlearned
 from attacks.signals import SIGNALS, Signal
+from attacks.tables import Columns, RoleNames, TableFiles, file_kind, read_tables
 from attacks.threshold import class_centred
 from attacks.ulira import ulira, ulira_leave_pair_out
 
@@ -58,6 +59,7 @@ __all__ = [
     "SIGNALS",
     "Answered",
     "Attack",
+    "Columns",
     "Lira",
     "Material",
     "NotEstimable",
@@ -65,10 +67,12 @@ __all__ = [
     "Outputs",
     "RLira",
     "Rmia",
+    "RoleNames",
     "Scored",
     "ShadowBank",
     "ShadowDesign",
     "Signal",
+    "TableFiles",
     "accuracy_percent",
     "attack_r",
     "attack_r_leave_pair_out",
@@ -84,6 +88,7 @@ __all__ = [
     "difficulty",
     "difficulty_leave_pair_out",
     "estimable",
+    "file_kind",
     "lira",
     "lira_leave_pair_out",
     "make_shadows",
@@ -96,6 +101,7 @@ __all__ = [
     "population",
     "quantile",
     "read_shadows",
+    "read_tables",
     "read_unlearned",
     "rlira",
     "rmia",
