@@ -66,7 +66,8 @@ def read_onnx(content: bytes, folder: Path) -> tuple[OnnxModel, dict[str, bytes]
             list(files), list(files.values()), [len(data) for data in files.values()]
         )
     try:
-        session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        # The fallback would print the error, with words of the file in it, and try the same again.
+        session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # the runtime raises all kinds
         raise DataError(
             f"expected a whole ONNX model, got one that cannot be loaded ({reason(error)}); export it again"

@@ -15,7 +15,8 @@ TENSOR = frozenset(
     embedding empty_like eq erf exp expand expand_as expm1 feature_dropout flatten flip floor floor_divide fmod
     full
     full_like gather ge gelu glu group_norm gru gt hardshrink hardsigmoid hardswish hardtanh index index_select
-    instance_norm isfinite isinf isnan layer_norm le leaky_relu lerp lift_fresh_copy lift_fresh linalg_vector_norm linear
+    instance_norm isfinite isinf isnan layer_norm le leaky_relu lerp lift_fresh_copy lift_fresh linear
+    linalg_vector_norm
     log log10 log1p log2 log_sigmoid log_softmax logical_and logical_not logical_or logical_xor logsumexp lstm lt
     masked_fill matmul max max_pool1d max_pool2d max_pool2d_with_indices max_pool3d maximum mean meshgrid min minimum
     mish mm movedim mul multiply mv narrow native_batch_norm native_group_norm native_layer_norm ne neg new_full
@@ -51,7 +52,7 @@ CONTROL = frozenset(
     Constant If Loop GetAttr SetAttr ListConstruct ListUnpack TupleConstruct TupleUnpack TupleIndex DictConstruct
     NumToTensor RaiseException Return Param Uninitialized unchecked_cast unchecked_unwrap_optional device dtype
     is_cuda layout shape max min abs isinstance data requires_grad is_quantized is_sparse is_nested is_mkldnn
-    TupleSlice itemsize
+    TupleSlice itemsize type
     """.split()
 )
 """Names in ``prim``: control flow and containers of TorchScript. Calls are inlined before they are looked at."""

@@ -24,7 +24,7 @@ from learners.outside._state import refuse_code
 from learners.outside._text import reason, shown
 
 _CODE = re.compile(r"code/[\w./-]+\.py")
-_KEPT = re.compile(r"(data|constants)/\w+|data\.pkl|constants\.pkl|version|byteorder|\.data/serialization_id")
+_KEPT = re.compile(r"(data|constants)/\w+|data\.pkl|constants\.pkl|version|byteorder|\.data/(version|serialization_id)")
 _FORBIDDEN = ("__setstate__", "torch.classes")
 _TORCH = {("torch", name) for name in (*STORAGES, "device", "Size")} | {
     ("torch._utils", "_rebuild_tensor_v2"),
