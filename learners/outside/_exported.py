@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from learners._errors import DataError
-from learners.outside._archives import Archive
+from learners.outside._archives import Archive, open_archive
 from learners.outside._claims import Storage, claim_tensor, tensor_maker
 from learners.outside._graph import DTYPES, Graph, Step, one_entry, read_steps, text
+from learners.outside._state import state_of_torch_file
 from learners.outside._text import reason, shown
 
 SCHEMA = 8
-"""Major version of the format that is read here; torch 2.8 to 2.13 write it."""
+"""Major version of the format that is read here; torch 2.13 writes 8.20."""
 
 _PROGRAM = re.compile(r"models/[^/]+\.json")
 _FILE = re.compile(r"[A-Za-z0-9_.-]+")
@@ -75,10 +76,7 @@ def _read(archive: Archive, member: str) -> Exported:
             f"expected version {SCHEMA} of the format of torch.export, got {shown(version)}; export it again"
         )
     stem = member.removeprefix("models/").removesuffix(".json")
-    stored = {
-        **_tensors(archive, "data/weights", f"{stem}_weights_config.json"),
-        **_tensors(archive, "data/constants", f"{stem}_constants_config.json"),
-    }
+    stored = {**_tensors(archive, "data/weights", stem), **_tensors(archive, "data/constants", stem)}
     module = program["graph_module"]
     weights, inputs = _inputs(module["signature"]["input_specs"], stored)
     output = _output(module["signature"]["output_specs"])
@@ -93,7 +91,11 @@ def _read(archive: Archive, member: str) -> Exported:
     return Exported(_Program(Graph(steps, inputs[0], output), weights), batch, min(least, 2**10))
 
 
-def _tensors(archive: Archive, folder: str, config: str) -> dict[str, Tensor]:
+def _tensors(archive: Archive, folder: str, stem: str) -> dict[str, Tensor]:
+    earlier = f"{folder}/{stem}.pt"
+    if archive.size(earlier) >= 0:  # all tensors in one torch.save file, which is read as such files are here
+        return state_of_torch_file(open_archive(archive.read(earlier)))[0]
+    config = f"{stem}_{folder.removeprefix('data/')}_config.json"
     if archive.size(f"{folder}/{config}") < 0:
         return {}
     made: dict[str, Tensor] = {}

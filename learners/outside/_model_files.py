@@ -105,8 +105,8 @@ def load_model(
         content = _bytes_of(path)
         return _load(path, content, factory, device or torch.device("cpu"), settings, expected_classes, base)
     except VestigeError as error:
-        text = str(error)
-        raise (error if text.startswith((name, str(path))) else type(error)(f"{name}: {text}")) from error
+        text = str(error).removeprefix(f"{path}: ")
+        raise type(error)(f"{name}: {text if text.isprintable() else shown(text, 2000)}") from error
     except (MemoryError, RecursionError) as error:
         raise DataError(f"{name}: expected a model that fits memory ({reason(error)}); check the file") from error
 

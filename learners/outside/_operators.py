@@ -1,8 +1,8 @@
 """The operators that a program in a file may use: arithmetic on tensors, and nothing that reaches outside of it.
 
 A program (TorchScript, ``.pt2``) is run only if every operator in it is listed here. Not listed are, among others,
-those that read or write files (``from_file``, ``save``), draw random numbers, resize or replace storages, wait, print,
-or call into other libraries.
+those that read or write files (``from_file``, ``save``), resize or replace storages, start work beside this, print, or
+call into other libraries.
 """
 
 TENSOR = frozenset(
@@ -27,7 +27,8 @@ TENSOR = frozenset(
     threshold tile to topk transpose tril triu true_divide type_as unbind unflatten unfold unsqueeze upsample_bicubic2d
     upsample_bilinear2d upsample_nearest2d var var_mean view view_as where zeros zeros_like
     _adaptive_avg_pool2d _assert_async _assert_scalar _assert_tensor_metadata _convolution _log_softmax
-    _native_batch_norm_legit_no_training _reshape_alias _safe_softmax _shape_as_tensor _softmax _to_copy
+    _native_batch_norm_legit_no_training _native_multi_head_attention _reshape_alias _safe_softmax _shape_as_tensor
+    _softmax _to_copy
     _transformer_encoder_layer_fwd _unsafe_view _upsample_bicubic2d_aa _upsample_bilinear2d_aa
     relu_ relu6_ hardtanh_ hardswish_ hardsigmoid_ leaky_relu_ elu_ celu_ selu_ silu_ mish_ sigmoid_ tanh_ softmax_
     add_ sub_ mul_ div_ clamp_ clamp_min_ clamp_max_ masked_fill_ fill_ zero_ copy_ squeeze_ unsqueeze_ dropout_
@@ -41,11 +42,13 @@ SCALAR = frozenset(
     """
     __and__ __contains__ __getitem__ __is__ __isnot__ __not__ __or__ __range_length __derive_index Bool Float Int
     FloatImplicit IntImplicit ScalarImplicit append dim extend device dtype eq floordiv format ge gt insert
-    is_floating_point item keys le len list lt ne neg numel size slice storage_offset stride str tensor warn
-    mathremainder get_device is_complex join values items __round_to_zero_floordiv
+    is_autocast_enabled is_floating_point is_grad_enabled item keys le len list lt ne neg numel size slice
+    storage_offset stride str tensor warn mathremainder get_device is_complex join values items _set_item
+    __round_to_zero_floordiv empty bernoulli_
     """.split()
 )
-"""Names in ``aten`` that TorchScript has besides, for numbers, lists and texts."""
+"""Names in ``aten`` that TorchScript has besides, for numbers, lists and texts; and the two by which layers drop what
+they drop in training (stochastic depth). A model that does so when asked is refused by ``ask``."""
 
 CONTROL = frozenset(
     """

@@ -1,6 +1,7 @@
 """learners.outside: each kind of file gives the logits of the model that was saved."""
 
 import hashlib
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.learners.outside_files import (
     expected,
     images,
     make,
+    rewrite,
     save_exported,
     save_state,
     save_torchscript,
@@ -124,6 +126,23 @@ def test_exported_programs(tmp_path: Path, dynamic: bool) -> None:
     assert model.kind == "torch.export" and ("batches of 4" in model.description) != dynamic
 
 
+def test_exported_programs_with_all_weights_in_one_torch_file(tmp_path: Path) -> None:
+    state = save_state(tmp_path / "state.pt").read_bytes()
+    changes = {"data/weights/model_weights_config.json": None, "data/weights/model.pt": state}
+    path = rewrite(save_exported(tmp_path / "new.pt2"), tmp_path / "earlier.pt2", changes)
+    check(load_model(path), path)
+
+
+@pytest.mark.parametrize("way", ["trace", "freeze"])
+def test_torchscript_of_other_makings(tmp_path: Path, way: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        network = make().eval()
+        made = torch.jit.trace(network, torch.rand(2, 3, 8, 8)) if way == "trace" else torch.jit.script(network)
+        torch.jit.save(torch.jit.freeze(made) if way == "freeze" else made, tmp_path / "model")
+    check(load_model(tmp_path / "model"), tmp_path / "model")
+
+
 def test_torchscript(tmp_path: Path) -> None:
     path = save_torchscript(tmp_path / "model")
     model = load_model(path)
@@ -132,22 +151,18 @@ def test_torchscript(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("save", [save_exported, save_torchscript])
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "squeezenet1_1", "vit_b_16"])
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5", "vit_b_16"])
 def test_programs_of_well_known_networks(tmp_path: Path, save: Any, name: str) -> None:
     """Their operators are in the stated set, and the interpreter runs them as torch does."""
     zoo = load_torchvision().models
     side = 32
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        settings = {"image_size": side} if name == "vit_b_16" else {}
-        if settings:
+        if name == "vit_b_16":  # a small one of its kind
             network = zoo.VisionTransformer(side, 8, 2, 2, 16, 32, num_classes=4)
         else:
             network = zoo.get_model(name, weights=None, num_classes=4)
     network.eval()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 0.1
     if save is save_exported:
         example = (torch.rand(4, 3, side, side),)
         batch = torch.export.Dim("batch", min=1, max=1024)
