@@ -71,10 +71,24 @@ def load_checkpoint(path: Path, device: torch.device, *, data: str | None = None
             f"{path}: trained on other data (fingerprint {header.data[:12]}, expected {data[:12]}); "
             "give the data section that the checkpoint was made with"
         )
+    if not header.recipe.architecture.startswith("torchvision:"):  # which have sizes of their own
+        _check_fit(path, header, _build(path, header, torch.device("meta")), state)  # no memory for a mere claim
+    model = _build(path, header, torch.device("cpu"))
+    _check_fit(path, header, model, state)
+    model.load_state_dict(state)
+    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model.eval(), header
+
+
+def _build(path: Path, header: Checkpoint, device: torch.device) -> Classifier:
     try:
-        model = build_classifier(header.recipe, header.shape, header.classes, seed=0)
+        with device:
+            return build_classifier(header.recipe, header.shape, header.classes, seed=0)
     except (ConfigError, RuntimeError, MemoryError) as error:
         raise DataError(f"{path}: its header names a network that cannot be built ({error}); make it again") from error
+
+
+def _check_fit(path: Path, header: Checkpoint, model: nn.Module, state: dict[str, torch.Tensor]) -> None:
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
     if expected != found:
@@ -83,9 +97,6 @@ def load_checkpoint(path: Path, device: torch.device, *, data: str | None = None
             f"{path}: weights do not fit the header's recipe ({header.recipe.architecture}); "
             f"{len(wrong)} tensors differ, {wrong[0]}: expected {expected.get(wrong[0])}, got {found.get(wrong[0])}"
         )
-    model.load_state_dict(state)
-    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return model.eval(), header
 
 
 def weights_digest(model: nn.Module) -> str:

@@ -1,12 +1,12 @@
 """Where examples come from: one small module a source, one function in front of them."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from learners._errors import ConfigError
 from learners._examples import Examples
+from learners._own_code import FUNCTION
 
 SOURCES: Mapping[str, str] = MappingProxyType(
     {
@@ -19,8 +19,6 @@ SOURCES: Mapping[str, str] = MappingProxyType(
         "PACKAGE.MODULE:FUNCTION": "a Python function that returns Examples or (images, labels)",
     }
 )
-
-_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
 def load_examples(
@@ -69,7 +67,7 @@ def load_examples(
             name, _, folder_text = rest.partition(":")
             folder = _path(base, folder_text or "data", source)
             return torchvision.load(name, folder, source, download=download)
-    if kind == "digits" or not _FUNCTION.fullmatch(source):
+    if kind == "digits" or not FUNCTION.fullmatch(source):
         raise ConfigError(f"data.source: expected one of {', '.join(SOURCES)}, got {source!r}")
     from learners.sources import function
 
