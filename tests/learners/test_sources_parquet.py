@@ -123,7 +123,7 @@ def test_damaged_image_names_the_row(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"test\.parquet, row 1: expected an image"):
             load_examples(f"parquet:{tmp_path}")
     write(tmp_path / "test.parquet", [good[0], good[1], None], [0, 1, 0])
-    with pytest.raises(DataError, match=r"test\.parquet, row 2: expected an encoded image in column img, got none"):
+    with pytest.raises(DataError, match=r"test\.parquet, row 2: expected an encoded image, got none"):
         load_examples(f"parquet:{tmp_path}")
 
 
