@@ -68,8 +68,8 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
             return [(number, text) for number, line in enumerate(stream, 1) if (text := line.strip())]
         except UnicodeDecodeError as error:
             raise DataError(
-                f"{shown_path(path)}: expected text with one index or file name a line (UTF-8), got something else "
-                f"({error}); save it again"
+                f"{shown_path(path)}: expected text with one index a line, or one file name (UTF-8), got something "
+                f"else ({error}); save it again"
             ) from error
 
 

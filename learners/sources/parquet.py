@@ -57,9 +57,7 @@ def _shards(folder: Path, part: str) -> list[Path]:
     whole = [file for number, _, file in mine if number is None]
     numbers = [int(number) for number, _, _ in mine if number is not None]
     totals = {int(total) for _, total, _ in mine if total is not None}
-    complete = not numbers or (
-        len(totals) == 1 and len(numbers) == (total := totals.pop()) and numbers == [*range(total)]
-    )
+    complete = not numbers or (totals == {len(numbers)} and numbers == list(range(len(numbers))))
     if len(whole) + bool(numbers) > 1 or not complete:
         names = ", ".join(file.name for _, _, file in mine)
         raise DataError(f"{folder}: expected one {part} file or all its numbered ones once, got {names}")
