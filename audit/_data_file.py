@@ -114,7 +114,7 @@ def unseen_option(text: str, base: Path) -> tuple[str, str, int | float | str]:
     if _NUMBER.fullmatch(text):
         return "forget", "unseen", int(text) if text.isdigit() else float(text)
     try:
-        there = "\0" not in text and (base / Path(text).expanduser()).exists()
+        there = text != "" and "\0" not in text and (base / Path(text).expanduser()).exists()
     except (OSError, RuntimeError):  # longer than a path can be, or no home folder
         there = False
     if there:

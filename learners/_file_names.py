@@ -1,6 +1,7 @@
 """Examples by file name: exactly, or by the ending of one name only."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import numpy as np
 from learners._errors import ConfigError, DataError
 from learners._examples import Examples, Indices
 from learners.strangers import first_names, shown_path
+
+_NONE, _SEVERAL = -1, -2
 
 
 def rows_of_files(path: Path, examples: Examples, given: Sequence[str]) -> Indices:
@@ -21,24 +24,19 @@ def rows_of_files(path: Path, examples: Examples, given: Sequence[str]) -> Indic
         raise ConfigError(
             f"{shown_path(path)}: expected examples with file names, {examples.name} has none; list indices, or a mask"
         )
-    exact: dict[str, list[int]] = {}
-    by_last: dict[str, list[int]] = {}
     known = [_plain(name) for name in examples.files.tolist()]
-    for row, name in enumerate(known):
-        exact.setdefault(name, []).append(row)
-        by_last.setdefault(name.rpartition("/")[2], []).append(row)
-    rows: list[int] = []
-    unknown: list[str] = []
-    unclear: list[str] = []
-    for text in given:
-        name = _plain(text)
-        found = exact.get(name)
-        if found is None:
-            found = [row for row in by_last.get(name.rpartition("/")[2], ()) if known[row].endswith(f"/{name}")]
-        if len(found) == 1:
-            rows.append(found[0])
-        else:
-            (unclear if found else unknown).append(text)
+    wanted = [_plain(text) for text in given]
+    found = _unique(known)
+    deepest = max(name.count("/") for name in known)
+    for steps in sorted({name.count("/") for name in wanted if name not in found} & set(range(deepest))):
+        # Names of this depth, against as many last steps of every known one: linear, however alike the names are.
+        ends = _unique([_last(name, steps) for name in known])
+        found |= {
+            name: ends[name] for name in wanted if name not in found and name.count("/") == steps and name in ends
+        }
+    rows = [found.get(name, _NONE) for name in wanted]
+    unknown = [text for text, row in zip(given, rows, strict=True) if row == _NONE]
+    unclear = [text for text, row in zip(given, rows, strict=True) if row == _SEVERAL]
     origin = shown_path(path)
     if unknown:
         raise DataError(
@@ -57,6 +55,19 @@ def rows_of_files(path: Path, examples: Examples, given: Sequence[str]) -> Indic
     if not len(distinct):
         raise DataError(f"{origin}: expected at least one file name, got none")
     return distinct
+
+
+def _unique(names: Sequence[str]) -> dict[str, int]:
+    """Name to its row, or to ``_SEVERAL``."""
+    rows = {name: row for row, name in enumerate(names)}
+    if len(rows) < len(names):
+        times = Counter(names)
+        rows |= {name: _SEVERAL for name, many in times.items() if many > 1}
+    return rows
+
+
+def _last(name: str, steps: int) -> str:
+    return "/".join(name.rsplit("/", steps + 1)[-steps - 1 :])
 
 
 def _plain(name: str) -> str:

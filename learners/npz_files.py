@@ -27,6 +27,7 @@ _DAMAGED = (
 )
 _MOST_MEMBERS = 1000
 _BLOCK = 2**20
+_LAST_LETTER = 0x10FFFF  # of Unicode
 
 
 def read_npz(path: Path, *, most: int | None = None) -> dict[str, NDArray[Any]]:
@@ -103,6 +104,9 @@ def _array(path: Path, stream: IO[bytes], size: int) -> NDArray[Any]:
         if len(block) < min(_BLOCK, size - start - at):
             raise ValueError(f"{at + len(block)} bytes where {size - start} should be; fetch it again")
     stream.read(1)  # reaches the end, where an archive's checksum is compared
+    letters = np.dtype(np.uint32).newbyteorder(dtype.byteorder)
+    if dtype.kind == "U" and content.view(letters).max(initial=0) > _LAST_LETTER:
+        raise ValueError("it holds text with letters that no alphabet has; write it again")  # NumPy would crash on it
     flat = content.view(dtype) if len(content) else np.zeros(math.prod(shape), dtype)
     return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
 
