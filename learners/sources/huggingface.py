@@ -1,6 +1,7 @@
 """Data sets that Hugging Face ``datasets`` saved to disk, read without that library."""
 
 import json
+import struct
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from learners._errors import ConfigError, DataError
 from learners._examples import Examples
+from learners.sources._arrow_stream import is_compressed
 from learners.sources._columns import Shard, checked, load_shards, names_among, names_in
 from learners.strangers import Folder, first_names, shown
 
@@ -91,7 +93,7 @@ def _open(file: Path, features: Any, image_column: str | None, label_column: str
         raise ConfigError(
             "data: expected pyarrow for a huggingface source, it is not installed; run pip install 'vestige[parquet]'"
         ) from error
-    unreadable = (arrow.ArrowException, OSError, EOFError, UnicodeDecodeError, MemoryError)
+    unreadable = (arrow.ArrowException, OSError, EOFError, UnicodeDecodeError, MemoryError, struct.error, IndexError)
 
     def read(columns: list[int]) -> Iterator[Any]:
         # Mapped, so that lengths which a damaged stream claims are compared with the file and never allocated.
@@ -111,6 +113,8 @@ def _open(file: Path, features: Any, image_column: str | None, label_column: str
         with arrow.memory_map(str(file)) as source, ipc.open_stream(source) as stream:
             schema = stream.schema
         image, label = checked(file, schema, image_column, label_column)
+        if is_compressed(file):
+            raise DataError(f"{file}: expected a plain Arrow stream, got a compressed one; save it with save_to_disk")
         places = [schema.get_field_index(image), schema.get_field_index(label)]
         rows = sum(batch.num_rows for batch in read(places))
     except unreadable as error:

@@ -171,6 +171,24 @@ def test_every_truncation_and_many_flips_are_refused_or_read(saved: Path) -> Non
     assert refused > 50
 
 
+@pytest.mark.parametrize("dictionary", [False, True])
+def test_a_compressed_stream_is_refused_before_it_is_unpacked(tmp_path: Path, dictionary: bool) -> None:
+    folder = save(tmp_path / "s", [(png(np.zeros((2, 2, 3), np.uint8)), None)] * 5, list("abcab"))
+    data = folder / "data-00000-of-00001.arrow"
+    with pa.OSFile(str(data)) as source:
+        table = pa.ipc.open_stream(source).read_all()
+    table = table.set_column(1, "label", table["label"].dictionary_encode()) if dictionary else table
+    for codec in (None, "zstd", "lz4"):
+        options = pa.ipc.IpcWriteOptions(compression=codec)
+        with pa.OSFile(str(data), "wb") as sink, pa.ipc.new_stream(sink, table.schema, options=options) as out:
+            out.write_table(table)
+        if codec is None:
+            assert load(folder).labels.tolist() == [0, 1, 2, 0, 1]
+        else:
+            with pytest.raises(DataError, match="expected a plain Arrow stream, got a compressed one"):
+                load(folder)
+
+
 def test_nothing_there_and_no_rows(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="absent: expected a folder, No such file"):
         load(tmp_path / "absent")
