@@ -118,7 +118,8 @@ class Folder:
 
 
 def as_names(where: str, values: Sequence[str]) -> NDArray[np.str_]:
-    """Texts ``[n]`` as an array; DataError for very long ones, and for NUL characters, which NumPy would drop."""
+    """Texts ``[n]`` as an array; DataError for very long ones, for NUL characters, which NumPy would drop, and for what
+    no report could be written with: halves of letters, as names of files have them that are not in UTF-8."""
     longest = max(map(len, values), default=0)
     if longest > LONGEST_NAME:
         text = next(value for value in values if len(value) == longest)
@@ -130,4 +131,6 @@ def as_names(where: str, values: Sequence[str]) -> NDArray[np.str_]:
     for value in values:
         if "\0" in value:
             raise DataError(f"{where}: expected names without NUL characters, got {shown(value)!r}")
+        if not value.isascii() and value.encode(errors="replace").decode() != value:
+            raise DataError(f"{where}: expected names in UTF-8, got {shown(value)!r}; rename it")
     return np.array(values, dtype=np.str_)

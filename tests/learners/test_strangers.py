@@ -137,6 +137,10 @@ def test_image_folders_with_links_pipes_and_loops(tmp_path: Path) -> None:
             load_examples(f"imagefolder:{tmp_path / 'data'}")
         (inside / "x.png").unlink()
 
+    Path(os.fsdecode(os.fsencode(inside) + b"/\xff.png")).hardlink_to(inside / "0.png")
+    with pytest.raises(DataError, match="names in UTF-8"):
+        load_examples(f"imagefolder:{tmp_path / 'data'}")
+    Path(os.fsdecode(os.fsencode(inside) + b"/\xff.png")).unlink()
     (inside / "x.png").symlink_to(tmp_path / "secret.png")
     refused("'a/x.png', a link that leads out of it; copy the file there")
     (inside / "x.png").symlink_to("x.png")
@@ -190,6 +194,8 @@ def test_names_as_an_array() -> None:
     assert as_names("x", ["a", "é"]).tolist() == ["a", "é"] and as_names("x", []).shape == (0,)
     with pytest.raises(DataError, match="without NUL characters"):
         as_names("x", ["a\0"])
+    with pytest.raises(DataError, match=r"names in UTF-8, got 'a\\\\udcff'; rename it"):
+        as_names("x", ["é", "a\udcff"])
 
 
 def test_many_long_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
