@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from learners._errors import ConfigError, DataError
-from learners.strangers import LONGEST_NAME, check_regular, first_names, shown, shown_path
+from learners.strangers import LONGEST_NAME, check_regular, first_names, one_line, shown, shown_path
 
 LARGEST = 2**29
 """Bytes of a table or list of text; a line for each of ten million images is about half of that."""
@@ -76,7 +76,7 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
 def _no_table(path: Path, error: Exception) -> DataError:
     return DataError(
         f"{shown_path(path)}: expected a table with one line of column names (UTF-8), could not be read "
-        f"({shown(str(error))}); save it again"
+        f"({one_line(error)}); save it again"
     )
 
 

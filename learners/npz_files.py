@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learners._errors import DataError
-from learners.strangers import check_regular, most_bytes, shown, shown_path
+from learners.strangers import check_regular, most_bytes, one_line, shown, shown_path
 
 _DAMAGED = (
     zipfile.BadZipFile,
@@ -50,7 +50,7 @@ def read_npz(path: Path, *, most: int | None = None) -> dict[str, NDArray[Any]]:
     except _DAMAGED as error:
         raise DataError(
             f"{shown_path(path)}: expected a NumPy archive of plain arrays (written by numpy.savez, without objects), "
-            f"could not be read: {_line(error)}"
+            f"could not be read: {one_line(error)}"
         ) from error
 
 
@@ -62,7 +62,7 @@ def read_npy(path: Path) -> NDArray[Any]:
             return _array(path, stream, size)
     except _DAMAGED as error:
         raise DataError(
-            f"{shown_path(path)}: expected a NumPy array of plain numbers, could not be read ({_line(error)})"
+            f"{shown_path(path)}: expected a NumPy array of plain numbers, could not be read ({one_line(error)})"
         ) from error
 
 
@@ -92,7 +92,7 @@ def _array(path: Path, stream: IO[bytes], size: int) -> NDArray[Any]:
     except _DAMAGED:
         raise
     except Exception as error:  # the header is parsed as Python text, which may end in any error of its parser
-        raise ValueError(f"damaged header ({_line(error)})") from error
+        raise ValueError(f"damaged header ({one_line(error)})") from error
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are never read; convert with .astype(str) or to numbers")
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - start:
@@ -109,7 +109,3 @@ def _array(path: Path, stream: IO[bytes], size: int) -> NDArray[Any]:
         raise ValueError("it holds text with letters that no alphabet has; write it again")  # NumPy would crash on it
     flat = content.view(dtype) if len(content) else np.zeros(math.prod(shape), dtype)
     return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

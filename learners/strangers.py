@@ -38,6 +38,11 @@ def first_names(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(repr(shown(name)) for name in names[:most]) + (", ..." if len(names) > most else "")
 
 
+def one_line(error: Exception) -> str:
+    """What an error of some library says, as a short piece of a sentence."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
 def check_regular(path: Path, *, largest: int | None = None) -> int:
     """Size in bytes of a regular file; DataError for none, a folder, a pipe, a device, or more than ``largest``."""
     try:

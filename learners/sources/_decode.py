@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from learners._errors import DataError
-from learners.strangers import check_regular, most_bytes
+from learners.strangers import check_regular, most_bytes, one_line
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "PPM")
 
@@ -27,6 +27,9 @@ def decode_all(encoded: Iterable[bytes | Path], count: int, where: Callable[[int
     pixels = np.empty((0, 0, 0, 0), dtype=np.uint8)
     done = 0
     for i, one in enumerate(encoded):
+        done = i + 1
+        if done > count:
+            break
         image = _decode(one, where, i)
         if i == 0:
             pixels = _room(count, image.shape, where)
@@ -39,10 +42,7 @@ def decode_all(encoded: Iterable[bytes | Path], count: int, where: Callable[[int
             colour = _room(count, image.shape, where)
             colour[:i] = pixels[:i]
             pixels = colour
-        if i >= count:
-            break
         pixels[i] = image
-        done = i + 1
     if done != count or count == 0:
         raise DataError(f"{where(0)}: expected {max(count, 1)} images, as the file says, got {done}; fetch it again")
     return pixels
@@ -67,7 +67,9 @@ def _decode(encoded: bytes | Path, where: Callable[[int], str], i: int) -> NDArr
                 raise ValueError(f"{image.width} x {image.height} pixels, at most {_LARGEST_SIDE} a side are read")
             return _pixels(image)
     except Exception as error:  # damaged files make the decoders raise all kinds
-        raise DataError(f"{where(i)}: expected an image ({', '.join(FORMATS)}), could not be read: {error}") from error
+        raise DataError(
+            f"{where(i)}: expected an image ({', '.join(FORMATS)}), could not be read: {one_line(error)}"
+        ) from error
 
 
 def _pixels(image: Image.Image) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from learners._errors import ConfigError, DataError
 from learners._examples import Examples
 from learners.sources._arrow_stream import is_compressed
 from learners.sources._columns import Shard, checked, load_shards, names_among, names_in
-from learners.strangers import Folder, first_names, shown
+from learners.strangers import Folder, first_names, one_line, shown
 
 _LARGEST_JSON = 2**24  # bytes; names of 65,536 classes are a tenth of that
 
@@ -53,7 +53,9 @@ def _read(folder: Folder, name: str) -> dict[str, Any]:
             raise ValueError(f"more than {_LARGEST_JSON // 2**20} MiB")
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: expected JSON as save_to_disk writes it, could not be read ({error})") from error
+        raise DataError(
+            f"{path}: expected JSON as save_to_disk writes it, could not be read ({one_line(error)})"
+        ) from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected a JSON object as save_to_disk writes it, got {type(content).__name__}")
     return content
@@ -123,4 +125,6 @@ def _open(file: Path, features: Any, image_column: str | None, label_column: str
 
 
 def _damaged(file: Path, error: Exception) -> DataError:
-    return DataError(f"{file}: expected a whole Arrow stream, could not be read ({error}); save the data set again")
+    return DataError(
+        f"{file}: expected a whole Arrow stream, could not be read ({one_line(error)}); save the data set again"
+    )

@@ -9,7 +9,7 @@ from typing import Any
 from learners._errors import ConfigError, DataError
 from learners._examples import Examples
 from learners.sources._columns import Shard, checked, load_shards, names_in
-from learners.strangers import Folder, check_regular
+from learners.strangers import Folder, check_regular, one_line
 
 _SHARD = re.compile(r"(train|test)(?:-(\d+)-of-(\d+))?(?:-[0-9a-f]+)?\.parquet")
 _BATCH = 64  # rows decoded at a time: what a dictionary-coded file repeats is held no more often
@@ -92,4 +92,4 @@ def _open(file: Path, image_column: str | None, label_column: str | None) -> Sha
 
 
 def _damaged(file: Path, error: Exception) -> DataError:
-    return DataError(f"{file}: expected a whole Parquet file, could not be read ({error}); fetch it again")
+    return DataError(f"{file}: expected a whole Parquet file, could not be read ({one_line(error)}); fetch it again")

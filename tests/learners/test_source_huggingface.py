@@ -166,7 +166,8 @@ def test_every_truncation_and_many_flips_are_refused_or_read(saved: Path) -> Non
         data.write_bytes(flipped)
         try:
             load(saved)
-        except (DataError, ConfigError):
+        except (DataError, ConfigError) as error:
+            assert "\n" not in str(error)
             refused += 1
     assert refused > 50
 

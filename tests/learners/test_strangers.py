@@ -13,6 +13,8 @@ from PIL import Image
 
 from learners import DataError, load_examples, strangers
 from learners.npz_files import read_npy, read_npz
+from learners.sources._decode import decode_all
+from learners.sources._parts import join
 from learners.strangers import Folder, as_names, check_regular, shown, shown_path
 
 
@@ -171,6 +173,20 @@ def test_a_parquet_file_that_repeats_one_image_is_bounded(tmp_path: Path, monkey
     monkeypatch.setattr("learners.sources._decode.most_bytes", lambda: 2**30)
     with pytest.raises(DataError, match=r"row 0: expected at most 1 GiB of pixels .*got 20000 images of 200 x 200"):
         load_examples(f"parquet:{path}")
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_as_many_images_as_were_claimed(count: int) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (2, 2)).save(stream, "PNG")
+    with pytest.raises(DataError, match=f"expected {max(count, 1)} images, as the file says, got"):
+        decode_all([stream.getvalue()] * 2, count, "row {}".format)
+
+
+def test_a_column_of_notes_is_no_label() -> None:
+    names = tuple(str(i) for i in range(65_537))
+    with pytest.raises(DataError, match="at most 65536 classes, got 65537"):
+        join("x", names, (np.zeros((1, 1, 1, 1), np.uint8), np.zeros(1, np.int64)))
 
 
 def test_links_out_of_a_parquet_folder(tmp_path: Path) -> None:
