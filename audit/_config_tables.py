@@ -31,10 +31,12 @@ Amount = Annotated[int | float | None, _amount(1, optional=True)]
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class DataTable:
-    """``[data]``: source (see ``learners.SOURCES``); subset: training examples to draw; label_noise: share of labels to
-    make wrong; seed: of both draws, None for the audit's; the rest goes to the source."""
+    """``[data]``: source (see ``learners.SOURCES``); unseen_source: a second one, all of which becomes the test part;
+    subset: training examples to draw; label_noise: share of labels to make wrong; seed: of both draws, None for the
+    audit's; the rest goes to the sources."""
 
     source: Annotated[str, Field(min_length=1)]
+    unseen_source: Annotated[str, Field(min_length=1)] | None = None
     subset: Count | None = None
     label_noise: Annotated[float, Field(ge=0, lt=1)] = 0.0
     seed: Seed | None = None
@@ -47,12 +49,19 @@ class DataTable:
 class ForgetTable:
     """``[forget]``: exactly one of random (number or fraction), classes, subjects, file; unseen and validation: numbers
     or fractions, see ``learners.split_random``; seed: of the draw, None for the audit's; exchangeable: whether
-    forget and unseen examples are drawn alike, None where nobody says so."""
+    forget and unseen examples are drawn alike, None where nobody says so. Beside a file (see
+    ``learners.read_selection``): retain and unseen_file, files as well; column, retain_column, unseen_column: what is
+    meant in each."""
 
     random: Amount = None
     classes: Annotated[list[int | str], Field(min_length=1)] | None = None
     subjects: Annotated[list[str], Field(min_length=1)] | None = None
     file: str | None = None
+    column: str | None = None
+    retain: str | None = None
+    retain_column: str | None = None
+    unseen_file: str | None = None
+    unseen_column: str | None = None
     unseen: Amount = None
     validation: Annotated[int | float, _amount(0, optional=False)] = 0
     seed: Seed | None = None
@@ -65,6 +74,15 @@ class ForgetTable:
             raise ValueError(
                 f"exactly one of the keys random, classes, subjects, file (found: {', '.join(given) or 'none'})"
             )
+        beside = [name for name in ("column", "retain", "unseen_file") if getattr(self, name) is not None]
+        if self.file is None and beside:
+            raise ValueError(f"{beside[0]} only beside file (found: {given[0]})")
+        for role in ("retain", "unseen_file"):
+            column = f"{role.removesuffix('_file')}_column"
+            if getattr(self, column) is not None and getattr(self, role) is None:
+                raise ValueError(f"{column} only beside {role}")
+        if self.unseen_file is not None and self.unseen is not None:
+            raise ValueError("either unseen or unseen_file (found: both)")
         return self
 
 

@@ -21,21 +21,10 @@ from audit._config_tables import (
     Seed,
     ShadowsTable,
 )
+from audit._data_building import build_data, check_together
 from audit.canaries import plant_canaries
 from audit.policy import Policy
-from learners import (
-    ConfigError,
-    DataError,
-    Examples,
-    Recipe,
-    Split,
-    load_examples,
-    refusal,
-    split_classes,
-    split_indices,
-    split_random,
-    split_subjects,
-)
+from learners import ConfigError, DataError, Examples, Recipe, Split, refusal
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
@@ -72,34 +61,7 @@ class AuditConfig:
 
     def load_data(self, base: Path) -> tuple[Examples, Split]:
         """Examples and split, canaries planted; relative paths start from ``base``, the folder of the file."""
-        table, forget = self.data, self.forget
-        examples = load_examples(
-            table.source,
-            download=table.download,
-            image_column=table.image_column,
-            label_column=table.label_column,
-            base=base,
-        )
-        seed = self.seed if table.seed is None else table.seed
-        if table.subset is not None:
-            examples = examples.subset(table.subset, seed)
-        examples = examples.with_label_noise(table.label_noise, seed)
-        drawn = self.seed if forget.seed is None else forget.seed
-        if forget.random is not None:
-            split = split_random(
-                examples, forget=forget.random, unseen=forget.unseen, validation=forget.validation, seed=drawn
-            )
-        elif forget.classes is not None:
-            split = split_classes(
-                examples, classes=forget.classes, unseen=forget.unseen, validation=forget.validation, seed=drawn
-            )
-        elif forget.subjects is not None:
-            split = split_subjects(
-                examples, subjects=forget.subjects, unseen=forget.unseen, validation=forget.validation, seed=drawn
-            )
-        else:
-            path = base / Path(forget.file or "").expanduser()
-            split = split_indices(examples, path=path, unseen=forget.unseen, validation=forget.validation, seed=drawn)
+        examples, split = build_data(self.data, self.forget, self.seed, base)
         if self.canaries is None:
             return examples, split
         return plant_canaries(self.canaries, self.canary_seed, examples, split)
@@ -141,13 +103,11 @@ def parse_config(content: Mapping[str, Any], policy: Policy | None = None) -> Au
         if key not in content:
             raise ConfigError(f"{key}: expected a table [{key}], got none; vestige init writes a commented file")
     forget = _table(ForgetTable, content, "forget")
-    if forget.file is not None and content["data"].get("subset") is not None:
-        raise ConfigError(
-            "forget.file: expected no data.subset beside it, got both; a subset would renumber the indices"
-        )
+    data = _table(DataTable, content, "data")
+    check_together(data, forget)
     setting = "class" if forget.classes is not None else "subject" if forget.subjects is not None else "sample"
     tables = {
-        "data": _table(DataTable, content, "data"),
+        "data": data,
         "forget": forget,
         "recipe": _recipe(content.get("model", {}), content.get("recipe", {})),
         "retrains": _table(RetrainsTable, content, "retrains"),

@@ -8,7 +8,6 @@ The floor is the time in which the file alone is read from the disk (or the page
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile

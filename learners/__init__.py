@@ -26,11 +26,14 @@ from learners._recipe import Recipe
 from learners._refusals import refusal
 from learners._scratch import scratch_array
 from learners._seeds import derive_seed, numpy_generator, seeded_torch, torch_generator
-from learners._split import Setting, Split, split_classes, split_indices, split_random, split_subjects
+from learners._selection import Selection, read_selection
+from learners._split import Setting, Split, split_classes, split_random, split_subjects
+from learners._split_selection import split_indices, split_selection
 from learners._stacked import train_stacked
 from learners._torchvision import load_torchvision
 from learners._train import Progress, check_finite, fit, schedule_factor, sgd, steps_per_epoch, train
 from learners._train_many import Strategy, TrainJob, choose_workers, plan_groups, train_many
+from learners._unseen_source import with_unseen
 from learners._views import View, parse_views, predict_views
 from learners.sources import SOURCES, load_examples
 
@@ -53,6 +56,7 @@ __all__ = [
     "Progress",
     "RayEngine",
     "Recipe",
+    "Selection",
     "Setting",
     "Split",
     "Strategy",
@@ -87,6 +91,7 @@ __all__ = [
     "predict_logits",
     "predict_views",
     "read_header",
+    "read_selection",
     "refusal",
     "run_jobs",
     "save_checkpoint",
@@ -97,6 +102,7 @@ __all__ = [
     "split_classes",
     "split_indices",
     "split_random",
+    "split_selection",
     "split_subjects",
     "steps_per_epoch",
     "to_input",
@@ -105,5 +111,6 @@ __all__ = [
     "train_many",
     "train_stacked",
     "weights_digest",
+    "with_unseen",
     "write_atomically",
 ]

@@ -34,6 +34,8 @@ class Examples:
     class_names: one per class. name: where they came from (as given on the command line).
     test_part: bool ``[n]``, true for the source's own test part. subjects / groups: str ``[n]``, whose row it is /
     which declared subgroup it belongs to, or None. label_noise: what was done to the labels, or None.
+    files: str ``[n]``, relative names with forward slashes by which a request to forget may call an example, or None.
+    They are no part of the fingerprint: no model sees a name, and a renamed file leaves what was trained as it is.
     """
 
     images: NDArray[np.uint8]
@@ -44,6 +46,7 @@ class Examples:
     subjects: NDArray[np.str_] | None = None
     groups: NDArray[np.str_] | None = None
     label_noise: LabelNoise | None = None
+    files: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != np.uint8:
@@ -52,7 +55,7 @@ class Examples:
                 f"got {self.images.dtype} {list(self.images.shape)}"
             )
         n = len(self.images)
-        for field in ("labels", "test_part", "subjects", "groups"):
+        for field in ("labels", "test_part", "subjects", "groups", "files"):
             values = getattr(self, field)
             if values is not None and values.shape != (n,):
                 raise DataError(f"{self.name}: expected {field} of shape [{n}], got {list(values.shape)}")
@@ -124,5 +127,5 @@ class Examples:
         take: Callable[[str], object] = lambda field: (  # noqa: E731
             None if getattr(self, field) is None else getattr(self, field)[indices]
         )
-        fields = {field: take(field) for field in ("images", "labels", "test_part", "subjects", "groups")}
+        fields = {field: take(field) for field in ("images", "labels", "test_part", "subjects", "groups", "files")}
         return replace(self, **fields)  # type: ignore[arg-type]

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -23,7 +22,6 @@ from learners._draws import (
 from learners._errors import ConfigError, DataError
 from learners._examples import Examples, Indices
 from learners._files import digest
-from learners._index_file import read_indices
 from learners._seeds import numpy_generator
 
 Setting = Literal["sample", "class", "subject"]
@@ -197,44 +195,6 @@ def split_subjects(
     origin = f"{len(aside)} unseen examples of other people from the {origin_of(test)}, {mix}"
     left = f"; {len(unused)} more examples of people forgotten or held out are not used" if len(unused) else ""
     return _finish(examples, chosen, aside, validation, "subject", f"{what}; {origin}{left}", seed, barred=barred)
-
-
-def split_indices(
-    examples: Examples, *, path: Path, unseen: int | float | None, validation: int | float = 0, seed: int
-) -> Split:
-    """Forget the examples listed in a file: one index a line, ``.npy``, or a ``.csv`` with a column ``index``.
-
-    An index counts from 0 over ``examples`` as they stand (for every source here the training part, in its own order,
-    comes first; a subset counts anew). unseen: class mix matched to forget (largest remainder); None for as many as the
-    test part can give so mixed, or a number or fraction of its examples of forget's classes; held out from the training
-    part where there is no test part.
-    Raises DataError for an unreadable file and for indices that repeat, are out of range or lie in the test part.
-    """
-    train, test = parts(examples)
-    chosen = read_indices(path)
-    if not len(chosen):
-        raise DataError(f"{path}: expected at least one index, got none")
-    outside = chosen[(chosen < 0) | (chosen >= len(examples))]
-    if len(outside):
-        raise DataError(
-            f"{path}: expected indices in 0..{len(examples) - 1}, got {len(outside)} others ({first_few(outside)})"
-        )
-    distinct, times = np.unique(chosen, return_counts=True)
-    if len(distinct) < len(chosen):
-        raise DataError(f"{path}: expected each index once, got some more often ({first_few(distinct[times > 1])})")
-    tested = distinct[examples.test_part[distinct]]
-    if len(tested):
-        raise DataError(
-            f"{path}: expected indices of the training part, got {len(tested)} of the test part ({first_few(tested)}), "
-            "which no model is trained on"
-        )
-    pool = test if len(test) else np.setdiff1d(train, distinct)
-    if not len(test):
-        given_size(unseen, examples)
-    aside, mix = matched(examples, distinct, pool, unseen, seed)
-    what = f"{len(distinct)} training examples listed in {path.name}"
-    origin = f"{len(aside)} unseen examples from the {origin_of(test)}, {mix}"
-    return _finish(examples, distinct, aside, validation, "sample", f"{what}; {origin}", seed)
 
 
 def _finish(

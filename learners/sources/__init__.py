@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from learners._errors import ConfigError
+from learners._errors import ConfigError, DataError
 from learners._examples import Examples
 from learners._own_code import FUNCTION
+from learners.strangers import shown, shown_path
 
 SOURCES: Mapping[str, str] = MappingProxyType(
     {
@@ -14,11 +15,15 @@ SOURCES: Mapping[str, str] = MappingProxyType(
         "fashion-mnist[:FOLDER]": "Fashion-MNIST from IDX files, by default those of the Debian package",
         "parquet:PATH": "a Parquet file, or a folder of them with train and test files, with encoded images",
         "npz:PATH": "NumPy arrays images, labels and optional test_images, test_labels, subjects, groups, class_names",
+        "huggingface:PATH": "a data set that Hugging Face datasets saved to disk (save_to_disk)",
         "imagefolder:PATH": "a folder with one subfolder of images a class, or with train and test folders of those",
+        "imagecsv:PATH": "a table with columns file, label and if wanted part, subject, group, beside the images",
         "torchvision:NAME[:FOLDER]": "a data set of torchvision, e.g. CIFAR10; downloaded only when asked",
         "PACKAGE.MODULE:FUNCTION": "a Python function that returns Examples or (images, labels)",
     }
 )
+
+_WITH_COLUMNS = ("parquet", "huggingface")
 
 
 def load_examples(
@@ -32,12 +37,23 @@ def load_examples(
     """All labelled images of a source, decoded once.
 
     source: one of ``SOURCES``. download: whether torchvision may fetch what is missing. image_column, label_column: of
-    Parquet files whose columns have unusual names. base: the folder that relative paths start from.
+    Parquet and Hugging Face data whose columns have unusual names. base: the folder that relative paths start from.
     Raises ConfigError for a source that is not known or takes other settings, DataError for missing or bad files.
     """
+    if "\0" in source:
+        raise ConfigError(f"data.source: expected a source without NUL characters, got {shown(source)!r}")
+    try:
+        return _load(source, download, image_column, label_column, base)
+    except OSError as error:  # too long a name, no permission, a disk that fails
+        reason = error.strerror or type(error).__name__
+        raise DataError(f"{shown_path(Path(source))}: expected readable files, {reason}; check the path") from error
+
+
+def _load(source: str, download: bool, image_column: str | None, label_column: str | None, base: Path) -> Examples:
     kind, _, rest = source.partition(":")
-    if kind != "parquet" and (image_column is not None or label_column is not None):
-        raise ConfigError(f"data: expected image_column and label_column for parquet sources only, got {source!r}")
+    if kind not in _WITH_COLUMNS and (image_column is not None or label_column is not None):
+        known = " and ".join(_WITH_COLUMNS)
+        raise ConfigError(f"data: expected image_column and label_column for {known} sources only, got {source!r}")
     match kind:
         case "digits" if source == kind:
             from learners.sources import digits
@@ -53,6 +69,11 @@ def load_examples(
 
             path = _path(base, rest, source)
             return parquet.load(path, source, image_column=image_column, label_column=label_column)
+        case "huggingface":
+            from learners.sources import huggingface
+
+            path = _path(base, rest, source)
+            return huggingface.load(path, source, image_column=image_column, label_column=label_column)
         case "npz":
             from learners.sources import npz
 
@@ -61,6 +82,10 @@ def load_examples(
             from learners.sources import imagefolder
 
             return imagefolder.load(_path(base, rest, source), source)
+        case "imagecsv":
+            from learners.sources import imagecsv
+
+            return imagecsv.load(_path(base, rest, source), source)
         case "torchvision":
             from learners.sources import torchvision
 

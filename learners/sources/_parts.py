@@ -18,6 +18,8 @@ def join(name: str, class_names: tuple[str, ...] | None, train: Part, test: Part
 
     class_names: None for ``0``, ``1``, ... up to the largest label.
     """
+    if class_names is not None and len(class_names) > _MOST_CLASSES:
+        raise DataError(f"{name}: expected at most {_MOST_CLASSES} classes, got {len(class_names)}; check the labels")
     images, labels = train
     test_part = np.zeros(len(images), dtype=np.bool_)
     if test is not None:

@@ -55,7 +55,7 @@ def changed(path: str, value: object) -> dict[str, Any]:
     ("path", "value", "words"),
     [
         ("colour", 1, "colour: expected one of the keys seed, device, workers, data"),
-        ("data.sauce", "x", "data.sauce: expected one of the keys source, subset"),
+        ("data.sauce", "x", "data.sauce: expected one of the keys source, unseen_source, subset"),
         ("data.label_noise", 1.0, "data.label_noise: expected less than 1, got 1.0"),
         ("data.subset", 0, "data.subset: expected greater than or equal to 1, got 0"),
         ("data", "digits", r"data: expected a table \[data\], got 'digits'"),

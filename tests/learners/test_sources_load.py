@@ -25,7 +25,7 @@ def test_digits_are_all_there_and_scaled() -> None:
 
 
 def test_listing_has_one_line_a_source() -> None:
-    assert len(SOURCES) == 7
+    assert len(SOURCES) == 9
     assert all(text and "\n" not in text for text in SOURCES.values())
 
 
@@ -44,7 +44,7 @@ def test_unknown_source_lists_what_there_is() -> None:
 
 
 def test_columns_are_for_parquet_only() -> None:
-    with pytest.raises(ConfigError, match="parquet sources only, got 'digits'"):
+    with pytest.raises(ConfigError, match="parquet and huggingface sources only, got 'digits'"):
         load_examples("digits", image_column="img")
 
 

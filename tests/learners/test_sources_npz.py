@@ -120,5 +120,5 @@ def test_damaged_archives(tmp_path: Path) -> None:
             load_examples("npz:bad.npz", base=tmp_path)
     with pytest.raises(DataError, match="expected a file, got none"):
         load_examples("npz:absent.npz", base=tmp_path)
-    with pytest.raises(DataError, match="could not be read"):
+    with pytest.raises(DataError, match="expected a regular file, got a folder"):
         load_examples(f"npz:{tmp_path}")

@@ -70,6 +70,8 @@ def test_one_file(tmp_path: Path, struct: bool, image: str, label: str) -> None:
         (["train-00000-of-00002.parquet", "train-00001-of-00002.parquet"], "test-00000-of-00001.parquet"),
         (["data/train-00000-of-00001-0a1b2c.parquet"], "data/test-00000-of-00001-ff00.parquet"),
         (["train/0000.parquet", "train/0001.parquet"], "test/0000.parquet"),
+        (["plain_text/train-00000-of-00001.parquet"], "plain_text/test-00000-of-00001.parquet"),
+        (["default/train/0000.parquet", "default/train/0001.parquet"], "default/test/0000.parquet"),
     ],
 )
 def test_folders(tmp_path: Path, train: list[str], test: str) -> None:
@@ -78,8 +80,8 @@ def test_folders(tmp_path: Path, train: list[str], test: str) -> None:
         write(tmp_path / name, encode(images[3 * i : 3 * i + 3]), [i, 1, 2], names=["ant", "bee", "cat", "dog"])
     write(tmp_path / test, encode(images[-2:]), [1, 0])
     write((tmp_path / test).with_name("validation.parquet"), encode(images[-1:]), [0])
-    if "/" in test and not test.startswith("data"):
-        (tmp_path / "test" / "validation.parquet").unlink()
+    if test.endswith("test/0000.parquet"):
+        (tmp_path / test).with_name("validation.parquet").unlink()
     examples = load_examples("parquet:.", base=tmp_path)
     assert np.array_equal(examples.images, images)
     assert examples.test_part.tolist() == [False] * 3 * len(train) + [True] * 2
@@ -123,7 +125,7 @@ def test_damaged_image_names_the_row(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"test\.parquet, row 1: expected an image"):
             load_examples(f"parquet:{tmp_path}")
     write(tmp_path / "test.parquet", [good[0], good[1], None], [0, 1, 0])
-    with pytest.raises(DataError, match=r"test\.parquet, row 2: expected an encoded image in column img, got none"):
+    with pytest.raises(DataError, match=r"test\.parquet, row 2: expected an encoded image, got none"):
         load_examples(f"parquet:{tmp_path}")
 
 
@@ -185,6 +187,39 @@ def test_damaged_files(tmp_path: Path) -> None:
         path.write_bytes(data)
         with pytest.raises(DataError, match=r"x\.parquet"):
             load_examples(f"parquet:{path}")
+
+
+def test_flipped_bits_give_examples_or_a_sentence(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.parquet", encode(pixels(4)), [0, 1, 0, 1], names=["a", "b"])
+    whole = path.read_bytes()
+    random = np.random.default_rng(0)
+    refused = 0
+    for _ in range(300):
+        flipped = bytearray(whole)
+        flipped[random.integers(len(whole))] ^= 1 << int(random.integers(8))
+        path.write_bytes(flipped)
+        try:
+            load_examples(f"parquet:{path}")
+        except (DataError, ConfigError) as error:
+            assert "\n" not in str(error)
+            refused += 1
+    assert refused > 100
+
+
+def test_classes_of_the_test_file_in_another_order(tmp_path: Path) -> None:
+    write(tmp_path / "train.parquet", encode(pixels(2)), [0, 1], names=["a", "b"])
+    write(tmp_path / "test.parquet", encode(pixels(2)), [0, 1], names=["b", "a"])
+    with pytest.raises(DataError, match=r"test\.parquet: expected the classes of .*train\.parquet in the same order"):
+        load_examples(f"parquet:{tmp_path}")
+
+
+def test_paths_become_file_names_where_every_image_has_one(tmp_path: Path) -> None:
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    for last, expected in (("b.png", ["a.png", "b.png"]), (None, None)):
+        images = [{"bytes": data, "path": name} for data, name in zip(encode(pixels(2)), ["a.png", last], strict=True)]
+        pq.write_table(pa.table({"img": pa.array(images, kind), "label": [0, 1]}), tmp_path / "x.parquet")
+        files = load_examples(f"parquet:{tmp_path / 'x.parquet'}").files
+        assert (None if files is None else files.tolist()) == expected
 
 
 def test_text_that_is_no_text(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from learners._class_mix import allocate, largest_match, mix_distance
 from learners._errors import ConfigError, DataError
 from learners._examples import Examples
-from learners._split import Split, split_classes, split_indices, split_random, split_subjects
+from learners._split import Split, split_classes, split_random, split_subjects
+from learners._split_selection import split_indices
 
 
 def make(n: int = 200, test: int = 60, classes: int = 4, people: int = 20, seed: int = 0) -> Examples:
@@ -408,11 +409,11 @@ def test_bad_index_files_of_other_kinds(tmp_path: Path) -> None:
     (tmp_path / "short.npy").write_bytes((tmp_path / "float.npy").read_bytes()[:-3])
     refused(tmp_path / "short.npy", "could not be read")
     (tmp_path / "column.csv").write_text("number\n1\n")
-    refused(tmp_path / "column.csv", "a column named index, got number")
+    refused(tmp_path / "column.csv", "a column named index, file, .* got 'number'")
     (tmp_path / "short.csv").write_text("why,index\nx,3\ny\n")
-    refused(tmp_path / "short.csv", "line 3: expected an index such as 17, got 'missing'")
+    refused(tmp_path / "short.csv", "line 3: expected 2 fields as in its first line, got 1")
     refused(tmp_path / "none.txt", "No such file")
-    refused(tmp_path, "Is a directory")
+    refused(tmp_path, "got a folder")
 
 
 def test_forget_classes_without_unseen_examples(tmp_path: Path) -> None:
