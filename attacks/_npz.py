@@ -19,6 +19,7 @@ from learners import DataError, scratch_array
 _DATE = (1980, 1, 1, 0, 0, 0)
 _LOCAL_HEADER = 30
 _CHUNK = 2**24
+MAP_FROM = 2**26
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,

@@ -15,7 +15,6 @@ from attacks._blocks import equal, row_slices, signal_tables
 from learners import DataError, scratch_array, write_atomically
 
 MAX_BYTES = 16 * 2**30
-MAP_FROM = 2**26
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +136,7 @@ class Outputs:
         without_retrains: bool = False,
         blind: bool = False,
         max_bytes: int = MAX_BYTES,
-        map_from: int = MAP_FROM,
+        map_from: int = _npz.MAP_FROM,
     ) -> "Outputs":
         """Outputs from an ``.npz`` whose keys are the fields (all from original on optional).
 
