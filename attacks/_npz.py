@@ -101,7 +101,9 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def read_arrays(archive: zipfile.ZipFile, headers: Mapping[str, Header], *, map_from: int) -> dict[str, NDArray[Any]]:
+def read_arrays(
+    archive: zipfile.ZipFile, headers: Mapping[str, Header], *, map_from: int = MAP_FROM
+) -> dict[str, NDArray[Any]]:
     """The arrays behind ``headers``, without unpickling anything.
 
     An array of ``map_from`` bytes or more that is not compressed is mapped from the file and takes no memory; one that
