@@ -7,17 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas
 from numpy.typing import NDArray
 
 from attacks.tables._records import Block, Layout, blocks, read_layout, scan
-from attacks.tables._sheet import Coder, Sheet, check_size, check_text
+from attacks.tables._sheet import Coder, Sheet, check_size, check_text, pandas
 from learners import DataError, scratch_array
 
-# From pandas 3.1 on numbers are read to the last bit, and the switch for it is deprecated.
-_EXACT = {} if tuple(map(int, pandas.__version__.split(".")[:2])) >= (3, 1) else {"float_precision": "round_trip"}
-
-_CHANGED = (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError)
 # From so many columns on, one type for all is faster than one for each, though the block is parsed twice.
 _MANY = 256
 
@@ -89,10 +84,10 @@ class CsvTable:
             for place, coder in coders.items():
                 self._code(block, place, frame[place].to_numpy(), coder)
 
-    def _frame(self, block: Block, at: Sequence[int], types: Any) -> pandas.DataFrame:
+    def _frame(self, block: Block, at: Sequence[int], types: Any) -> Any:
         """The columns ``at`` of a block; texts as they stand in the file."""
         try:
-            frame: pandas.DataFrame = pandas.read_csv(
+            frame = pandas().read_csv(
                 io.BytesIO(block.data),
                 sep=self.layout.separator,
                 header=None,
@@ -103,9 +98,14 @@ class CsvTable:
                 engine="c",
                 na_filter=False,
                 low_memory=False,
-                **_EXACT,
+                **_exact(),
             )
-        except _CHANGED as error:  # It was well formed when the first pass looked at it.
+        except (
+            pandas().errors.ParserError,
+            pandas().errors.EmptyDataError,
+            UnicodeDecodeError,
+        ) as error:
+            # It was well formed when the first pass looked at it.
             raise DataError(
                 f"{self.path}: expected the same rows when read again, got others; copy it first"
             ) from error
@@ -117,7 +117,7 @@ class CsvTable:
         return frame
 
     def _code(self, block: Block, place: int, cells: NDArray[np.object_], coder: Coder) -> None:
-        codes, names = pandas.factorize(cells)
+        codes, names = pandas().factorize(cells)
         wrong = check_text(self.names[place], names)
         if wrong is not None:
             row = int(np.flatnonzero(codes == wrong[0])[0])
@@ -126,7 +126,7 @@ class CsvTable:
 
     def _has_words(self, block: Block, at: Sequence[int]) -> bool:
         frame = self._frame(block, at, object)
-        return any(np.isin(pandas.unique(frame[place].str.lower()), ("true", "false")).any() for place in frame)
+        return any(np.isin(pandas().unique(frame[place].str.lower()), ("true", "false")).any() for place in frame)
 
     def _bad_number(self, block: Block, at: Sequence[int], error: Exception | None) -> DataError:
         """The refusal of the first cell, in reading order, that is no finite number."""
@@ -134,7 +134,7 @@ class CsvTable:
         first: tuple[int, int, str] | None = None
         for place in at:
             cells = frame[place]
-            wrong = np.flatnonzero(~np.isfinite(pandas.to_numeric(cells, errors="coerce").to_numpy(np.float64)))
+            wrong = np.flatnonzero(~np.isfinite(pandas().to_numeric(cells, errors="coerce").to_numpy(np.float64)))
             words = np.flatnonzero(cells.str.lower().isin(("true", "false")).to_numpy())
             for row in (*wrong[:1].tolist(), *words[:1].tolist()):
                 if first is None or (row, place) < first[:2]:
@@ -148,6 +148,12 @@ class CsvTable:
             f"{self.path}, line {block.line_of(row)}, column {self.names[place]!r}: expected a finite number, "
             f"got {repr(cell[:60]) if cell.strip() else 'an empty cell'}{_advice(cell.strip())}"
         )
+
+
+def _exact() -> dict[str, str]:
+    """The switch for numbers to the last bit; from pandas 3.1 on that is the default and the switch deprecated."""
+    version = tuple(map(int, pandas().__version__.split(".")[:2]))
+    return {} if version >= (3, 1) else {"float_precision": "round_trip"}
 
 
 def _advice(cell: str) -> str:

@@ -4,12 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas
 from numpy.typing import NDArray
 
 from attacks.tables._classes import Classes
 from attacks.tables._columns import Columns, RoleNames, listed
-from attacks.tables._sheet import Sheet, Table, Texts, unique_ids
+from attacks.tables._sheet import Sheet, Table, Texts, pandas, unique_ids
 from learners import ConfigError, DataError
 
 FACTS = ("label", "role", "group", "subject")
@@ -50,7 +49,7 @@ def check_constant(sheet: Sheet, examples: Texts, found: dict[str, str], first: 
 def align(ids: NDArray[np.object_], sheet: Sheet, column: str) -> NDArray[np.int64]:
     """The row of ``sheet`` for each of ``ids``; refuses ids that are there twice, missing or too many."""
     names = unique_ids(sheet, column)
-    rows = pandas.Index(names, dtype=object).get_indexer(pandas.Index(ids, dtype=object))
+    rows = pandas().Index(names, dtype=object).get_indexer(pandas().Index(ids, dtype=object))
     missing = ids[rows < 0]
     if len(missing) or len(ids) < sheet.rows:
         extra = names[~np.isin(np.arange(sheet.rows), rows)]

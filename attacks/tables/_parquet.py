@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas
 from numpy.typing import NDArray
 
-from attacks.tables._sheet import LONGEST_TEXT, Coder, Sheet, check_names, check_size, check_text, need_file
+from attacks.tables._footer import DELTA_BYTE_ARRAY, Chunk, read_chunks
+from attacks.tables._sheet import LONGEST_TEXT, Coder, Sheet, check_names, check_size, check_text, need_file, pandas
 from learners import ConfigError, DataError, scratch_array
 
 _FLOATS = {"halffloat": np.float16, "float": np.float32, "double": np.float64}
@@ -55,11 +55,12 @@ class ParquetTable:
         dtype = np.result_type(*(self._number_type(name, types[name]) for name in numbers)) if numbers else np.float16
         for name in texts:
             self._check_text_type(name, types[name], label=name == label)
+        chunks = read_chunks(self.path)
         try:
             with _file(self.path, [name for name in texts if _is_text(types[name])]) as file:
-                width = self._width(file, numbers[0]) if as_list else len(numbers)
+                width = self._width(chunks, numbers[0]) if as_list else len(numbers)
                 check_size(self.path, self.rows, max(width, 1), np.dtype(dtype).itemsize, max_bytes)
-                self._check_claims(file, {*texts, *numbers}, numbers if as_list else (), max_bytes)
+                self._check_claims(chunks, {*texts, *numbers}, max_bytes)
                 coders = {name: Coder(self.rows) for name in texts}
                 values = scratch_array((self.rows, width), dtype)
                 size = max(1, min(_ROWS, _BATCH // (8 * max(width, 1))))
@@ -96,40 +97,39 @@ class ParquetTable:
                 + (", as 007 read as a number has lost its zeros" if str(kind) in _FLOATS else "")
             )
 
-    def _width(self, file: Any, name: str) -> int:
+    def _width(self, chunks: Sequence[Chunk], name: str) -> int:
         """Classes in a list column, by the number of values that its footer counts."""
-        leaves = [chunk for chunk in _chunks(file) if chunk.path_in_schema.startswith(f"{name}.")]
-        total = sum(chunk.num_values for chunk in leaves)
+        total = sum(chunk.values for chunk in chunks if chunk.path[0] == name)
         if total % self.rows or total <= 0:
             raise DataError(
                 f"{self.path}, column {name!r}: expected lists of one length, got {total} values in {self.rows} rows"
             )
         return int(total // self.rows)
 
-    def _check_claims(self, file: Any, names: set[str], lists: Sequence[str], max_bytes: int) -> None:
+    def _check_claims(self, chunks: Sequence[Chunk], names: set[str], max_bytes: int) -> None:
         """Refuse chunks that say they unpack to more than could be needed."""
-        for chunk in _chunks(file):
-            if chunk.path_in_schema not in names and not any(chunk.path_in_schema.startswith(f"{n}.") for n in lists):
+        for chunk in chunks:
+            if chunk.path[0] not in names:
                 continue
-            if not 0 <= chunk.total_uncompressed_size <= max_bytes:
+            if not 0 <= chunk.size <= max_bytes:
                 raise DataError(
-                    f"{self.path}, column {chunk.path_in_schema!r}: expected at most {max_bytes / 2**30:.3g} GiB, "
-                    f"got {chunk.total_uncompressed_size / 2**30:.3g} GiB once unpacked; write smaller row groups"
+                    f"{self.path}, column {chunk.path[0]!r}: expected at most {max_bytes / 2**30:.3g} GiB in a row "
+                    f"group, got {chunk.size / 2**30:.3g} GiB once unpacked; write smaller row groups"
                 )
-            if "DELTA_BYTE_ARRAY" in chunk.encodings:
+            if DELTA_BYTE_ARRAY in chunk.encodings:
                 raise DataError(
-                    f"{self.path}, column {chunk.path_in_schema!r}: expected plain or dictionary encoding of texts, "
-                    "got DELTA_BYTE_ARRAY, in which few bytes can stand for many; write it with the defaults"
+                    f"{self.path}, column {chunk.path[0]!r}: expected plain or dictionary encoding of texts, got "
+                    "DELTA_BYTE_ARRAY, in which few bytes can stand for many; write it with the defaults"
                 )
 
     def _code(self, column: Any, name: str, row: int, coder: Coder) -> None:
         if column.null_count:
             raise self._empty(column, name, row)
         if not _is_text(column.type):
-            codes, names = pandas.factorize(column.to_numpy(zero_copy_only=False), use_na_sentinel=False)
+            codes, names = pandas().factorize(column.to_numpy(zero_copy_only=False), use_na_sentinel=False)
             coder.add_coded(codes, names.astype(str).astype(object))
             return
-        codes, used = pandas.factorize(column.indices.to_numpy(zero_copy_only=False))
+        codes, used = pandas().factorize(column.indices.to_numpy(zero_copy_only=False))
         compute, arrow = import_module("pyarrow.compute"), import_module("pyarrow")
         distinct = column.dictionary.take(arrow.array(used))
         if distinct.null_count:
@@ -190,11 +190,6 @@ def _is_text(kind: Any) -> bool:
     types = import_module("pyarrow").types
     inner = kind.value_type if types.is_dictionary(kind) else kind
     return bool(types.is_string(inner) or types.is_large_string(inner) or str(inner) == "string_view")
-
-
-def _chunks(file: Any) -> list[Any]:
-    groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
-    return [group.column(place) for group in groups for place in range(group.num_columns)]
 
 
 def _file(path: Path, dictionaries: Sequence[str]) -> Any:

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import pandas
 from numpy.typing import NDArray
 
 from learners import DataError, scratch_array
@@ -76,6 +76,11 @@ class Table(Protocol):
         label: the one text column that may hold floats, as 3.0 is a label and no id."""
 
 
+def pandas() -> Any:
+    """pandas, imported when a table is read: it would make every command start later."""
+    return import_module("pandas")
+
+
 class Coder:
     """Texts to codes, block by block; holds a distinct text about three times at most, however many rows there are."""
 
@@ -88,7 +93,7 @@ class Coder:
 
     def add(self, values: NDArray[np.object_]) -> None:
         """The next rows as texts."""
-        codes, names = pandas.factorize(values)
+        codes, names = pandas().factorize(values)
         self.add_coded(codes, names)
 
     def add_coded(self, codes: NDArray[np.integer[Any]], names: NDArray[np.object_]) -> None:
@@ -104,7 +109,7 @@ class Coder:
     def _merge(self) -> None:
         if not self._names:
             return
-        place, names = pandas.factorize(np.concatenate(self._names))
+        place, names = pandas().factorize(np.concatenate(self._names))
         for start in range(0, self._filled, 2**20):
             part = self._codes[start : min(start + 2**20, self._filled)]
             part[:] = place[part]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from attacks import TableFiles, read_tables
+from attacks.tables._footer import read_chunks
 from learners import DataError
 from tests.attacks import table_files as t
 
@@ -115,6 +116,19 @@ def test_a_truncated_file(tmp_path, share):
     whole = (tmp_path / "o.parquet").read_bytes()
     (tmp_path / "o.parquet").write_bytes(whole[: int(len(whole) * share)])
     assert "expected a whole Parquet file, got a damaged one" in refused(tmp_path / "o.parquet")
+
+
+def test_the_footer_says_what_pyarrow_reads_there(tmp_path):
+    made = table().append_column("lists", pa.array(LISTS)).append_column("struct", pa.array([{"a": {"b": 1}}] * 30))
+    pq.write_table(made, tmp_path / "o.parquet", row_group_size=7)
+    expected = []
+    with pq.ParquetFile(tmp_path / "o.parquet") as file:
+        for group in range(file.metadata.num_row_groups):
+            for place in range(file.metadata.num_columns):
+                one = file.metadata.row_group(group).column(place)
+                expected.append((one.path_in_schema, one.num_values, one.total_uncompressed_size))
+    found = [(".".join(one.path), one.values, one.size) for one in read_chunks(tmp_path / "o.parquet")]
+    assert found == expected and len(found) == 5 * 13
 
 
 def test_flipped_bytes_are_refused_or_give_outputs(tmp_path):
