@@ -2,7 +2,8 @@
 
 ``torch.jit.load`` executes no Python, but it does run ``__setstate__`` methods of the program while loading, makes
 objects of compiled classes, and believes the sizes that the file claims. So the archive is written anew, in memory,
-from members that were checked, and refused where it has any of these.
+from members that were checked, and refused where it has any of these. torch's parser can be brought down by
+a text of deep brackets, so another process reads the copy first.
 """
 
 import io
@@ -22,6 +23,7 @@ from learners.outside._opcodes import Made, Name, read_pickle
 from learners.outside._operators import CONTROL, SCALAR, TENSOR
 from learners.outside._state import refuse_code
 from learners.outside._text import reason, shown
+from learners.outside._trial import read_elsewhere
 
 _CODE = re.compile(r"code/[\w./-]+\.py")
 _KEPT = re.compile(r"(data|constants)/\w+|data\.pkl|constants\.pkl|version|byteorder|\.data/(version|serialization_id)")
@@ -52,6 +54,7 @@ def read_torchscript(archive: Archive, device: torch.device) -> nn.Module:
         if archive.size(member) >= 0:
             _check_pickle(archive, member, folder)
     copy = _written_anew(archive)
+    read_elsewhere(copy.getvalue())
     try:
         with warnings.catch_warnings():  # torch asks its users to move to torch.export; the file is what it is
             warnings.simplefilter("ignore", DeprecationWarning)

@@ -239,6 +239,24 @@ def test_torchscript_of_compiled_classes_is_refused(tmp_path: Path) -> None:
     assert "torch.classes" in refused(rewrite(script, tmp_path / "evil.ts", {"data.pkl": change}))
 
 
+@pytest.mark.parametrize("text", ["(" * 100_000 + "input" + ")" * 100_000, "input" + " + input" * 100_000])
+def test_a_text_that_overruns_the_parsers_stack_is_refused(tmp_path: Path, text: str) -> None:
+    script = save_torchscript(tmp_path / "plain.ts")
+    member = next(name for name in _names(script) if name.endswith("activation.py") or "activation/" in name)
+
+    def change(content: bytes) -> bytes:
+        return content.replace(b"    return", f"    _9 = {text}\n    return".encode(), 1)
+
+    path = rewrite(script, tmp_path / "deep.ts", {member.partition("/")[2]: change})
+    assert "ended the process that read it" in refused(path)
+
+
+@pytest.mark.parametrize("member", ["models/model.json", "data/weights/model_weights_config.json"])
+def test_deep_json_is_refused(tmp_path: Path, member: str) -> None:
+    path = rewrite(save_exported(tmp_path / "plain.pt2"), tmp_path / "deep.pt2", {member: b"[" * 200_000})
+    assert "damaged or unusual" in refused(path)
+
+
 # Claims.
 
 
@@ -399,7 +417,7 @@ def test_files_with_flipped_bits_are_refused_or_answer(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     for kind, path in whole_files(tmp_path).items():
         content = path.read_bytes()
-        for _ in range(60):
+        for _ in range(3 if kind == "torchscript" else 60):  # each of those starts a process
             position = int(rng.integers(len(content)))
             broken = bytearray(content)
             broken[position] ^= 1 << int(rng.integers(8))
