@@ -21,6 +21,7 @@ from learners._flops import count_flops, forward_flops
 from learners._inference import accuracy, predict_logits
 from learners._jobs import available_workers, run_jobs
 from learners._ledger import Ledger, LedgerWriter
+from learners._near_duplicates import NearDuplicates, find_near_duplicates
 from learners._ray import RayEngine
 from learners._recipe import Recipe
 from learners._refusals import refusal
@@ -49,6 +50,7 @@ __all__ = [
     "LabelNoise",
     "Ledger",
     "LedgerWriter",
+    "NearDuplicates",
     "Processes",
     "Progress",
     "RayEngine",
@@ -73,6 +75,7 @@ __all__ = [
     "crop_windows",
     "derive_seed",
     "digest",
+    "find_near_duplicates",
     "fit",
     "forward_flops",
     "load_checkpoint",
