@@ -7,7 +7,7 @@ from scipy.stats import binom
 
 Labels = NDArray[np.int64]
 
-LEVEL = 1e-4
+LEVEL = 1e-3
 """Of the sign test in each half of the rows."""
 BETTER = 2.0
 """So many times better the permuted answers must be on the classes that are moved."""
@@ -26,7 +26,7 @@ def moved_classes(predicted: Labels, labels: Labels, classes: int, *, every_clas
     A classifier that has learned anything cannot be improved by permuting its answers: the sum of its recalls over
     classes is largest as it is. So the permutation that is best (linear assignment on the confusion matrix) in one half
     of the rows is tried on the other half, and the other way round. The order is wrong where in both halves a sign test
-    prefers the permuted answers (level 1e-4 each) and they are right at least twice as often. Recalls count, not rows:
+    prefers the permuted answers (level 1e-3 each) and they are right at least twice as often. Recalls count, not rows:
     a model that answers one class throughout, or that has lost one, gains nothing by any permutation.
     """
     half = _halves(labels)
@@ -39,7 +39,8 @@ def moved_classes(predicted: Labels, labels: Labels, classes: int, *, every_clas
         wins, losses = int((predicted[rows] == answers).sum()), int((predicted[rows] == labels[rows]).sum())
         if wins < BETTER * losses or binom.sf(wins - 1, wins + losses, 0.5) > LEVEL:
             return ()
-        if wins * classes <= BETTER * rows.sum():  # no better than guessing
+        guessing = min(2 / classes, (1 + 1 / classes) / 2)
+        if wins <= guessing * rows.sum():
             return ()
     agreed = {label: answer for label, answer in maps[0].items() if maps[1].get(label) == answer}
     return tuple(sorted(agreed.items()))
