@@ -78,7 +78,7 @@ def test_a_thousand_classes_in_another_order() -> None:
 
 
 def test_no_honest_model_is_taken_for_another_order_of_classes() -> None:
-    """0 of 1,600 models; an upper 95 % bound of 0.2 %: guessing, collapsed, pairs that are confused, classes that were
+    """0 of 3,200 models; an upper 95 % bound of 0.1 %: guessing, collapsed, pairs that are confused, classes that were
     unlearned and answer the most similar one, binary problems near chance, few rows."""
     alarms = 0
     for seed in range(200):
