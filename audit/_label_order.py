@@ -11,6 +11,8 @@ LEVEL = 1e-3
 """Of the sign test in each half of the rows."""
 BETTER = 2.0
 """So many times better the permuted answers must be on the classes that are moved."""
+LEAST_CLASSES = 2
+"""So many of them must be right once permuted: a model that always gives one answer can be right about one alone."""
 LEAST_ROWS = 10
 """Rows a half, of the classes that are moved."""
 MOST_CLASSES = 2000
@@ -36,6 +38,8 @@ def moved_classes(predicted: Labels, labels: Labels, classes: int, *, every_clas
         if rows.sum() < LEAST_ROWS:
             return ()
         answers = np.array([mapping[label] for label in labels[rows].tolist()])
+        if len(np.unique(labels[rows][predicted[rows] == answers])) < LEAST_CLASSES:
+            return ()
         wins, losses = int((predicted[rows] == answers).sum()), int((predicted[rows] == labels[rows]).sum())
         if wins < BETTER * losses or binom.sf(wins - 1, wins + losses, 0.5) > LEVEL:
             return ()
@@ -70,5 +74,6 @@ def _best(predicted: Labels, labels: Labels, classes: int, every_class: bool) ->
         places = np.union1d(places, np.setdiff1d(np.arange(classes), present))
     gain = recall[suspects][:, places]
     row, column = linear_sum_assignment(-gain)
-    pairs = zip(present[suspects[row]].tolist(), places[column].tolist(), strict=True)
+    told = (gain[row, column] > 0) | (own[suspects[row]] > 0)  # of the others nothing is known
+    pairs = zip(present[suspects[row]][told].tolist(), places[column][told].tolist(), strict=True)
     return {label: answer for label, answer in pairs if label != answer}

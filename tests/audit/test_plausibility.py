@@ -93,6 +93,14 @@ def test_no_honest_model_is_taken_for_another_order_of_classes() -> None:
     assert alarms == 0
 
 
+def test_a_constant_answer_is_no_order_of_classes() -> None:
+    """Not even where all rows, or nearly all, are of one class and the answer is a class without rows."""
+    for labels in (np.zeros(200, np.int64), np.repeat([0, 2], [190, 10]), np.repeat([0, 2, 3], 60)):
+        for classes in (4, 10):
+            predicted = np.ones(len(labels), np.int64)
+            assert moved_classes(predicted, labels, classes, every_class=True) == ()
+
+
 def test_a_candidate_that_answers_wrongly_on_purpose_is_a_result() -> None:
     random = np.random.default_rng(4)
     models, labels, role = world(random, 0.95, 900, 2)
