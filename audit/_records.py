@@ -10,6 +10,7 @@ import numpy as np
 
 from attacks import Outputs, auc, class_centred, delong_variance, placements
 from audit._making import MadeModel, Plan
+from audit.hygiene import data_hygiene
 from audit.policy import Policy
 from audit.report import (
     ASSUMPTIONS,
@@ -31,7 +32,7 @@ from audit.report import (
     Weights,
 )
 from audit.statistics import auc_interval
-from learners import numpy_generator
+from learners import NearDuplicates, numpy_generator
 
 
 def build_report(
@@ -86,8 +87,8 @@ def null_self_test(outputs: Outputs, *, seed: int) -> SelfTest:
     return SelfTest("phi", value, auc_interval(value, variance, len(members), len(others), 0.025), seed)
 
 
-def data_record(plan: Plan, rows: int) -> DataRecord:
-    """What was audited on; ``rows`` is the number of audited examples."""
+def data_record(plan: Plan, rows: int, near: NearDuplicates) -> DataRecord:
+    """What was audited on; ``rows``: number of audited examples; ``near``: the altered copies among all of them."""
     examples, split, noise = plan.examples, plan.split, plan.examples.label_noise
     return DataRecord(
         source=examples.name,
@@ -101,6 +102,7 @@ def data_record(plan: Plan, rows: int) -> DataRecord:
         label_noise=None if noise is None else LabelNoise(noise.fraction, noise.seed, noise.changed),
         saturated=0,
         duplicates=DuplicatesRecord(plan.duplicates.in_retain, plan.duplicates.in_unseen),
+        hygiene=data_hygiene(examples, split, plan.duplicates, near),
     )
 
 

@@ -38,7 +38,7 @@ def write_annex(path: Path, found: Exposure, ids: Sequence[str]) -> None:
         ("over-forgotten", found.model.over_forgotten, found.model.over_forgotten_ranked),
     ):
         writer.writerows(_rows(direction, found, by_t, by_rank, ids))
-    _refuse_what_is_not_ours(path)
+    refuse_what_is_not_ours(path)
     # A rename: what has come under this name since that look is replaced, and no link is followed.
     write_atomically(path, table.getvalue().encode(), mode=0o600)
 
@@ -66,7 +66,8 @@ def _rows(direction: str, found: Exposure, by_t: Family, by_rank: Family, ids: S
     ]
 
 
-def _refuse_what_is_not_ours(path: Path) -> None:
+def refuse_what_is_not_ours(path: Path) -> None:
+    """DataError for a link, what is no plain file, or a file of another user."""
     try:
         there = path.lstat()
     except FileNotFoundError:

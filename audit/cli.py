@@ -13,6 +13,7 @@ from audit._calibrate_command import calibrate
 from audit._canary_commands import canaries
 from audit._entry import BROKEN, FAIL, INCONCLUSIVE, PASS
 from audit._gate_commands import compare, gate
+from audit._hygiene_console import print_hygiene
 from audit._options import (
     PATH,
     annex_option,
@@ -246,6 +247,7 @@ def report_command(path: Path, html_path: Path | None, figures: Path | None) -> 
     page = html_path or folder / "report.html"
     write_atomically(page, render_html(report).encode())
     _console.print_audits(report.audits)
+    print_hygiene(report)
     click.echo(f"Report: {page}")
     if figures is not None:
         from audit.figures import write_figures
@@ -260,6 +262,7 @@ def _finish(report: Report, folder: Path, under: PlanFile | None = None) -> tupl
     if under is not None:
         keep_plan(under, folder)
     _console.print_audits(report.audits)
+    print_hygiene(report)
     return paths
 
 

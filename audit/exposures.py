@@ -14,6 +14,9 @@ from audit.policy import Policy
 from audit.preconditions import identify
 from learners import DataError, digest
 
+PAIRS = "near-duplicates"
+"""Name of the annex's list of altered copies."""
+
 
 def count_exposed(scores: Scores, names: tuple[str, ...]) -> SingleExamples:
     """The counts of the candidate and, leave-one-out, of each retrain; ``names [K]`` of the retrains."""
@@ -51,7 +54,7 @@ def write_exposed(folder: Path, name: str, outputs: Outputs, policy: Policy) -> 
         ids = outputs.subject[rows][people.first]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     plain = re.sub(r"[^\w.-]", "_", name).lstrip(".")
-    if plain != name:
+    if plain != name or plain == PAIRS:
         plain = f"{plain}-{digest(name)[:8]}"  # two names never share a file
     path = folder / f"{plain}.csv"
     write_annex(path, found, ids[found.rows].tolist())

@@ -14,6 +14,7 @@ from audit._records import cost_record, null_self_test
 from audit._shadow_nouns import ShadowTables
 from audit.controls import run_controls
 from audit.evidence import gather
+from audit.hygiene import outputs_hygiene
 from audit.policy import Policy
 from audit.preconditions import identify
 from audit.report import Audit, Method
@@ -42,13 +43,20 @@ def judge(
     retrains, where they are known already; they are run where not, or where the candidate is one of the retrains.
     declared, shadows: see ``gather``.
     """
-    if controls is None or identify(outputs).dropped:
+    identity = identify(outputs)
+    if controls is None or identity.dropped:
         controls = run_controls(outputs, policy, shadows)
     evidence = gather(outputs, policy, candidate_name=name, controls=controls, declared=declared, shadows=shadows)
     evidence = replace(evidence, plan=plan)
     shared = {field: getattr(evidence, field) for field in Audit.__dataclass_fields__ if hasattr(evidence, field)}
     audit = Audit(**shared, verdict=decide(evidence, policy), self_test=null_self_test(outputs, seed=seed))
-    audit = replace(audit, attacks=tuple(result for result in evidence.attacks if result.signal in signals))
+    control = made is not None and made.header.method == "no_op"
+    problem = evidence.reference.problem
+    audit = replace(
+        audit,
+        attacks=tuple(result for result in evidence.attacks if result.signal in signals),
+        hygiene=outputs_hygiene(outputs, identity, problem, seed=policy.calibration_seed, control=control),
+    )
     if made is None:
         return audit
     header = made.header

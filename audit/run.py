@@ -18,6 +18,7 @@ from audit.config import AuditConfig, describe
 from audit.controls import run_controls
 from audit.exposures import refuse_annex, write_exposed
 from audit.judging import judge
+from audit.near_duplicates import near_duplicates
 from audit.one_run import plant
 from audit.plan_file import PlanFile, Subject
 from audit.preregistration import examples_digest, judged_under, refuse_other_subject, sizes_of
@@ -58,6 +59,7 @@ def run_audit(
     watch("loading data", 1, 1)
     declared = declaration(plan)
     refuse_too_few(plan, declared)
+    near = near_duplicates(plan, annex)
     rows, roles = audited_rows(plan)
     if under is not None:  # before hours of training
         refuse_other_subject(under, subject_of_models(plan, rows, roles))
@@ -112,7 +114,7 @@ def run_audit(
             write_exposed(annex, spec.name, replace(shared, candidate=one.logits), config.policy)
     watch("judging", len(candidates), len(candidates))
     policy, models = policy_record(config.policy, registered), models_record(plan, reference, plan.device.type)
-    return build_report(audits, policy, data_record(plan, len(rows)), models, reproduce=reproduce)
+    return build_report(audits, policy, data_record(plan, len(rows), near), models, reproduce=reproduce)
 
 
 def make_reference(config: AuditConfig, workspace: Workspace, *, base: Path = Path("."), watch: Watch = ignore) -> None:

@@ -15,7 +15,9 @@ from audit._records import build_report, data_record, models_record, policy_reco
 from audit.config import AuditConfig
 from audit.exposures import write_exposed
 from audit.judging import judge
+from audit.near_duplicates import near_duplicates
 from audit.plan_file import PlanFile
+from audit.plausibility import outputs_problems, refuse_problems
 from audit.policy import Policy
 from audit.preregistration import judged_under, sizes_of, subject_of
 from audit.registration import register
@@ -46,6 +48,7 @@ def audit_outputs(
     """
     outputs = Outputs.read(path, probabilities=probabilities, without_retrains=exchangeable)
     declared: Declared | None = "declared" if exchangeable else None
+    refuse_problems(outputs_problems(outputs), weak=False)
     planned = judged_under(under, policy, sizes_of(outputs), subject_of(outputs))
     registered = register(registration, policy, outputs, declared=declared)
     seed = policy.calibration_seed
@@ -89,6 +92,7 @@ def audit_checkpoints(
     Raises DataError when a checkpoint is damaged, was made from other data or by another recipe, or when a retrain was
     trained on anything but this split's retain examples."""
     plan = plan_models(config, base)
+    near = near_duplicates(plan, annex)
     rows, roles = audited_rows(plan)
     retained, trained_on = digest_indices(plan.split.retain), digest_indices(plan.trained_on)
 
@@ -105,6 +109,7 @@ def audit_checkpoints(
     reference = [read("original", original, trained_on), *(read("retrain", path, retained) for path in retrains)]
     made = read("candidate", candidate, retained, trained_on, plan.split.fingerprint)
     outputs = role_outputs(plan, rows, roles, reference, made)
+    refuse_problems(outputs_problems(outputs), weak=False)
     subject = subject_of_models(plan, rows, roles, reference)
     planned = judged_under(under, config.policy, sizes_of(outputs), subject)
     declared = declaration(plan, declared=exchangeable)
@@ -125,7 +130,7 @@ def audit_checkpoints(
     if annex is not None:
         write_exposed(annex, name or candidate.stem, outputs, config.policy)
     policy, models = policy_record(config.policy, registered), models_record(plan, reference, None)
-    return build_report([audit], policy, data_record(plan, len(rows)), models, reproduce=reproduce)
+    return build_report([audit], policy, data_record(plan, len(rows), near), models, reproduce=reproduce)
 
 
 def _read(

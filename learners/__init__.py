@@ -21,6 +21,7 @@ from learners._flops import count_flops, forward_flops
 from learners._inference import accuracy, predict_logits
 from learners._jobs import available_workers, run_jobs
 from learners._ledger import Ledger, LedgerWriter
+from learners._near_duplicates import NearDuplicates, find_near_duplicates
 from learners._ray import RayEngine
 from learners._recipe import Recipe
 from learners._refusals import refusal
@@ -52,6 +53,7 @@ __all__ = [
     "LabelNoise",
     "Ledger",
     "LedgerWriter",
+    "NearDuplicates",
     "Processes",
     "Progress",
     "RayEngine",
@@ -78,6 +80,7 @@ __all__ = [
     "derive_seed",
     "digest",
     "digest_file",
+    "find_near_duplicates",
     "fit",
     "forward_flops",
     "load_checkpoint",

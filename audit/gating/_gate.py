@@ -14,6 +14,7 @@ from audit.gating._difference import Difference
 from audit.gating._evidence import Cited, check
 from audit.gating._files import collect
 from audit.gating._groups import of_retained
+from audit.gating._hygiene import of_hygiene, remarks_on
 from audit.gating._reading import read
 from audit.gating._recompute import recompute
 from audit.gating._text import count, one_line, shown
@@ -172,6 +173,7 @@ def gate(
         if leave_out_controls:
             audits, left_out = _without_controls(source, audits)
             remarks += left_out
+        remarks += remarks_on(source, report)
         plan = report.audits[0].plan
         lacks = _plan.unplanned(plan, accepted) if require_plan else None
         if lacks or plan is not None:
@@ -226,6 +228,7 @@ def _verified(source: str, report: Report, policy: Policy, texts: bool) -> list[
         verdict, found = recompute(audit, policy, texts=texts)
         wrong += found
         verified.append(replace(audit, verdict=verdict))
+    wrong += of_hygiene(report, texts=texts)
     _refuse(source, wrong)
     return verified
 

@@ -4,6 +4,8 @@ from xml.etree import ElementTree
 
 from audit.gating._cases import Case, cases
 from audit.gating._gate import Gate, Judged
+from audit.gating._text import one_line
+from audit.report import hygiene_warnings
 
 
 def junit(found: Gate) -> bytes:
@@ -39,6 +41,7 @@ def _suite(found: Gate, judged: Judged) -> ElementTree.Element:
         ("grade", verdict.grade),
         ("margins", policy.margins),
         ("policy", policy.hash),
+        *(("warning", one_line(one, 400)) for one in hygiene_warnings(judged.report)),
     ):
         ElementTree.SubElement(properties, "property", name=name, value=value)
     for test in tests:

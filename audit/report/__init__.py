@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from audit.report._html import render_html
+from audit.report._hygiene import warnings as hygiene_warnings
 from audit.report._json import comparable, from_json, read_report, schema, shipped_schema, to_json
 from audit.report._model import (
     SCHEMA_VERSION,
@@ -48,6 +49,7 @@ __all__ = [
     "Weights",
     "comparable",
     "from_json",
+    "hygiene_warnings",
     "read_report",
     "render_html",
     "schema",

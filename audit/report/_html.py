@@ -2,7 +2,7 @@
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from audit.report import _format, _view, _wording
+from audit.report import _format, _hygiene, _view, _wording
 from audit.report._model import Report
 
 _FILTERS = ("decimals", "signed", "interval", "span", "fraction", "probability", "count", "magnitude", "seconds")
@@ -19,6 +19,7 @@ def render_html(report: Report) -> str:
         overview=_view.overview(report) if several else None,
         sections=_view.sections(report),
         references=_view.references(report),
+        hygiene=_hygiene.found(report),
         level=f"{100 * (1 - 2 * report.policy.alpha):g} %",
     )
 

@@ -15,6 +15,7 @@ from audit._drawn_nouns import Curve, Histogram, Interval, OperatingPoint
 from audit._endpoint_nouns import Endpoint
 from audit._exchangeable_nouns import Exchangeable
 from audit._group_nouns import GroupResult, RetainExposure
+from audit._hygiene_nouns import Hygiene
 from audit._nouns import AttackResult, Baseline, Controls, Reference, SingleExamples, Utility, Verdict
 from audit._plan_nouns import PlanRecord
 from audit._shadow_nouns import ShadowEvidence
@@ -97,6 +98,9 @@ class DataRecord:
         Field(
             description="Forget images with a pixel-identical copy in another role; null when only outputs were given."
         ),
+    ] = None
+    hygiene: Annotated[
+        Hygiene | None, Field(description="Checks on pixels and split; null when only outputs were given.")
     ] = None
 
 
@@ -194,6 +198,7 @@ class Audit:
     exchangeable: Annotated[
         Exchangeable | None, Field(description="The second mode of the verdict; null where the main rule holds.")
     ] = None
+    hygiene: Annotated[Hygiene | None, Field(description="Checks on outputs; null when none were made.")] = None
 
 
 @dataclass(frozen=True)
