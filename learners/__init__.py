@@ -16,7 +16,7 @@ from learners._duplicates import Duplicates, count_duplicates
 from learners._engines import Engine, Processes
 from learners._errors import ConfigError, DataError, VestigeError
 from learners._examples import Examples, Indices, LabelNoise
-from learners._files import canonical_json, digest, write_atomically
+from learners._files import canonical_json, digest, read_bounded, write_atomically, write_together
 from learners._flops import count_flops, forward_flops
 from learners._inference import accuracy, predict_logits
 from learners._jobs import available_workers, run_jobs
@@ -85,6 +85,7 @@ __all__ = [
     "plan_groups",
     "predict_logits",
     "predict_views",
+    "read_bounded",
     "read_header",
     "refusal",
     "run_jobs",
@@ -105,4 +106,5 @@ __all__ = [
     "train_stacked",
     "weights_digest",
     "write_atomically",
+    "write_together",
 ]

@@ -100,7 +100,8 @@ def _on_processes(
                 here, there = context.Pipe(duplex=False)
                 with _surroundings(environments[slot] if environments else {}):
                     process = context.Process(target=_worker, args=(work, jobs[position], there), daemon=True)
-                    process.start()
+                    with _no_interrupt():
+                        process.start()
                 there.close()
                 running[here] = _Running(position, process, slot)
             for ready in wait(list(running)):
@@ -131,6 +132,20 @@ def _on_processes(
             one.process.terminate()
             one.process.join()
             connection.close()
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """An interrupt waits, and never comes to a process that is started here: the parent ends its workers, which would
+    print a traceback each where the interrupt meets them while they import."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
