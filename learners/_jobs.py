@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +18,8 @@ from learners._train import Progress
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 Work = Callable[[Job, Progress], Result]
+PATIENCE = 10.0
+"""Seconds that a worker has to tidy up."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,10 @@ def _on_processes(
     finally:
         for connection, one in running.items():
             one.process.terminate()
+        for connection, one in running.items():
+            one.process.join(PATIENCE)
+            if one.process.is_alive():
+                one.process.kill()
             one.process.join()
             connection.close()
 
@@ -165,6 +172,7 @@ def _surroundings(variables: Mapping[str, str]) -> Iterator[None]:
 
 def _worker(work: Work[Job, Result], job: Job, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and they remove their temporary files
     try:
         result: object = work(job, lambda done, total: connection.send(("progress", done / total)))
     except BrokenPipeError:

@@ -34,9 +34,8 @@ class Said:
         """The one sentence of a refusal; fails on anything else."""
         last = self.err.splitlines()[-1] if self.err else ""
         assert self.code in (2, 4) and last.startswith("Error: "), (self.code, self.err[-2000:])
-        assert self.err.count("Error: ") == 1 and "Traceback" not in self.err and "internal error" not in self.err, (
-            self.err
-        )
+        assert self.err.count("Error: ") == 1, self.err
+        assert "Traceback" not in self.err and "internal error" not in self.err, self.err
         assert last.isprintable() and len(last) <= 1100, last
         return last
 

@@ -227,7 +227,7 @@ def test_index_files(name: str, vestige: Run, tmp_path: Path) -> None:
 
 
 def test_workspace_files(vestige: Run, tmp_path: Path) -> None:
-    """Models, outputs, and what is written down beside them, each broken in turn: refused by name, never trained over."""
+    """Models, outputs, and what is written down beside them, each broken in turn: refused by name, not replaced."""
     config, place = tmp_path / "audit.toml", tmp_path / "w"
     config.write_text(
         'workers = 1\ndata = {source = "digits"}\nforget = {random = 60, unseen = 100}\nmodel = {architecture = "mlp"'
