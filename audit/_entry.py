@@ -3,6 +3,7 @@ verdict. Everything heavy is imported inside, where a failing import is mapped a
 
 import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -13,6 +14,7 @@ from contextlib import contextmanager, suppress
 import click
 
 PASS, FAIL, USAGE, INCONCLUSIVE, BROKEN = 0, 1, 2, 3, 4
+_UNPAIRED = re.compile("[\ud800-\udfff]")
 TRACEBACK = "VESTIGE_TRACEBACK"
 """Set to anything, this variable shows where an internal error came from."""
 
@@ -77,6 +79,9 @@ def _ending_orderly() -> Iterator[None]:
 
 
 def _run(load: Callable[[], click.Command], arguments: Sequence[str] | None) -> int:
+    wrong = [word for word in (sys.argv[1:] if arguments is None else arguments) if _UNPAIRED.search(word)]
+    if wrong:  # a file's name becomes the name of a candidate, in JSON and HTML
+        return _say(f"expected names in UTF-8, got {wrong[0][:200]!r}; rename the file or folder", USAGE)
     try:
         result = load().main(args=None if arguments is None else list(arguments), standalone_mode=False)
     except click.exceptions.Exit as error:

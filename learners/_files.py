@@ -59,7 +59,7 @@ def write_together(contents: Mapping[Path, bytes], *, mode: int = 0o644) -> None
             with _naming(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 # A short prefix: with the whole of a long name the temporary one could be too long.
-                prefix = f".{path.name.encode()[:60].decode(errors='ignore')}."
+                prefix = f".{os.fsencode(path.name)[:60].decode(errors='ignore')}."
                 handle, temporaries[path] = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".part")
                 with os.fdopen(handle, "wb") as stream:
                     stream.write(data)

@@ -131,7 +131,7 @@ def _on_processes(
                 report(position, 1.0)
                 yield position, value
     finally:
-        for connection, one in running.items():
+        for one in running.values():
             one.process.terminate()
         for connection, one in running.items():
             one.process.join(PATIENCE)
