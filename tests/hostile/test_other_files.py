@@ -44,7 +44,7 @@ def files(tmp_path: Path, arrays: dict[str, Any], vestige: Run) -> dict[str, Pat
 
 
 def write_scores(path: Path) -> Path:
-    path.write_text("canary,score\n" + "".join(f"{number},{number / 7}\n" for number in range(30)))
+    path.write_text("index,score\n" + "".join(f"{number},{number / 7}\n" for number in range(30)))
     return path
 
 
@@ -58,9 +58,9 @@ def reading(kind: str, files: dict[str, Path], vestige: Run, path: Path, folder:
     if kind == "config":
         return vestige("run", path, "--workspace", folder / "new", "--reference-only", "--seed", "10000000")
     if kind == "planting":
-        return vestige("canaries", "audit", "--planting", path, "--scores", files["scores"])
+        return vestige("canaries", "bound", path, files["scores"])
     if kind == "scores":
-        return vestige("canaries", "audit", "--planting", files["planting"], "--scores", path)
+        return vestige("canaries", "bound", files["planting"], path)
     if kind == "report":
         return vestige("gate", path, "--profile", "standard")
     if kind == "registration":
