@@ -16,6 +16,7 @@ from audit._attack_nouns import AttackResult, AttackTable, NumberResult
 from audit._entry import PASS
 from audit._listing import print_table
 from audit._options import PATH, json_option
+from audit._text import one_line
 from learners import ConfigError, Engine, Processes, RayEngine
 
 workspace_option = click.option("--workspace", type=PATH, help="Folder of models and shadows  [default: vestige-NAME]")
@@ -79,7 +80,7 @@ def shadows(
         return PASS
     header = ("shadows", "number", "views", "accuracy in", "accuracy out", "seconds", "PFLOPs")
     print_table(header, [_row(one) for one in records])
-    click.echo(f"Bank: {bank.folder}")
+    click.echo(f"Bank: {one_line(str(bank.folder), 4096)}")
     _problems(list(dict.fromkeys(sum((bank_problems(one) for one in (bank, *unlearned.values())), ()))))
     return PASS
 
@@ -220,7 +221,7 @@ def _print(table: AttackTable) -> None:
     from audit.attacking import BASELINE
 
     first = table.results[0]
-    click.echo(f"\n{table.candidate}: {first.members} forget against {first.nonmembers} unseen examples.")
+    click.echo(f"\n{one_line(table.candidate)}: {first.members} forget against {first.nonmembers} unseen examples.")
     header = (
         "attack",
         "signal",
@@ -289,4 +290,4 @@ def _figure(value: float | None, sign: str = "") -> str:
 
 def _problems(problems: Sequence[str]) -> None:
     for problem in problems:
-        click.secho(f"Note: {problem}.", fg="yellow", err=True)
+        click.secho(f"Note: {one_line(problem, 1000)}.", fg="yellow", err=True)

@@ -14,15 +14,11 @@ from audit import _exchangeable_console as over_examples
 from audit._endpoint_nouns import Endpoint
 from audit._making import Watch
 from audit._nouns import Verdict
+from audit._screen import console as console
+from audit._text import one_line
 from audit.report import Audit
 
-PLAIN_WIDTH = 200
 STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
-
-
-def console() -> Console:
-    """Standard output; wide enough for the tables when it is not a terminal."""
-    return Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False, soft_wrap=False)
 
 
 @contextmanager
@@ -65,7 +61,7 @@ def _plain_watch() -> Watch:
 def complain(problems: list[str]) -> list[str]:
     """Say on standard error what is wrong with the controls; returns ``problems``."""
     for problem in problems:
-        click.secho(f"THE CONTROLS ARE WRONG: {problem}.", fg="red", bold=True, err=True)
+        click.secho(f"THE CONTROLS ARE WRONG: {one_line(problem, 1000)}.", fg="red", bold=True, err=True)
     return problems
 
 
@@ -79,16 +75,18 @@ def print_audits(audits: Sequence[Audit]) -> None:
         console().print(audits_table(audits))
     for audit in audits:
         if audit.canaries is not None:
-            line = f"  canaries, {audit.candidate}: {audit.canaries.sentence}"
+            line = one_line(f"  canaries, {audit.candidate}: {audit.canaries.sentence}", 2000)
             console().print(line, soft_wrap=True, markup=False)
         if (plan := audits[0].plan) is not None:  # of a single candidate, a note of the verdict says it
-            console().print(Text(f"All {plan.sentence}.", "" if plan.kept else "bold yellow"), soft_wrap=True)
+            console().print(
+                Text(one_line(f"All {plan.sentence}.", 2000), "" if plan.kept else "bold yellow"), soft_wrap=True
+            )
 
 
 def print_verdict(audit: Audit) -> None:
     """The verdict in the first line, then endpoints, utility and what to know."""
     screen = console()
-    screen.print(Text(audit.verdict.headline, STYLES[audit.verdict.outcome]), soft_wrap=True)
+    screen.print(Text(one_line(audit.verdict.headline, 1000), STYLES[audit.verdict.outcome]), soft_wrap=True)
     if audit.exchangeable is None:
         screen.print(endpoints_table(audit))
     else:
@@ -119,7 +117,7 @@ def audits_table(audits: Sequence[Audit]) -> Table:
         utility = "\n".join(f"{one.role} {100 * one.gap:+.1f} %" for one in audit.utility)
         share = None if audit.cost is None else audit.cost.share_of_retrain
         table.add_row(
-            Text(audit.candidate),
+            Text(one_line(audit.candidate)),
             Text(audit.verdict.outcome, STYLES[audit.verdict.outcome]),
             "\n".join(audit.verdict.reasons),
             *(gap_text(endpoints[name]) for name in names),
@@ -166,6 +164,9 @@ def _number(value: float | None) -> str:
 
 def verdict_lines(verdict: Verdict) -> Iterable[str]:
     """Explanations, notes and what would change the verdict, a line each."""
-    yield from (f"  {reason}" for reason in verdict.explanations)
-    yield from (f"  note: {note}" for note in verdict.notes)
-    yield from (f"  to resolve it: {change}" for change in verdict.would_change)
+    for before, lines in (
+        ("", verdict.explanations),
+        ("note: ", verdict.notes),
+        ("to resolve it: ", verdict.would_change),
+    ):
+        yield from (f"  {before}{one_line(line, 2000)}" for line in lines)

@@ -1,7 +1,6 @@
 """Data and split of an audit whose models were made elsewhere: out of an audit file, or of the command line."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,10 +10,11 @@ from pydantic import ValidationError
 
 from audit._config_tables import CanariesTable, DataTable, ForgetTable
 from audit._data_building import build_data, check_together
+from audit._toml import read_toml
 from audit.canaries import plant_canaries
 from audit.config import TABLES, TOP
 from audit.policy import Policy
-from learners import ConfigError, DataError, Examples, Split, refusal
+from learners import ConfigError, Examples, Split, refusal
 
 _SEEDS = 10_000
 _NUMBER = re.compile(r"\d{1,18}|\d*\.\d+(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+")
@@ -45,13 +45,7 @@ def read_data(path: Path, *, seed: int | None = None) -> AuditData:
     The examples and the split are those of ``vestige run`` with the same file. Raises ConfigError for unknown keys and
     values out of range, in one sentence; DataError for files that are missing or unfit.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise DataError(f"{path}: expected a readable audit file, got {reason}; check the path") from None
-    except (ValueError, RecursionError) as error:  # no TOML, or no UTF-8
-        raise ConfigError(f"{path}: expected TOML, got {error}; correct the file") from None
+    content = read_toml(path, "a readable audit file")
     if seed is not None:
         content["seed"] = seed
     return parse_data(content, path.parent)

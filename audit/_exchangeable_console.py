@@ -7,6 +7,7 @@ from rich.text import Text
 
 from audit._exchangeable_nouns import Exchangeable
 from audit._exchangeable_wording import NOUNS
+from audit._text import one_line
 from audit.exchangeable_power import ExamplePlan
 from audit.report import Audit
 
@@ -51,7 +52,9 @@ def audits_table(audits: Sequence[Audit]) -> Table:
             interval = gaps[name].interval or (0.0, 0.0)
             cells.append(f"{_number(gaps[name].gap, '+')}\n[{interval[0]:+.3f}, {interval[1]:+.3f}]")
         outcome = Text(audit.verdict.outcome)
-        table.add_row(Text(audit.candidate), outcome, "\n".join(audit.verdict.reasons), *cells, f"{own.accuracy:.3f}")
+        table.add_row(
+            Text(one_line(audit.candidate)), outcome, "\n".join(audit.verdict.reasons), *cells, f"{own.accuracy:.3f}"
+        )
     return table
 
 

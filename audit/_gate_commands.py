@@ -126,14 +126,14 @@ def _print_gate(found: "Gate") -> None:
     from audit.gating import one_line
 
     screen = _console.console()
-    screen.print(Text(found.headline, _console.STYLES[found.outcome]), soft_wrap=True)
+    screen.print(Text(one_line(found.headline, 1000), _console.STYLES[found.outcome]), soft_wrap=True)
     table = Table()
     for title in ("report", "candidate", "verdict", "reasons", "grade"):
         table.add_column(title, overflow="fold")
     for one in found.candidates:
         verdict = one.audit.verdict
         outcome = Text(verdict.outcome, _console.STYLES[verdict.outcome])
-        table.add_row(Text(one.source), Text(one.name), outcome, "\n".join(verdict.reasons), verdict.grade)
+        table.add_row(Text(one_line(one.source)), Text(one.name), outcome, "\n".join(verdict.reasons), verdict.grade)
     screen.print(table)
     for cited in found.cited:
         file = f" ({one_line(cited.file)})" if cited.file else ""

@@ -24,6 +24,8 @@ def read_scores(path: Path, count: int) -> Floats:
     """
     most = ROOM + BYTES_A_SCORE * count
     try:
+        if path.exists() and not path.is_file():  # a device or pipe may never end
+            raise OSError(None, "a folder, pipe or device")
         size = path.stat().st_size
         if size > most:
             raise DataError(

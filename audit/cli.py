@@ -23,6 +23,7 @@ from audit._options import (
     policy_option,
     profile_option,
 )
+from audit._places import refuse_place
 from audit._plan_command import plan
 from audit._quality_command import quality
 from audit._study_command import study
@@ -103,6 +104,8 @@ def run(
     from audit.demo import control_problems
     from audit.run import make_reference, run_audit
 
+    if report_folder is not None:  # before hours of work
+        refuse_place(report_folder / "report.json")
     under = None if plan_path is None else read_plan(plan_path)
     config = read_config(audit_file, seed=seed, policy=None if under is None else under.applies)
     place = Workspace(workspace or Path(f"vestige-{audit_file.stem}"))
@@ -168,6 +171,7 @@ def audit_command(
     from audit.config import read_config
     from audit.single import audit_checkpoints, audit_outputs
 
+    refuse_place(report_folder / "report.json")
     policy = chosen_policy(profile_name, policy_path)
     under = None if plan_path is None else read_plan(plan_path)
     planned = None if under is None else under.applies

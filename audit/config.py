@@ -1,6 +1,5 @@
 """``audit.toml``: one file that describes a whole audit."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -22,9 +21,10 @@ from audit._config_tables import (
     ShadowsTable,
 )
 from audit._data_building import build_data, check_together
+from audit._toml import read_toml
 from audit.canaries import plant_canaries
 from audit.policy import Policy
-from learners import ConfigError, DataError, Examples, Recipe, Split, refusal
+from learners import ConfigError, Examples, Recipe, Split, refusal
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
@@ -79,13 +79,7 @@ def read_config(path: Path, *, seed: int | None = None, policy: Policy | None = 
 
     Raises ConfigError in one sentence (the key's path, what was expected, what was given), DataError for no file.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise DataError(f"{path}: expected a readable audit file, got {reason}; check the path") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: expected TOML, got {error}; correct the file") from None
+    content = read_toml(path, "a readable audit file")
     if seed is not None:
         content["seed"] = seed
     return parse_config(content, policy)

@@ -7,6 +7,7 @@ import numpy as np
 
 from attacks import NotEstimable, Outputs
 from audit._nouns import ExposureCounts, SingleExamples
+from audit._places import refuse_place
 from audit._scores import Scores, people_of, score_phi
 from audit.annex import write_annex
 from audit.exposure import Exposure, Judged, exposure
@@ -54,7 +55,8 @@ def write_exposed(folder: Path, name: str, outputs: Outputs, policy: Policy) -> 
         ids = outputs.subject[rows][people.first]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     plain = re.sub(r"[^\w.-]", "_", name).lstrip(".")
-    if plain != name or plain == PAIRS:
+    plain = plain.encode()[:120].decode(errors="ignore")  # names of files are limited to 255 bytes
+    if plain != name or not plain or plain == PAIRS:
         plain = f"{plain}-{digest(name)[:8]}"  # two names never share a file
     path = folder / f"{plain}.csv"
     write_annex(path, found, ids[found.rows].tolist())
@@ -65,6 +67,7 @@ def refuse_annex(folder: Path) -> None:
     """Before hours of work: DataError for an annex that could not be written there."""
     if folder.exists() and not folder.is_dir():
         raise DataError(f"{folder}: expected a folder for the annex, got a file; choose another name")
+    refuse_place(folder / "annex.csv")
 
 
 def _exposure(scores: Scores) -> Exposure:

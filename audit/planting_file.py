@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from audit._canary_nouns import MOST
 from audit.one_run import Planting, plant
-from learners import ConfigError, DataError, write_atomically
+from learners import ConfigError, DataError, read_bounded, write_atomically
 
 FORMAT: Literal["vestige-planting-1"] = "vestige-planting-1"
 LARGEST = 8_000_000
@@ -53,11 +53,7 @@ def read_planting(path: Path) -> Planting:
     that cannot be read, an assignment that its seed does not give, and a digest that is not theirs.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise DataError(f"{path}: expected a planting of at most {LARGEST} bytes, got {path.stat().st_size}")
-        content = TypeAdapter(PlantingFile).validate_json(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{path}: expected a planting, {error.strerror or error}; check the path") from None
+        content = TypeAdapter(PlantingFile).validate_json(read_bounded(path, LARGEST, "a planting"))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "content"

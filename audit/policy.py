@@ -1,6 +1,5 @@
 """The policy: margins, error rate and required evidence, fixed before a candidate is looked at."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,8 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
 from audit._nouns import Grade
-from learners import ConfigError, DataError, canonical_json, digest, refusal
+from audit._toml import read_toml
+from learners import ConfigError, canonical_json, digest, refusal
 
 ProfileName = Literal["strict", "standard", "screening"]
 PROFILES: Mapping[ProfileName, float] = {"strict": 0.03, "standard": 0.05, "screening": 0.10}
@@ -75,13 +75,7 @@ class Policy:
         Other top-level keys beside ``[policy]`` are refused, like every unknown key (ConfigError); so is a file that
         cannot be read (DataError).
         """
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise DataError(f"{path}: expected a readable TOML policy file, got {reason}; check the path") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: expected TOML, got {error}; correct the file") from None
+        content = read_toml(path, "a readable TOML policy file")
         if "policy" not in content:
             return cls.of(content, str(path))
         strangers = sorted(content.keys() - {"policy"})

@@ -13,7 +13,9 @@ from audit._shadow_nouns import ShadowTables
 from audit.evidence import preconditions
 from audit.policy import Policy
 from audit.verdict import BATTERY
-from learners import DataError, digest, write_atomically
+from learners import DataError, digest, read_bounded, write_atomically
+
+MOST_BYTES = 2**20
 
 
 def register(
@@ -57,8 +59,8 @@ def subject(outputs: Outputs) -> str:
 
 def _registered_hash(path: Path) -> str:
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content: Any = json.loads(read_bounded(path, MOST_BYTES, "a registered policy"))
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: expected a registered policy, got an unreadable file ({error}); remove it") from None
     if not isinstance(content, dict) or not isinstance(content.get("policy_hash"), str):
         raise DataError(f"{path}: expected a registered policy with its hash; remove the file")

@@ -13,7 +13,7 @@ from audit._exchangeable_nouns import Declared
 from audit._making import MadeModel, Plan, plan_models
 from audit._records import build_report, data_record, models_record, policy_record
 from audit.config import AuditConfig
-from audit.exposures import write_exposed
+from audit.exposures import refuse_annex, write_exposed
 from audit.judging import judge
 from audit.near_duplicates import near_duplicates
 from audit.plan_file import PlanFile
@@ -46,6 +46,8 @@ def audit_outputs(
     exchangeable: the user declares forget and unseen examples to be drawn alike. Raises DataError for anything that is
     wrong with the file, and where the plan is of something else.
     """
+    if annex is not None:
+        refuse_annex(annex)
     outputs = Outputs.read(path, probabilities=probabilities, without_retrains=exchangeable)
     declared: Declared | None = "declared" if exchangeable else None
     refuse_problems(outputs_problems(outputs), weak=False)
@@ -91,6 +93,8 @@ def audit_checkpoints(
 
     Raises DataError when a checkpoint is damaged, was made from other data or by another recipe, or when a retrain was
     trained on anything but this split's retain examples."""
+    if annex is not None:
+        refuse_annex(annex)
     plan = plan_models(config, base)
     near = near_duplicates(plan, annex)
     rows, roles = audited_rows(plan)

@@ -4,11 +4,15 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from learners._errors import DataError
 
 
 def canonical_json(value: Any) -> str:
@@ -38,17 +42,57 @@ def digest_file(path: Path) -> str:
     return digest(np.memmap(path, np.uint8, "r") if size else b"")
 
 
-def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Write ``data`` so that ``path`` is either whole or unchanged: temporary name, flush to disk, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+def read_bounded(path: Path, most: int, what: str) -> bytes:
+    """The bytes of a plain file that holds at most ``most`` of them.
+
+    DataError (expected ``what``) for anything else: a device or pipe may never end, and a size may be a lie."""
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
+        if path.exists() and not path.is_file():
+            raise OSError(None, "a folder, pipe or device")
+        with path.open("rb") as stream:
+            content = stream.read(most + 1)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise DataError(f"{path}: expected {what}, got {reason}; check the path") from None
+    if len(content) > most:
+        raise DataError(f"{path}: expected {what} of at most {most / 2**20:g} MiB, got more; give another file")
+    return content
+
+
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write ``data`` so that ``path`` is either whole or unchanged: temporary name, flush to disk, rename.
+
+    OSError names ``path``, whatever was being done to get there."""
+    write_together({path: data}, mode=mode)
+
+
+def write_together(contents: Mapping[Path, bytes], *, mode: int = 0o644) -> None:
+    """``write_atomically`` for files that belong together: none changes before all of them are on the disk."""
+    temporaries: dict[Path, str] = {}
+    try:
+        for path, data in contents.items():
+            with _naming(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                # A short prefix: with the whole of a long name the temporary one could be too long.
+                prefix = f".{os.fsencode(path.name)[:60].decode(errors='ignore')}."
+                handle, temporaries[path] = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".part")
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(data)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                os.chmod(temporaries[path], mode)
+        for path in contents:
+            with _naming(path):
+                os.replace(temporaries[path], path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        for temporary in temporaries.values():
+            Path(temporary).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from error

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +18,8 @@ from learners._train import Progress
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 Work = Callable[[Job, Progress], Result]
+PATIENCE = 10.0
+"""Seconds that a worker has to tidy up."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,8 @@ def _on_processes(
                 here, there = context.Pipe(duplex=False)
                 with _surroundings(environments[slot] if environments else {}):
                     process = context.Process(target=_worker, args=(work, jobs[position], there), daemon=True)
-                    process.start()
+                    with _no_interrupt():
+                        process.start()
                 there.close()
                 running[here] = _Running(position, process, slot)
             for ready in wait(list(running)):
@@ -127,10 +131,28 @@ def _on_processes(
                 report(position, 1.0)
                 yield position, value
     finally:
-        for connection, one in running.items():
+        for one in running.values():
             one.process.terminate()
+        for connection, one in running.items():
+            one.process.join(PATIENCE)
+            if one.process.is_alive():
+                one.process.kill()
             one.process.join()
             connection.close()
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """An interrupt waits, and never comes to a process that is started here: the parent ends its workers, which would
+    print a traceback each where the interrupt meets them while they import."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -150,6 +172,7 @@ def _surroundings(variables: Mapping[str, str]) -> Iterator[None]:
 
 def _worker(work: Work[Job, Result], job: Job, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and they remove their temporary files
     try:
         result: object = work(job, lambda done, total: connection.send(("progress", done / total)))
     except BrokenPipeError:

@@ -58,7 +58,7 @@ class LedgerWriter:
     def watch(self, model: nn.Module, indices: Indices, recipe: Recipe, seed: int) -> Callable[[int], None]:
         """What is to be called after each step of a training run on ``indices`` that starts now."""
         batches = self._batches(indices, recipe, seed)
-        self._discard()
+        self.discard()
         self._part.mkdir(parents=True)
         recording = self._recording = _Recording(
             list(batches.values()), recipe.epochs * len(batch_bounds(len(indices), recipe.batch_size))
@@ -89,10 +89,10 @@ class LedgerWriter:
             raise RuntimeError("watch a training run before closing its ledger")
         members, done = recording.members, recording.written
         if done != len(members):
-            self._discard()
+            self.discard()
             raise DataError(f"{self.folder}: expected the updates of {len(members)} batches, got {done}; train again")
         if recording.steps != recording.planned:
-            self._discard()
+            self.discard()
             raise DataError(
                 f"{self.folder}: expected a run of {recording.planned} steps, got {recording.steps}; train again"
             )
@@ -113,7 +113,7 @@ class LedgerWriter:
             with self._updates.open("ab") as file:
                 file.write(update.astype("<f4").tobytes())
         except OSError as error:
-            self._discard()
+            self.discard()
             raise DataError(f"{self.folder}: cannot keep the ledger ({error}); free disk space") from error
         recording.written += 1
 
@@ -125,7 +125,8 @@ class LedgerWriter:
     def _updates(self) -> Path:
         return self._part / "updates.npy"
 
-    def _discard(self) -> None:
+    def discard(self) -> None:
+        """Remove what was kept so far."""
         self._recording = None
         shutil.rmtree(self._part, ignore_errors=True)
 

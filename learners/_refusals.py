@@ -10,7 +10,7 @@ UNKNOWN_KEY = ("unexpected_keyword_argument", "extra_forbidden")
 def refusal(error: ValidationError, where: str, known: Iterable[str]) -> str:
     """The first thing wrong with the table called ``where``, whose keys are ``known``; ``where`` may be empty."""
     first = error.errors(include_url=False)[0]
-    path = ".".join(part for part in [where, *(str(step) for step in first["loc"])] if part)
+    path = ".".join(part for part in [where, *(str(step)[:80] for step in first["loc"])] if part)
     if first["type"] in UNKNOWN_KEY:
         keys = ", ".join(known) or "(none)"
         return f"{path}: expected one of the keys {keys}, got an unknown key; correct or remove it"
@@ -21,4 +21,9 @@ def refusal(error: ValidationError, where: str, known: Iterable[str]) -> str:
         expected = "a table of keys and values"
     if not isinstance(first["input"], (str, int, float, list, dict)):  # a whole table, refused for what it combines
         return f"{path}: expected {expected}; correct the table"
-    return f"{path}: expected {expected}, got {first['input']!r}; correct the value"
+    return f"{path}: expected {expected}, got {_short(first['input'])}; correct the value"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

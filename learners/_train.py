@@ -69,8 +69,13 @@ def train(
     model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     batches = Batches(examples, indices, recipe, device)
     with one_thread(), seeded_torch(seed, "dropout"):
-        after_step = None if ledger is None else ledger.watch(model, indices, recipe, seed)
-        fit(model, batches, recipe, seed, progress=progress, after_step=after_step)
+        try:
+            after_step = None if ledger is None else ledger.watch(model, indices, recipe, seed)
+            fit(model, batches, recipe, seed, progress=progress, after_step=after_step)
+        except BaseException:  # an interrupt too
+            if ledger is not None:
+                ledger.discard()
+            raise
     check_finite(model, recipe)
     if ledger is not None:
         ledger.close(model)

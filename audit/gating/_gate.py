@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from audit._nouns import Outcome
+from audit._toml import MOST_BYTES
 from audit.gating import _consistency, _plan
 from audit.gating._canaries import of_canaries
 from audit.gating._difference import Difference
@@ -21,11 +22,10 @@ from audit.gating._text import count, one_line, shown
 from audit.plan_file import read_plan
 from audit.policy import Policy
 from audit.report import Audit, PolicyRecord, Report
-from learners import ConfigError, DataError
+from learners import DataError, read_bounded
 
 OUTCOMES: tuple[Outcome, ...] = ("FAIL", "INCONCLUSIVE", "PASS")
 """Worst first."""
-MOST_POLICY_BYTES = 2**20
 AGAIN = "take the report as vestige wrote it, or audit again"
 
 
@@ -47,20 +47,8 @@ class Requirement:
     @classmethod
     def read(cls, path: Path, inconclusive: Literal["fail", "warn"] | None = None) -> "Requirement":
         """The policy in a TOML file. ConfigError or DataError for one that is wrong or too large."""
-        try:
-            if path.exists() and not path.is_file():  # a pipe could not be read twice
-                raise OSError(None, "a folder, pipe or device")
-            with path.open("rb") as stream:
-                content = stream.read(MOST_POLICY_BYTES + 1)
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise DataError(f"{path}: expected a readable TOML policy file, got {reason}; check the path") from None
-        if len(content) > MOST_POLICY_BYTES:
-            raise DataError(f"{path}: expected a policy of at most 1 MiB, got more; give a policy file")
-        try:
-            policy = Policy.read(path)
-        except RecursionError:
-            raise ConfigError(f"{path}: expected TOML, got brackets nested too deeply; correct the file") from None
+        policy = Policy.read(path)
+        content = read_bounded(path, MOST_BYTES, "a readable TOML policy file")
         return cls(policy, path, hashlib.sha256(content).hexdigest(), inconclusive or policy.inconclusive)
 
     @property

@@ -9,7 +9,7 @@ from audit.gating._in_toto import in_toto
 from audit.gating._junit import junit
 from audit.gating._sarif import Profile, sarif
 from audit.gating._summary import summary
-from learners import ConfigError, DataError, write_atomically
+from learners import ConfigError, DataError, write_together
 
 
 def check_targets(targets: Mapping[str, Path], inputs: Sequence[Path]) -> None:
@@ -43,5 +43,4 @@ def write(found: Gate, targets: Mapping[str, Path], sarif_profile: Profile = "pl
             made[path] = sarif(found, sarif_profile)
         else:
             made[path] = in_toto(found)
-    for path, content in made.items():
-        write_atomically(path, content)
+    write_together(made)

@@ -23,7 +23,7 @@ from audit.report._model import (
     Weights,
 )
 from audit.report._wording import ASSUMPTIONS, EXAMPLE_ASSUMPTIONS, FORBIDDEN, LIMITS, NOTES, REASONS
-from learners import write_atomically
+from learners import write_together
 
 __all__ = [
     "ASSUMPTIONS",
@@ -60,9 +60,8 @@ __all__ = [
 
 
 def write_report(report: Report, directory: Path) -> tuple[Path, Path]:
-    """Write ``report.json`` and ``report.html`` into the folder, each whole or not at all; returns both paths."""
+    """Write ``report.json`` and ``report.html`` into the folder, both or neither; returns both paths."""
     text, page = to_json(report), render_html(report)
     paths = directory / "report.json", directory / "report.html"
-    for path, content in zip(paths, (text, page), strict=True):
-        write_atomically(path, content.encode("utf-8"))
+    write_together({paths[0]: text.encode("utf-8"), paths[1]: page.encode("utf-8")})
     return paths

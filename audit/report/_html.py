@@ -1,7 +1,9 @@
 """report.html: one file, rendered from a `Report` alone; no script, no font, no picture from anywhere else."""
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
+from audit._text import visible
 from audit.report import _format, _hygiene, _view, _wording
 from audit.report._model import Report
 
@@ -24,6 +26,11 @@ def render_html(report: Report) -> str:
     )
 
 
+def _shown(value: object) -> object:
+    """What a name hides in signs that nobody sees is shown; markup of our own is left alone."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("audit.report"),
@@ -32,6 +39,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_shown,
     )
     environment.filters |= {
         name: getattr(_format, name) for name in (*_FILTERS, "share", "percent", "advantage", "epsilon", "sentence")

@@ -13,9 +13,11 @@ from pydantic import TypeAdapter, ValidationError
 from audit._drawn_nouns import Histogram
 from audit._endpoint_nouns import Endpoint
 from audit.report._model import SCHEMA_VERSION, Audit, Report, Summary
-from learners import DataError
+from learners import DataError, read_bounded
 
 SCHEMA_FILE = "report.schema.json"
+MOST_BYTES = 64 * 2**20
+"""A report of a hundred candidates has less than a tenth of this."""
 
 
 @cache
@@ -63,9 +65,7 @@ def read_report(path: Path) -> Report:
     """The report in this file, or in ``report.json`` of this folder; DataError when it cannot be read."""
     file = path / "report.json" if path.is_dir() else path
     try:
-        text = file.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise DataError(f"expected a report at {file}, got {error.strerror or error}; check the path") from None
+        text = read_bounded(file, MOST_BYTES, "a report").decode("utf-8")
     except UnicodeDecodeError:
         raise DataError(f"expected UTF-8 text in {file}, got other bytes; give a report.json") from None
     try:
