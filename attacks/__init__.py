@@ -7,11 +7,13 @@ from attacks._blocks import mean_logits, signal_tables
 from attacks._checks import ROLES
 from attacks._entries import Scored
 from attacks._material import Material
+from attacks._npz import npz_bytes, npz_comment
 from attacks._numbers import NUMBERS, Answered, Number
 from attacks._outputs import Outputs
 from attacks._registry import ATTACKS
 from attacks._shrinkage import inverse_trigamma
 from attacks.before_after import before_after
+from attacks.collecting import collect_outputs, stack_answers
 from attacks.influence import auc_influence, clustered_variance, share_interval, two_way_variance
 from attacks.label_only import augmentation_vote
 from attacks.lira import Lira, lira
@@ -83,6 +85,7 @@ __all__ = [
     "average_gap",
     "before_after",
     "class_centred",
+    "collect_outputs",
     "clustered_variance",
     "delong_variance",
     "difficulty",
@@ -97,6 +100,8 @@ __all__ = [
     "mia_accuracy_logistic_loss",
     "mia_efficacy_logistic_entropy",
     "mia_efficacy_svc_confidence",
+    "npz_bytes",
+    "npz_comment",
     "placements",
     "population",
     "quantile",
@@ -113,6 +118,7 @@ __all__ = [
     "shadow_classifier",
     "inverse_trigamma",
     "share_interval",
+    "stack_answers",
     "signal_tables",
     "thin",
     "threshold_at_fpr",

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from learners import DataError, scratch_array
 _DATE = (1980, 1, 1, 0, 0, 0)
 _LOCAL_HEADER = 30
 _CHUNK = 2**24
+_LARGE = 2**31 - 2**16
 MAP_FROM = 2**26
 _DAMAGED = (
     zipfile.BadZipFile,
@@ -172,15 +173,46 @@ def open_archive(path: Path) -> zipfile.ZipFile:
         ) from error
 
 
-def archive_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """An ``.npz`` of the arrays, uncompressed, that depends on nothing but names, types, shapes and values."""
+def npz_bytes(arrays: Mapping[str, NDArray[Any]], *, comment: str = "") -> bytes:
+    """An ``.npz`` of the arrays, uncompressed, that depends on nothing but names, types, shapes and values.
+
+    comment: of the archive, at most 65,535 bytes; ``npz_comment`` reads it."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+    write_archive(buffer, arrays, comment=comment)
+    return buffer.getvalue()
+
+
+def npz_comment(path: Path) -> str:
+    """The comment of an archive; DataError for another file."""
+    with open_archive(path) as archive:
+        return archive.comment.decode(errors="replace")
+
+
+def write_archive(stream: BinaryIO, arrays: Mapping[str, NDArray[Any]], *, comment: str = "") -> None:
+    """Write the ``.npz`` of ``npz_bytes`` into an open file, array by array."""
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        archive.comment = comment.encode()
         for name, values in arrays.items():
             info = zipfile.ZipInfo(f"{name}.npy", _DATE)
             info.create_system = 3
             info.external_attr = 0o644 << 16
-            content = io.BytesIO()
-            np.lib.format.write_array(content, np.asarray(values, order="C"), allow_pickle=False)
-            archive.writestr(info, content.getbuffer())
-    return buffer.getvalue()
+            array = np.asarray(values)
+            with archive.open(info, "w", force_zip64=array.nbytes > _LARGE) as member:
+                _write_array(member, array)
+
+
+def _write_array(member: IO[bytes], array: NDArray[Any]) -> None:
+    """As NumPy's own, but for arrays that are mapped from a file: in blocks along the first axis."""
+    descr = np.lib.format.dtype_to_descr(array.dtype)
+    header = {"descr": descr, "fortran_order": False, "shape": array.shape}
+    np.lib.format.write_array_header_1_0(member, header)
+    if not array.size:
+        return
+    flat = array.reshape(-1) if array.ndim == 0 or array.flags.c_contiguous else None
+    if flat is not None:
+        step = max(1, _CHUNK // array.itemsize)
+        for start in range(0, len(flat), step):
+            member.write(flat[start : start + step].tobytes())
+        return
+    for part in array:
+        member.write(part.tobytes())

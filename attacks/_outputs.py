@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from attacks import _checks, _npz
 from attacks._arrays import Floats, Mask
 from attacks._blocks import equal, row_slices, signal_tables
-from learners import DataError, scratch_array, write_atomically
+from learners import DataError, scratch_array, write_streamed
 
 MAX_BYTES = 16 * 2**30
 
@@ -173,7 +173,10 @@ class Outputs:
 
     def write(self, path: Path | str) -> None:
         """Write an ``.npz`` that ``read`` takes back bit for bit: whole or not at all, equal outputs as equal bytes."""
-        write_atomically(Path(path), _npz.archive_bytes(self._arrays()))
+        arrays = self._arrays()
+        if not len(self.retrain):
+            del arrays["retrain"]  # a file of one model, which can be audited beside others
+        write_streamed(Path(path), lambda stream: _npz.write_archive(stream, arrays))
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         """The fields that are present, in order; ``saturated`` only where it says something."""

@@ -32,7 +32,7 @@ from audit.report import (
     Weights,
 )
 from audit.statistics import auc_interval
-from learners import NearDuplicates, numpy_generator
+from learners import Duplicates, Examples, NearDuplicates, Split, numpy_generator
 
 
 def build_report(
@@ -87,9 +87,11 @@ def null_self_test(outputs: Outputs, *, seed: int) -> SelfTest:
     return SelfTest("phi", value, auc_interval(value, variance, len(members), len(others), 0.025), seed)
 
 
-def data_record(plan: Plan, rows: int, near: NearDuplicates) -> DataRecord:
+def data_record(
+    examples: Examples, split: Split, duplicates: Duplicates, rows: int, near: NearDuplicates
+) -> DataRecord:
     """What was audited on; ``rows``: number of audited examples; ``near``: the altered copies among all of them."""
-    examples, split, noise = plan.examples, plan.split, plan.examples.label_noise
+    noise = examples.label_noise
     return DataRecord(
         source=examples.name,
         fingerprint=examples.fingerprint,
@@ -101,8 +103,8 @@ def data_record(plan: Plan, rows: int, near: NearDuplicates) -> DataRecord:
         retain=rows - len(split.forget) - len(split.unseen),
         label_noise=None if noise is None else LabelNoise(noise.fraction, noise.seed, noise.changed),
         saturated=0,
-        duplicates=DuplicatesRecord(plan.duplicates.in_retain, plan.duplicates.in_unseen),
-        hygiene=data_hygiene(examples, split, plan.duplicates, near),
+        duplicates=DuplicatesRecord(duplicates.in_retain, duplicates.in_unseen),
+        hygiene=data_hygiene(examples, split, duplicates, near),
     )
 
 

@@ -1,38 +1,34 @@
 """The command ``vestige``: parse, call one library function, print."""
 
 import shlex
-from dataclasses import replace
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from audit import _console, _listing
 from audit._attack_commands import attack, shadows
+from audit._audit_command import audit_command
 from audit._calibrate_command import calibrate
 from audit._canary_commands import canaries
-from audit._entry import BROKEN, FAIL, INCONCLUSIVE, PASS
+from audit._ending import exit_code, finish
+from audit._entry import BROKEN, PASS
+from audit._export_command import export_outputs
 from audit._gate_commands import compare, gate
 from audit._hygiene_console import print_hygiene
 from audit._options import (
     PATH,
     annex_option,
-    chosen_policy,
     json_option,
     plan_option,
-    policy_option,
-    profile_option,
 )
 from audit._places import refuse_place
 from audit._plan_command import plan
 from audit._quality_command import quality
+from audit._retrain_command import retrain
 from audit._study_command import study
 from audit._swap_command import swap
 from audit._unlearn_commands import methods, unlearn
-from audit.config import CONTROLS
-from audit.plan_file import PlanFile, keep_plan, read_plan
-from audit.policy import profile
-from audit.report import Report, write_report
+from audit.plan_file import read_plan
 from audit.workspace import Workspace
 from learners import DataError, write_atomically
 
@@ -56,7 +52,7 @@ def demo(seed: int, workspace: Path) -> int:
     place = Workspace(workspace / f"seed-{seed}")
     with _console.watching() as watch:
         report = run_demo(place, seed=seed, watch=watch)
-    _, page = _finish(report, place.root / "report")
+    _, page = finish(report, place.root / "report")
     problems = _console.complain(control_problems(report.audits))
     if not problems:
         click.echo("The controls are right: no_op fails as NOOP and LEAK, fresh_retrain does not fail.")
@@ -122,99 +118,15 @@ def run(
         report = run_audit(
             config, place, base=audit_file.parent, watch=watch, reproduce=command, annex=annex, under=under
         )
-    _, page = _finish(report, report_folder or place.root / "report", under)
+    _, page = finish(report, report_folder or place.root / "report", under)
     _console.complain(control_problems(report.audits, only_present=True))
     click.echo(f"Report: {page}")
     return exit_code(report)
 
 
-@cli.command("audit")
-@click.option("--outputs", type=PATH, help="Outputs file (.npz) with labels, role, candidate, retrain, original.")
-@click.option("--config", "config_path", type=PATH, help="Audit file that names data and split, for checkpoints.")
-@click.option("--candidate", type=PATH, help="Checkpoint to judge (with --config).")
-@click.option("--original", type=PATH, help="Checkpoint before unlearning (with --config).")
-@click.option("--retrain", "retrains", type=PATH, multiple=True, help="Checkpoint of a retrain; give it several times.")
-@click.option("--report", "report_folder", type=PATH, required=True, help="Folder for report.json and report.html.")
-@profile_option
-@policy_option
-@plan_option
-@click.option("--probabilities", is_flag=True, help="The outputs are softmax probabilities, not logits.")
-@click.option("--name", help="Name of the candidate in the report.")
-@click.option(
-    "--exchangeable",
-    is_flag=True,
-    help="Forget and unseen examples were drawn alike: with fewer than three retrains, or none, judge over examples.",
-)
-@click.option("--inconclusive", type=click.Choice(["fail", "warn"]), help="Whether INCONCLUSIVE exits with 3 or 0.")
-@annex_option
-def audit_command(
-    outputs: Path | None,
-    config_path: Path | None,
-    candidate: Path | None,
-    original: Path | None,
-    retrains: tuple[Path, ...],
-    report_folder: Path,
-    profile_name: str | None,
-    policy_path: Path | None,
-    plan_path: Path | None,
-    probabilities: bool,
-    name: str | None,
-    exchangeable: bool,
-    inconclusive: str | None,
-    annex: Path | None,
-) -> int:
-    """Judge one candidate, from an outputs file or from checkpoints, and write a report.
-
-    The policy is that of --policy or --profile, else of the audit file's [policy], else the plan's, else standard.
-    """
-    from audit._declaration import unused
-    from audit.config import read_config
-    from audit.single import audit_checkpoints, audit_outputs
-
-    refuse_place(report_folder / "report.json")
-    policy = chosen_policy(profile_name, policy_path)
-    under = None if plan_path is None else read_plan(plan_path)
-    planned = None if under is None else under.applies
-    if outputs is not None:
-        if config_path or candidate or original or retrains:
-            raise click.UsageError("give either --outputs, or --config with checkpoints, not both")
-        report = audit_outputs(
-            outputs,
-            policy or planned or profile("standard"),
-            report_folder,
-            probabilities=probabilities,
-            name=name,
-            reproduce=_command_line(),
-            annex=annex,
-            under=under,
-            exchangeable=exchangeable,
-        )
-    elif config_path and candidate and original and (retrains or exchangeable):
-        if probabilities:
-            raise click.UsageError("--probabilities goes with --outputs: checkpoints give logits")
-        config = read_config(config_path, policy=planned)
-        report = audit_checkpoints(
-            config if policy is None else replace(config, policy=policy),
-            candidate,
-            original,
-            retrains,
-            report_folder,
-            base=config_path.parent,
-            name=name,
-            reproduce=_command_line(),
-            annex=annex,
-            under=under,
-            exchangeable=exchangeable,
-        )
-    else:
-        raise click.UsageError("give --outputs FILE, or all of --config, --candidate, --original and --retrain")
-    if note := unused(exchangeable, report.audits[0].reference.retrains):
-        click.echo(note, err=True)
-    _, page = _finish(report, report_folder, under)
-    click.echo(f"Report: {page}")
-    return exit_code(report, inconclusive)
-
-
+cli.add_command(audit_command)
+cli.add_command(export_outputs)
+cli.add_command(retrain)
 cli.add_command(methods)
 cli.add_command(unlearn)
 cli.add_command(study)
@@ -259,37 +171,3 @@ def report_command(path: Path, html_path: Path | None, figures: Path | None) -> 
         for figure in write_figures(report, figures):
             click.echo(f"Figure: {figure}")
     return PASS
-
-
-def _finish(report: Report, folder: Path, under: PlanFile | None = None) -> tuple[Path, Path]:
-    paths = write_report(report, folder)
-    if under is not None:
-        keep_plan(under, folder)
-    _console.print_audits(report.audits)
-    print_hygiene(report)
-    return paths
-
-
-def _command_line() -> str:
-    """The command as it was given, with files by their names alone."""
-    context = click.get_current_context()
-    words = ["vestige", str(context.info_name)]
-    for parameter in context.command.params:
-        if context.get_parameter_source(str(parameter.name)) is not ParameterSource.COMMANDLINE:
-            continue
-        value = context.params[str(parameter.name)]
-        for one in value if isinstance(value, tuple) else (value,):
-            words.append(parameter.opts[0])
-            if one is not True:
-                words.append(one.name if isinstance(one, Path) else str(one))
-    return shlex.join(words)
-
-
-def exit_code(report: Report, inconclusive: str | None = None) -> int:
-    """Of the worst verdict, the controls no_op and fresh_retrain left out where there are other candidates."""
-    judged = [audit for audit in report.audits if audit.method is None or audit.method.name not in CONTROLS]
-    outcomes = {audit.verdict.outcome for audit in judged or report.audits}
-    if "FAIL" in outcomes:
-        return FAIL
-    warn = (inconclusive or report.policy.inconclusive) == "warn"
-    return INCONCLUSIVE if "INCONCLUSIVE" in outcomes and not warn else PASS

@@ -4,22 +4,21 @@ import csv
 import io
 from pathlib import Path
 
-from audit._making import Plan
 from audit.annex import refuse_what_is_not_ours
 from audit.exposures import PAIRS, refuse_annex
-from learners import NearDuplicates, find_near_duplicates, write_atomically
+from learners import Examples, NearDuplicates, Split, find_near_duplicates, write_atomically
 
 COLUMNS = ("forget", "other", "role", "likeness")
 
 
-def near_duplicates(plan: Plan, annex: Path | None) -> NearDuplicates:
-    """The altered copies in this audit's examples; the pairs, by index into the examples, go to
+def near_duplicates(examples: Examples, split: Split, annex: Path | None) -> NearDuplicates:
+    """The altered copies in an audit's examples; the pairs, by index into the examples, go to
     ``annex/near-duplicates.csv``, readable by its owner alone, where an annex is asked for.
 
     Who is to be forgotten is personal data: the report holds counts. DataError for a place that is not ours."""
     if annex is not None:
         refuse_annex(annex)
-    found = find_near_duplicates(plan.examples, plan.split)
+    found = find_near_duplicates(examples, split)
     if annex is not None:
         write_pairs(annex, found)
     return found

@@ -25,7 +25,7 @@ from audit.preregistration import examples_digest, judged_under, refuse_other_su
 from audit.registration import register
 from audit.report import Report
 from audit.workspace import ModelKey, Workspace
-from learners import Indices, forward_flops, numpy_generator, predict_logits, weights_digest
+from learners import Indices, Split, forward_flops, numpy_generator, predict_logits, weights_digest
 
 RETAIN_ROWS = 10_000
 """Retain examples in the utility comparison; more would cost time and add no precision that matters."""
@@ -59,7 +59,7 @@ def run_audit(
     watch("loading data", 1, 1)
     declared = declaration(plan)
     refuse_too_few(plan, declared)
-    near = near_duplicates(plan, annex)
+    near = near_duplicates(plan.examples, plan.split, annex)
     rows, roles = audited_rows(plan)
     if under is not None:  # before hours of training
         refuse_other_subject(under, subject_of_models(plan, rows, roles))
@@ -114,7 +114,13 @@ def run_audit(
             write_exposed(annex, spec.name, replace(shared, candidate=one.logits), config.policy)
     watch("judging", len(candidates), len(candidates))
     policy, models = policy_record(config.policy, registered), models_record(plan, reference, plan.device.type)
-    return build_report(audits, policy, data_record(plan, len(rows), near), models, reproduce=reproduce)
+    return build_report(
+        audits,
+        policy,
+        data_record(plan.examples, plan.split, plan.duplicates, len(rows), near),
+        models,
+        reproduce=reproduce,
+    )
 
 
 def make_reference(config: AuditConfig, workspace: Workspace, *, base: Path = Path("."), watch: Watch = ignore) -> None:
@@ -142,10 +148,15 @@ def subject_of_models(
 
 
 def audited_rows(plan: Plan) -> tuple[Indices, NDArray[np.str_]]:
+    """Indices of the audited examples of this audit and their roles."""
+    return rows_and_roles(plan.split, plan.config.seed)
+
+
+def rows_and_roles(split: Split, seed: int) -> tuple[Indices, NDArray[np.str_]]:
     """Indices of the audited examples and their roles: all forget, all unseen, at most RETAIN_ROWS retain."""
-    split, retain = plan.split, plan.split.retain
+    retain = split.retain
     if len(retain) > RETAIN_ROWS:
-        random = numpy_generator(plan.config.seed, "retain rows")
+        random = numpy_generator(seed, "retain rows")
         retain = np.sort(random.choice(retain, RETAIN_ROWS, replace=False))
     parts = {"forget": split.forget, "unseen": split.unseen, "retain": retain}
     return np.concatenate(list(parts.values())), np.repeat(list(parts), [len(part) for part in parts.values()])

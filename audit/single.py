@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks import Outputs
+from attacks import SIGNALS, Columns, Outputs, RoleNames, TableFiles, read_tables
 from audit._declaration import declaration
 from audit._exchangeable_nouns import Declared
 from audit._making import MadeModel, Plan, plan_models
@@ -24,14 +24,18 @@ from audit.registration import register
 from audit.report import DataRecord, ModelsRecord, Report
 from audit.run import audited_rows, canary_question, role_outputs, subject_of_models
 from audit.workspace import digest_indices
-from learners import DataError, digest_file, forward_flops, load_checkpoint, predict_logits, weights_digest
+from learners import DataError, digest, digest_file, forward_flops, load_checkpoint, predict_logits, weights_digest
+
+UNKNOWN_MODELS = ModelsRecord(recipe=None, seeds=None, weights=None, device=None)
 
 
 def audit_outputs(
-    path: Path,
+    source: Path | TableFiles,
     policy: Policy,
     registration: Path,
     *,
+    columns: Columns | None = None,
+    roles: RoleNames | None = None,
     probabilities: bool = False,
     name: str | None = None,
     reproduce: str | None = None,
@@ -39,39 +43,76 @@ def audit_outputs(
     under: PlanFile | None = None,
     exchangeable: bool = False,
 ) -> Report:
-    """Judge the candidate of an outputs file (``.npz``, format in the design).
+    """Judge the candidate of an outputs file (``.npz``, format in the design), or of tables (see ``read_tables``).
 
-    registration: folder where the policy is written down before the candidate is scored. name: of the candidate, else
-    the file's. annex: where the ids of exposed examples go; None for nowhere. under: the plan file to be judged under.
-    exchangeable: the user declares forget and unseen examples to be drawn alike. Raises DataError for anything that is
-    wrong with the file, and where the plan is of something else.
+    columns, roles: of tables alone. registration: folder where the policy is written down before the candidate is
+    scored. name: of the candidate, else the file's. annex: where the ids of exposed examples go; None for nowhere.
+    under: the plan file to be judged under. exchangeable: the user declares forget and unseen examples to be drawn
+    alike. Raises DataError for anything that is wrong with the files, and where the plan is of something else.
     """
     if annex is not None:
         refuse_annex(annex)
-    outputs = Outputs.read(path, probabilities=probabilities, without_retrains=exchangeable)
-    declared: Declared | None = "declared" if exchangeable else None
-    refuse_problems(outputs_problems(outputs), weak=False)
+    if isinstance(source, Path):
+        outputs = Outputs.read(source, probabilities=probabilities, without_retrains=True)
+        main, fingerprint = source, digest_file(source)
+    else:
+        outputs = read_tables(source, columns, roles=roles, probabilities=probabilities, without_retrains=True)
+        main, fingerprint = source.main, digest(*map(digest_file, source.paths))
+    return audit_given(
+        outputs,
+        policy,
+        registration,
+        name=name or main.stem,
+        data=outputs_record(outputs, main.name, fingerprint),
+        reproduce=reproduce,
+        annex=annex,
+        under=under,
+        declared="declared" if exchangeable else None,
+    )
+
+
+def audit_given(
+    outputs: Outputs,
+    policy: Policy,
+    registration: Path,
+    *,
+    name: str,
+    data: DataRecord,
+    models: ModelsRecord = UNKNOWN_MODELS,
+    reproduce: str | None = None,
+    annex: Path | None = None,
+    under: PlanFile | None = None,
+    declared: Declared | None = None,
+    weak: bool = False,
+) -> Report:
+    """Judge the candidate of ``outputs``, however they were come by; see ``audit_outputs``.
+
+    data, models: what the report says about them. weak: refuse models
+    that know no more than guessing, too: right where somebody asked them just now."""
+    outputs.signals(*SIGNALS)  # all in one reading
+    refuse_problems(outputs_problems(outputs), weak=weak)
     planned = judged_under(under, policy, sizes_of(outputs), subject_of(outputs))
     registered = register(registration, policy, outputs, declared=declared)
-    seed = policy.calibration_seed
-    audit = judge(outputs, policy, name=name or path.stem, seed=seed, plan=planned, declared=declared)
+    audit = judge(outputs, policy, name=name, seed=policy.calibration_seed, plan=planned, declared=declared)
     if annex is not None:
-        write_exposed(annex, name or path.stem, outputs, policy)
-    counts = {role: int(outputs.where(role).sum()) for role in ("forget", "unseen", "retain")}
-    data = DataRecord(
-        source=path.name,
-        fingerprint=digest_file(path),
+        write_exposed(annex, name, outputs, policy)
+    return build_report([audit], policy_record(policy, registered), data, models, reproduce=reproduce)
+
+
+def outputs_record(outputs: Outputs, source: str, fingerprint: str) -> DataRecord:
+    """What is known of the data where there are outputs alone."""
+    return DataRecord(
+        source=source,
+        fingerprint=fingerprint,
         split=None,
         classes=outputs.classes,
         class_names=None,
         label_noise=None,
         saturated=outputs.saturated,
-        forget=counts["forget"],
-        unseen=counts["unseen"],
-        retain=counts["retain"],
+        forget=int(outputs.where("forget").sum()),
+        unseen=int(outputs.where("unseen").sum()),
+        retain=int(outputs.where("retain").sum()),
     )
-    models = ModelsRecord(recipe=None, seeds=None, weights=None, device=None)
-    return build_report([audit], policy_record(policy, registered), data, models, reproduce=reproduce)
 
 
 def audit_checkpoints(
@@ -96,7 +137,7 @@ def audit_checkpoints(
     if annex is not None:
         refuse_annex(annex)
     plan = plan_models(config, base)
-    near = near_duplicates(plan, annex)
+    near = near_duplicates(plan.examples, plan.split, annex)
     rows, roles = audited_rows(plan)
     retained, trained_on = digest_indices(plan.split.retain), digest_indices(plan.trained_on)
 
@@ -134,7 +175,13 @@ def audit_checkpoints(
     if annex is not None:
         write_exposed(annex, name or candidate.stem, outputs, config.policy)
     policy, models = policy_record(config.policy, registered), models_record(plan, reference, None)
-    return build_report([audit], policy, data_record(plan, len(rows), near), models, reproduce=reproduce)
+    return build_report(
+        [audit],
+        policy,
+        data_record(plan.examples, plan.split, plan.duplicates, len(rows), near),
+        models,
+        reproduce=reproduce,
+    )
 
 
 def _read(

@@ -16,7 +16,15 @@ from learners._duplicates import Duplicates, count_duplicates
 from learners._engines import Engine, Processes
 from learners._errors import ConfigError, DataError, VestigeError
 from learners._examples import Examples, Indices, LabelNoise
-from learners._files import canonical_json, digest, digest_file, read_bounded, write_atomically, write_together
+from learners._files import (
+    canonical_json,
+    digest,
+    digest_file,
+    read_bounded,
+    write_atomically,
+    write_streamed,
+    write_together,
+)
 from learners._flops import count_flops, forward_flops
 from learners._inference import accuracy, predict_logits
 from learners._jobs import available_workers, run_jobs
@@ -117,5 +125,6 @@ __all__ = [
     "weights_digest",
     "with_unseen",
     "write_atomically",
+    "write_streamed",
     "write_together",
 ]

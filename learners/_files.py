@@ -4,10 +4,10 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,24 @@ def write_together(contents: Mapping[Path, bytes], *, mode: int = 0o644) -> None
         for temporary in temporaries.values():
             Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def write_streamed(path: Path, write: Callable[[BinaryIO], None], *, mode: int = 0o644) -> None:
+    """``write_atomically`` of what ``write`` puts into an open file: for content that is larger than memory."""
+    with _naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        prefix = f".{os.fsencode(path.name)[:60].decode(errors='ignore')}."
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".part")
+        try:
+            with os.fdopen(handle, "w+b") as stream:
+                write(stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(temporary, mode)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
 
 
 @contextmanager

@@ -49,6 +49,18 @@ class TableFiles:
         if twice:
             raise ConfigError(f"tables: expected a file of its own for each model, got {twice[0]} twice")
 
+    @property
+    def main(self) -> Path:
+        """The file that the candidate is in."""
+        main = self.outputs or self.candidate
+        assert main is not None  # __post_init__ has seen to it.
+        return main
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files."""
+        return tuple(path for path in (self.main, self.original, *self.retrain, *self.shadow, self.examples) if path)
+
 
 def read_tables(
     source: TableFiles,

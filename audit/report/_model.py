@@ -129,6 +129,10 @@ class ModelsRecord:
     seeds: Annotated[Seeds | None, Field(description="Seeds; null when not known.")]
     weights: Annotated[Weights | None, Field(description="Digests of weights; null when only outputs were given.")]
     device: Annotated[str | None, Field(description="Device that trained and unlearned; null when not known.")]
+    asked: Annotated[
+        str | None,
+        Field(description="Kinds of model files made elsewhere, and how images were prepared for them; else null."),
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,15 @@ from learners.outside._factory import Factory
 from learners.outside._model_files import OutsideModel, load_model
 from learners.outside._predictors import Predictor, as_predictor
 from learners.outside._preprocessing import OwnPreprocessing, Preprocessing
-from learners.outside._settings import find_preprocessing, parse_mean, parse_preprocessing, parse_resize, parse_std
+from learners.outside._settings import (
+    find_preprocessing,
+    find_training,
+    parse_mean,
+    parse_preprocessing,
+    parse_resize,
+    parse_std,
+)
+from learners.outside._training import find_training, weights_bytes, weights_note, weights_of
 
 __all__ = [
     "Factory",
@@ -16,9 +24,13 @@ __all__ = [
     "as_predictor",
     "ask",
     "find_preprocessing",
+    "find_training",
     "load_model",
     "parse_mean",
     "parse_preprocessing",
     "parse_resize",
     "parse_std",
+    "weights_bytes",
+    "weights_note",
+    "weights_of",
 ]

@@ -1,0 +1,51 @@
+"""The command ``vestige export-outputs``."""
+
+from pathlib import Path
+
+import click
+
+from audit import _console
+from audit._entry import PASS
+from audit._model_options import AskingOptions, DataOptions, asking_options, data_options, expand
+from audit._options import PATH
+from audit._places import refuse_place
+
+
+@click.command("export-outputs")
+@click.option("--candidate", type=PATH, required=True, help="Checkpoint to judge.")
+@click.option("--original", type=PATH, help="Checkpoint before unlearning.")
+@click.option("--retrain", "retrains", type=PATH, multiple=True, help="Checkpoint of a retrain; repeat, or 'r-*.pt'.")
+@click.option("--shadow", "shadows", type=PATH, multiple=True, help="A model that saw neither forget nor unseen.")
+@click.option("--out", type=PATH, required=True, help="Outputs file to write (.npz).")
+@data_options
+@asking_options
+def export_outputs(
+    candidate: Path,
+    original: Path | None,
+    retrains: tuple[Path, ...],
+    shadows: tuple[Path, ...],
+    out: Path,
+    data: DataOptions,
+    asking: AskingOptions,
+) -> int:
+    """Ask checkpoints about the data and write their outputs, so that the audit can run elsewhere.
+
+    The file holds logits, labels, roles, groups, people and ids (file names where the source has them), and no image:
+    whoever holds it learns which examples are to be forgotten. On the other machine: vestige audit --outputs FILE
+    --report DIR. One model at a time works too: vestige audit --candidate c.npz --retrain 'r-*.npz' reads such files.
+    """
+    from audit.outside import ModelFiles, ask_models
+    from audit.plausibility import outputs_problems, refuse_problems
+
+    refuse_place(out)
+    files = ModelFiles(candidate=candidate, original=original, retrains=expand(retrains), shadows=expand(shadows))
+    how = asking.parse(data.base)
+    loaded = data.load()
+    with _console.watching() as watch:
+        answers = ask_models(loaded, files, how, watch=watch)
+    refuse_problems(outputs_problems(answers.outputs))
+    answers.outputs.write(out)
+    counts = ", ".join(f"{int(answers.outputs.where(role).sum()):,} {role}" for role in ("forget", "unseen", "retain"))
+    models = f"{len(answers.models)} model{'s' if len(answers.models) > 1 else ''}"
+    click.echo(f"{out}: {models} on {counts} examples. Now: vestige audit --outputs {out.name} --report report")
+    return PASS

@@ -1,0 +1,55 @@
+"""The command ``vestige retrain``."""
+
+from pathlib import Path
+
+import click
+
+from audit import _console
+from audit._entry import PASS
+from audit._model_options import DataOptions, data_options
+from audit._options import PATH
+from audit._places import refuse_place
+
+
+@click.command()
+@click.option("--train", "function", required=True, help="package.module:train, called as train(indices, seed).")
+@click.option("--count", type=click.IntRange(1, 1000), default=5, show_default=True, help="Number of retrains.")
+@click.option("--out", type=PATH, default=Path("retrains"), show_default=True, help="Folder for the retrains.")
+@click.option("--workers", type=click.IntRange(1), help="Processes side by side  [default: one per core]")
+@click.option("--preprocess", help="package.module:function from images to the input of a model that is no network.")
+@data_options
+def retrain(
+    function: str, count: int, out: Path, workers: int | None, preprocess: str | None, data: DataOptions
+) -> int:
+    """Make retrains from your own training function, on the retain examples alone.
+
+    \b
+    def train(indices, seed):      # in mytraining.py, beside the audit file or in this folder
+        ...                        # indices: the training examples to learn from, counted as in the data source
+        return model               # a torch network, or anything that gives logits or has predict_proba
+
+    Each retrain has a seed of its own; your function should use it for initialisation and order, or the retrains are
+    copies and the audit will say so. What is in the folder already is not made again. A torch network is kept as
+    retrain-K.safetensors; of anything else its outputs are kept, as retrain-K.npz, for vestige audit --candidate c.npz.
+    """
+    from audit.retraining import Training, retrain_models
+    from learners import Processes
+    from learners.outside import find_preprocessing
+
+    refuse_place(out / "retrain-1.safetensors")
+    base = data.base
+    own = None if preprocess is None else find_preprocessing(preprocess, base=base)
+    loaded = data.load()
+    with _console.watching() as watch:
+        paths = retrain_models(
+            loaded,
+            Training(function=function, preprocessing=own, base=base),
+            count,
+            out,
+            engine=Processes(workers=workers),
+            watch=watch,
+        )
+    kinds = sorted({path.suffix for path in paths})
+    patterns = ", ".join(f"{out}/retrain-*{kind}" for kind in kinds)
+    click.echo(f"{len(paths)} retrains on {len(loaded.split.retain):,} retain examples: {patterns}")
+    return PASS

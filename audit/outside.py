@@ -1,0 +1,163 @@
+"""An audit of models that others made: their files are asked about the user's data, and the answers judged."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attacks import Outputs, stack_answers
+from audit._data_file import AuditData
+from audit._exchangeable_nouns import Declared
+from audit._making import Watch
+from audit._records import data_record
+from audit.exposures import refuse_annex
+from audit.near_duplicates import near_duplicates
+from audit.plan_file import PlanFile
+from audit.plausibility import outputs_problems, refuse_problems
+from audit.policy import Policy
+from audit.report import ModelsRecord, Report, Weights
+from audit.run import ignore, rows_and_roles
+from audit.single import audit_given
+from learners import DataError, count_duplicates, pick_device
+from learners.outside import Factory, OutsideModel, OwnPreprocessing, Preprocessing, ask, load_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFiles:
+    """One file for each model, of the kinds that ``learners.outside.load_model`` reads."""
+
+    candidate: Path
+    original: Path | None = None
+    retrains: tuple[Path, ...] = ()
+    shadows: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """How the models are asked. factory: makes the network where a file holds weights alone; see ``load_model``.
+    device: auto, cpu, cuda, cuda:N. base: folder that ``package.module:function`` is also looked for in."""
+
+    factory: Factory | None = None
+    preprocessing: Preprocessing | OwnPreprocessing = field(default_factory=Preprocessing)
+    device: str = "auto"
+    batch_size: int = 512
+    base: Path = Path(".")
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """outputs: of every model on the audited examples. models: what was read, by name (original, retrain 1, ...)."""
+
+    outputs: Outputs
+    models: dict[str, OutsideModel]
+
+
+def ask_models(data: AuditData, files: ModelFiles, asking: Asking, *, watch: Watch = ignore) -> Answers:
+    """The outputs of every model on all forget and unseen examples and at most 5,000 retain ones.
+
+    One model is in memory at a time. An example's id is its file name where the source has names, else its index.
+    DataError for a file that cannot be read or does not fit the data, and for two names of one file's content where
+    that cannot be meant (the original as a retrain)."""
+    rows, roles = rows_and_roles(data.split, data.seed)
+    examples = data.examples
+    images, labels = examples.read(rows)
+    device = pick_device(asking.device)
+    models: dict[str, OutsideModel] = {}
+    every = 1 + (files.original is not None) + len(files.retrains) + len(files.shadows)
+
+    def answer(path: Path, name: str) -> NDArray[Any]:
+        models[name] = load_model(
+            path,
+            factory=asking.factory,
+            device=device,
+            preprocessing=asking.preprocessing,
+            expected_classes=examples.classes,
+            base=asking.base,
+        )
+
+        def progress(done: int, total: int) -> None:
+            watch(f"asking {every} models", (len(models) - 1) * total + done, every * total)
+
+        try:
+            return ask(models[name].predictor, images, batch_size=asking.batch_size, progress=progress)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
+
+    arrays = stack_answers(
+        answer,
+        candidate=files.candidate,
+        original=files.original,
+        retrains=files.retrains,
+        shadows=files.shadows,
+    )
+    texts = {"group": examples.groups, "subject": examples.subjects}
+    given = {name: values[rows] for name, values in texts.items() if values is not None}
+    ids = rows.astype(np.str_) if examples.files is None else examples.files[rows]
+    outputs = Outputs.from_arrays(
+        {**arrays, **given, "labels": labels, "role": roles, "id": ids}, without_retrains=True
+    )
+    return Answers(outputs, models)
+
+
+def audit_outside(
+    data: AuditData,
+    files: ModelFiles,
+    asking: Asking,
+    policy: Policy,
+    registration: Path,
+    *,
+    name: str | None = None,
+    reproduce: str | None = None,
+    annex: Path | None = None,
+    under: PlanFile | None = None,
+    exchangeable: bool = False,
+    watch: Watch = ignore,
+) -> Report:
+    """Ask the models and judge the candidate; see ``audit_outputs`` for the rest.
+
+    Refuses (DataError) copies of forget images in other roles, models that know no more than guessing and models whose
+    classes are in another order: wrong preprocessing is the commonest mistake, and it would look like an audit."""
+    if annex is not None:
+        refuse_annex(annex)
+    duplicates = count_duplicates(data.examples, data.split)
+    answers = ask_models(data, files, asking, watch=watch)
+    refuse_problems(outputs_problems(answers.outputs))  # before the slower look for altered copies
+    near = near_duplicates(data.examples, data.split, annex)
+    declared: Declared | None = "declared" if exchangeable or data.exchangeable else None
+    return audit_given(
+        answers.outputs,
+        policy,
+        registration,
+        name=name or files.candidate.stem,
+        data=data_record(data.examples, data.split, duplicates, len(answers.outputs), near),
+        models=_record(answers.models, asking),
+        reproduce=reproduce,
+        annex=annex,
+        under=under,
+        declared=declared,
+    )
+
+
+def _record(models: dict[str, OutsideModel], asking: Asking) -> ModelsRecord:
+    retrains = [one.digest for name, one in models.items() if name.startswith("retrain ")]
+    original = models["original"].digest if "original" in models else None
+    return ModelsRecord(
+        recipe=None,
+        seeds=None,
+        weights=Weights(original, tuple(retrains)),
+        device=None,
+        asked=_sentence(list(models.values()), asking),
+    )
+
+
+def _sentence(models: Sequence[OutsideModel], asking: Asking) -> str:
+    found = Counter(one.description for one in models)
+    kinds = "; ".join(f"{count} x {kind}" for kind, count in found.most_common(3))
+    own = asking.preprocessing
+    if isinstance(own, Preprocessing):
+        return f"{kinds}. {own.describe()}"
+    return f"{kinds}. Images prepared by {getattr(own, '__module__', '')}:{getattr(own, '__qualname__', 'a function')}."

@@ -1,0 +1,156 @@
+"""Retrains from the user's own training function, on the engine, so that an audit of a model made elsewhere has a
+reference."""
+
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attacks import npz_bytes, npz_comment
+from audit._data_file import AuditData
+from audit._making import STRIDE, Watch
+from audit.run import ignore, rows_and_roles
+from audit.workspace import digest_indices
+from learners import ConfigError, DataError, Engine, Indices, Processes, canonical_json, digest, write_atomically
+from learners.outside import (
+    OwnPreprocessing,
+    Preprocessing,
+    as_predictor,
+    ask,
+    find_training,
+    weights_bytes,
+    weights_note,
+    weights_of,
+)
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a retrain is made. function: ``package.module:train``, called as ``train(indices, seed)`` with the indices
+    (int64, rising) of the examples to train on, and to return a model. preprocessing: how images are prepared for one
+    that is no torch network and has to be asked here."""
+
+    function: str
+    preprocessing: Preprocessing | OwnPreprocessing | None = None
+    base: Path = Path(".")
+
+
+def retrain_models(
+    data: AuditData,
+    training: Training,
+    count: int,
+    folder: Path,
+    *,
+    engine: Engine | None = None,
+    watch: Watch = ignore,
+) -> tuple[Path, ...]:
+    """Train ``count`` models on the retain examples, with seeds of their own, and write what ``folder`` lacks.
+
+    A torch network is kept as ``retrain-K.safetensors`` (its state_dict), anything else that can be asked, such as an
+    estimator, as ``retrain-K.npz``: its outputs on the audited examples, because a file of it would be a pickle.
+    Each file says what it was made from. DataError where one in the folder was made from something else (other
+    examples, another seed or an edited training module), or where training fails; ConfigError for a function that is
+    not there. Returns the files in order.
+    """
+    if count < 1:
+        raise ConfigError(f"count: expected at least 1 retrain, got {count}")
+    function = find_training(training.function, base=training.base)
+    retain = data.split.retain
+    rows, roles = rows_and_roles(data.split, data.seed)
+    code = digest(_source(function), training.function)
+    seeds = [data.seed * STRIDE + 1 + k for k in range(count)]
+    made_from = [
+        {
+            "code": code,
+            "data": data.examples.fingerprint,
+            "indices": digest_indices(retain),
+            "rows": digest_indices(rows),
+            "seed": seed,
+        }
+        for seed in seeds
+    ]
+    paths: list[Path | None] = [_existing(folder, k + 1, made_from[k]) for k in range(count)]
+    missing = [k for k, path in enumerate(paths) if path is None]
+    work = partial(_train, training, retain, (data, rows))
+    progress = partial(watch, f"training {len(missing)} retrains")
+    if missing:
+        progress(0, len(missing))
+    for done, (kind, arrays) in (engine or Processes()).run(
+        work, [seeds[k] for k in missing], progress=progress if missing else None
+    ):
+        k = missing[done]
+        path = folder / f"retrain-{k + 1}.{'safetensors' if kind == 'state' else 'npz'}"
+        if kind == "state":
+            content = weights_bytes(arrays, canonical_json(made_from[k]))
+        else:
+            facts = {"labels": data.examples.labels[rows], "role": roles, "id": _ids(data, rows)}
+            content = npz_bytes({**arrays, **facts}, comment=canonical_json(made_from[k]))
+        write_atomically(path, content)
+        paths[k] = path
+    return tuple(path for path in paths if path is not None)
+
+
+def _train(
+    training: Training,
+    retain: Indices,
+    asked: tuple[AuditData, Indices],
+    seed: int,
+    report: Progress,
+) -> tuple[str, dict[str, NDArray[Any]]]:
+    """Runs in a worker: weights as plain arrays, or the logits of what is no network."""
+    function = find_training(training.function, base=training.base)
+    try:
+        model = function(retain.copy(), seed)
+    except (Exception, SystemExit) as error:  # the user's own code may raise anything
+        raise DataError(
+            f"{training.function}(indices, seed={seed}): expected a model, it raised {type(error).__name__}: {error}"
+        ) from error
+    weights = weights_of(model, training.function)
+    if weights is not None:
+        return "state", weights
+    data, rows = asked
+    images, _ = data.examples.read(rows)
+    predictor = as_predictor(model, preprocessing=training.preprocessing, classes=data.examples.classes)
+    return "logits", {"logits": ask(predictor, images, progress=report)}
+
+
+def _ids(data: AuditData, rows: Indices) -> NDArray[np.str_]:
+    return rows.astype(np.str_) if data.examples.files is None else data.examples.files[rows]
+
+
+def _source(function: Any) -> str:
+    """The text of the module that holds the training function: an edit there makes other retrains."""
+    try:
+        return inspect.getsource(inspect.getmodule(function) or function)
+    except (OSError, TypeError):
+        return ""
+
+
+def _existing(folder: Path, number: int, made_from: dict[str, Any]) -> Path | None:
+    """The file of a retrain that is there already, if it was made from this."""
+    for suffix in ("safetensors", "npz"):
+        path = folder / f"retrain-{number}.{suffix}"
+        if path.exists():
+            if _header(path) != made_from:
+                raise DataError(
+                    f"{path}: expected a retrain of these examples, seed and training module, got one made from "
+                    "something else; give another folder, or remove the retrains there"
+                )
+            return path
+    return None
+
+
+def _header(path: Path) -> Any:
+    try:
+        note = npz_comment(path) if path.suffix == ".npz" else weights_note(path)
+        return json.loads(note or "null")
+    except (DataError, ValueError):
+        return None
