@@ -412,7 +412,7 @@ def test_bad_index_files_of_other_kinds(tmp_path: Path) -> None:
     (tmp_path / "short.csv").write_text("why,index\nx,3\ny\n")
     refused(tmp_path / "short.csv", "line 3: expected an index such as 17, got 'missing'")
     refused(tmp_path / "none.txt", "No such file")
-    refused(tmp_path, "Is a directory")
+    refused(tmp_path, "got a folder")
 
 
 def test_forget_classes_without_unseen_examples(tmp_path: Path) -> None:
