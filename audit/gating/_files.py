@@ -108,6 +108,8 @@ def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
     for path in paths:
         if not path.exists():
             raise DataError(f"{path}: expected a file or folder of evidence, found none; check the path")
+        if not path.is_dir() and not path.is_file():
+            raise DataError(f"{path}: expected a file or folder of evidence, got a pipe or device; check the path")
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             place = realpath(file)
             if file.is_file() and place not in seen:

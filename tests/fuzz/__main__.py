@@ -25,7 +25,8 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True, help="Folder that keeps inputs of new coverage.")
     asked = parser.parse_args()
     target = TARGETS[asked.target]
-    asked.corpus.mkdir(parents=True, exist_ok=True)
+    for folder in (asked.corpus, FOUND):
+        folder.mkdir(parents=True, exist_ok=True)
     for number, content in enumerate(target.seeds()):
         (asked.corpus / f"seed-{number}").write_bytes(content)
 

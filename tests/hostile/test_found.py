@@ -10,9 +10,9 @@ from tests.fuzz.targets import TARGETS, hold
 FOUND = sorted((Path(__file__).parents[1] / "fuzz" / "found").glob("*-*"))
 
 
-@pytest.mark.parametrize("path", FOUND, ids=lambda path: path.name[:40])
-def test_what_was_found_is_refused(path: Path) -> None:
-    assert isinstance(hold(TARGETS[path.name.split("-", 1)[0]], path.read_bytes()), VestigeError)
+def test_what_was_found_is_refused() -> None:
+    for path in FOUND:
+        assert isinstance(hold(TARGETS[path.name.split("-", 1)[0]], path.read_bytes()), VestigeError), path.name
 
 
 DEEP = b"[" * 100_000

@@ -267,8 +267,8 @@ def test_a_name_of_the_audit_file(vestige: Run, tmp_path: Path) -> None:
     name = json.dumps(SIGNS["window title"] + SCRIPTS["script"])
     (tmp_path / "audit.toml").write_text(
         'workers = 1\ndata = {source = "digits"}\nforget = {random = 60, unseen = 100}\nmodel = {architecture = "mlp"'
-        f", width = 16}}\nrecipe = {{epochs = 1}}\n"
-        f'retrains = {{{name} = {{method = "finetune"}}}}\n'
+        ", width = 16}\nrecipe = {epochs = 1}\nretrains = {count = 3}\n"
+        f'[unlearners.{name}]\nmethod = "finetune"\n'
     )
     said = vestige("run", tmp_path / "audit.toml", "--workspace", tmp_path / "w")
     assert said.code in (0, 1, 3) and clean(said.out + said.err), said

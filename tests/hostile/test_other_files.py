@@ -56,7 +56,7 @@ def reading(kind: str, files: dict[str, Path], vestige: Run, path: Path, folder:
     if kind == "plan":
         return vestige(*outputs, "--plan", path)
     if kind == "config":
-        return vestige("run", path, "--workspace", folder / "new", "--reference-only", "--seed", "10000000")
+        return vestige("run", path, "--workspace", folder / "new", "--reference-only")
     if kind == "planting":
         return vestige("canaries", "bound", path, files["scores"])
     if kind == "scores":
