@@ -7,7 +7,6 @@ from learners.outside._predictors import Predictor, as_predictor
 from learners.outside._preprocessing import OwnPreprocessing, Preprocessing
 from learners.outside._settings import (
     find_preprocessing,
-    find_training,
     parse_mean,
     parse_preprocessing,
     parse_resize,
