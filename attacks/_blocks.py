@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attacks._arrays import Floats, Labels
+from attacks._prepared import Prepared
 from attacks.signals import SIGNALS
 from learners import scratch_array
 
@@ -37,9 +38,9 @@ def signal_tables(models: Sequence[Logits], labels: Labels, names: Sequence[str]
     tables: dict[str, Floats] = {name: np.empty((len(models), len(labels))) for name in names}
     for place, logits in enumerate(models):
         for rows in row_slices(logits.shape):
-            block = np.asarray(logits[rows], np.float64)
+            prepared = Prepared.of(logits[rows], labels[rows])
             for name, table in tables.items():
-                table[place, rows] = SIGNALS[name].function(block, labels[rows])
+                table[place, rows] = SIGNALS[name].of(prepared)
     return tables
 
 

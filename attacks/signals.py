@@ -6,14 +6,15 @@ Every function takes ``logits [..., n, classes]`` (any leading axes, e.g. models
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from attacks._arrays import Floats, Labels
-from learners import DataError
+from attacks._arrays import Floats
+from attacks._prepared import Prepared, log_odds, own_and_others
 
 
 def logit(logits: ArrayLike, labels: ArrayLike) -> Floats:
@@ -24,8 +25,7 @@ def logit(logits: ArrayLike, labels: ArrayLike) -> Floats:
     >>> logit([[2.0, 1.0, 0.0]], [0]).round(10).tolist()
     [0.6867383125]
     """
-    classes_first, index = _class_first(logits, labels)
-    return _log_odds(classes_first, index)
+    return Prepared.of(logits, labels).phi
 
 
 def loss(logits: ArrayLike, labels: ArrayLike) -> Floats:
@@ -36,7 +36,7 @@ def loss(logits: ArrayLike, labels: ArrayLike) -> Floats:
     >>> loss([[2.0, 1.0, 0.0]], [0]).round(10).tolist()
     [-0.4076059644]
     """
-    return -np.logaddexp(0.0, -logit(logits, labels))
+    return _loss(Prepared.of(logits, labels))
 
 
 def confidence(logits: ArrayLike, labels: ArrayLike) -> Floats:
@@ -47,8 +47,7 @@ def confidence(logits: ArrayLike, labels: ArrayLike) -> Floats:
     >>> confidence([[2.0, 1.0, 0.0]], [0]).round(10).tolist()
     [0.6652409558]
     """
-    probability: Floats = expit(logit(logits, labels))
-    return probability
+    return _confidence(Prepared.of(logits, labels))
 
 
 def max_confidence(logits: ArrayLike, labels: ArrayLike) -> Floats:
@@ -59,9 +58,7 @@ def max_confidence(logits: ArrayLike, labels: ArrayLike) -> Floats:
     >>> max_confidence([[2.0, 1.0, 0.0]], [1]).round(10).tolist()
     [0.6652409558]
     """
-    z, _ = _class_first(logits, labels)
-    probability: Floats = 1.0 / np.exp(z - z.max(0)).sum(0)
-    return probability
+    return _max_confidence(Prepared.of(logits, labels))
 
 
 def entropy(logits: ArrayLike, labels: ArrayLike) -> Floats:
@@ -72,12 +69,7 @@ def entropy(logits: ArrayLike, labels: ArrayLike) -> Floats:
     >>> entropy([[2.0, 1.0, 0.0]], [1]).round(10).tolist()
     [-0.8323955818]
     """
-    z, _ = _class_first(logits, labels)
-    z -= z.max(0)
-    p = np.exp(z)
-    total = p.sum(0)
-    negated: Floats = (p * z).sum(0) / total - np.log(total)
-    return negated
+    return _entropy(Prepared.of(logits, labels))
 
 
 def modified_entropy(logits: ArrayLike, labels: ArrayLike) -> Floats:
@@ -88,19 +80,7 @@ def modified_entropy(logits: ArrayLike, labels: ArrayLike) -> Floats:
     >>> modified_entropy([[2.0, 1.0, 0.0]], [0]).round(10).tolist()
     [-0.2136335388]
     """
-    z, index = _class_first(logits, labels)
-    phi = _log_odds(z, index)
-    top = z.argmax(0)[None]
-    top_odds = _log_odds(z, top)
-    p = np.exp(z - z.max(0))
-    p /= p.sum(0)
-    # Only the largest p can be near 1, where log(1 - p) must not be formed from p.
-    np.put_along_axis(p, top, 0.0, 0)
-    terms = p * np.log1p(-p)
-    np.put_along_axis(terms, top, -(expit(top_odds) * np.logaddexp(0.0, top_odds))[None], 0)
-    np.put_along_axis(terms, index, -(expit(-phi) * np.logaddexp(0.0, -phi))[None], 0)
-    negated: Floats = terms.sum(0)
-    return negated
+    return _modified_entropy(Prepared.of(logits, labels))
 
 
 def correctness(logits: ArrayLike, labels: ArrayLike) -> Floats:
@@ -111,9 +91,7 @@ def correctness(logits: ArrayLike, labels: ArrayLike) -> Floats:
     >>> correctness([[2.0, 1.0, 0.0], [2.0, 1.0, 0.0]], [0, 1]).tolist()
     [1.0, 0.0]
     """
-    z, index = _class_first(logits, labels)
-    right: Floats = (z.argmax(0) == index[0]).astype(np.float64)
-    return right
+    return _correctness(Prepared.of(logits, labels))
 
 
 def hinge(logits: ArrayLike, labels: ArrayLike) -> Floats:
@@ -124,20 +102,63 @@ def hinge(logits: ArrayLike, labels: ArrayLike) -> Floats:
     >>> hinge([[2.0, 1.0, 0.0]], [2]).tolist()
     [-2.0]
     """
-    z, index = _class_first(logits, labels)
-    own, others = _own_and_others(z, index)
+    return _hinge(Prepared.of(logits, labels))
+
+
+def _loss(given: Prepared) -> Floats:
+    return -np.logaddexp(0.0, -given.phi)
+
+
+def _confidence(given: Prepared) -> Floats:
+    probability: Floats = expit(given.phi)
+    return probability
+
+
+def _max_confidence(given: Prepared) -> Floats:
+    probability: Floats = 1.0 / given.total
+    return probability
+
+
+def _entropy(given: Prepared) -> Floats:
+    negated: Floats = (given.powers * given.shifted).sum(0) / given.total - np.log(given.total)
+    return negated
+
+
+def _modified_entropy(given: Prepared) -> Floats:
+    phi = given.phi
+    top_odds = log_odds(*own_and_others(given.z, given.top))
+    p = given.powers / given.total
+    # Only the largest p can be near 1, where log(1 - p) must not be formed from p.
+    np.put_along_axis(p, given.top, 0.0, 0)
+    terms = p * np.log1p(-p)
+    np.put_along_axis(terms, given.top, -(expit(top_odds) * np.logaddexp(0.0, top_odds))[None], 0)
+    np.put_along_axis(terms, given.index, -(expit(-phi) * np.logaddexp(0.0, -phi))[None], 0)
+    negated: Floats = terms.sum(0)
+    return negated
+
+
+def _correctness(given: Prepared) -> Floats:
+    right: Floats = (given.top[0] == given.index[0]).astype(np.float64)
+    return right
+
+
+def _hinge(given: Prepared) -> Floats:
+    own, others = given.others
     margin: Floats = own - others.max(0)
     return margin
 
 
 @dataclass(frozen=True)
 class Signal:
-    """A registered signal: ``function(logits [..., n, classes], labels [n]) -> float64 [..., n]``, higher = member."""
+    """A registered signal: ``function(logits [..., n, classes], labels [n]) -> float64 [..., n]``, higher = member.
+
+    of: the same from logits that are prepared already."""
 
     name: str
     description: str
     citation: str
     function: Callable[[ArrayLike, ArrayLike], Floats]
+    of: Callable[[Prepared], Floats]
 
 
 _LIRA = "Carlini et al. 2022, arXiv 2112.03570"
@@ -149,48 +170,24 @@ SIGNALS: Mapping[str, Signal] = MappingProxyType(
     {
         signal.name: signal
         for signal in (
-            Signal("loss", "negated cross-entropy of the label, log p_y", _YEOM, loss),
-            Signal("confidence", "probability of the label, p_y", _SALEM, confidence),
-            Signal("max_confidence", "largest probability, whatever the label", _SALEM, max_confidence),
-            Signal("entropy", "negated entropy of the prediction, whatever the label", _SALEM, entropy),
-            Signal("modified_entropy", "negated entropy that knows the label", _SONG, modified_entropy),
-            Signal("correctness", "1 when the prediction is the label", _YEOM, correctness),
-            Signal("logit", "logit-scaled confidence phi, log p_y - log(1 - p_y) from logits", _LIRA, logit),
-            Signal("hinge", "logit of the label minus the largest other logit", _LIRA, hinge),
+            Signal("loss", "negated cross-entropy of the label, log p_y", _YEOM, loss, _loss),
+            Signal("confidence", "probability of the label, p_y", _SALEM, confidence, _confidence),
+            Signal(
+                "max_confidence", "largest probability, whatever the label", _SALEM, max_confidence, _max_confidence
+            ),
+            Signal("entropy", "negated entropy of the prediction, whatever the label", _SALEM, entropy, _entropy),
+            Signal(
+                "modified_entropy", "negated entropy that knows the label", _SONG, modified_entropy, _modified_entropy
+            ),
+            Signal("correctness", "1 when the prediction is the label", _YEOM, correctness, _correctness),
+            Signal(
+                "logit",
+                "logit-scaled confidence phi, log p_y - log(1 - p_y) from logits",
+                _LIRA,
+                logit,
+                attrgetter("phi"),
+            ),
+            Signal("hinge", "logit of the label minus the largest other logit", _LIRA, hinge, _hinge),
         )
     }
 )
-
-
-def _class_first(logits: ArrayLike, labels: ArrayLike) -> tuple[Floats, Labels]:
-    """A float64 copy ``[classes, ..., n]`` (sums over the first axis run at memory speed and in an order that does not
-    depend on the batch) and the labels as an index ``[1, ..., n]`` into it."""
-    given = np.asarray(logits)
-    index = np.asarray(labels)
-    if given.ndim < 2 or given.shape[-1] < 2:
-        raise DataError(f"logits: expected shape [..., examples, classes >= 2], got {list(given.shape)}")
-    *_, examples, classes = given.shape
-    if index.shape != (examples,) or index.dtype.kind not in "iu":
-        raise DataError(f"labels: expected integers of shape [{examples}], got {index.dtype} {list(index.shape)}")
-    outside = int(((index < 0) | (index >= classes)).sum())
-    if outside:
-        raise DataError(f"labels: expected values in 0..{classes - 1}, got {outside} outside; check the class order")
-    moved = np.array(np.moveaxis(given, -1, 0), dtype=np.float64, order="C")
-    return moved, np.broadcast_to(index.astype(np.int64), moved.shape[1:])[None]
-
-
-def _own_and_others(z: Floats, index: Labels) -> tuple[Floats, Floats]:
-    """Logit at ``index [1, ..., n]`` as ``[..., n]``, and ``z [classes, ..., n]`` with -inf in its place."""
-    own = np.take_along_axis(z, index, 0)[0]
-    others = z.copy()
-    np.put_along_axis(others, index, -np.inf, 0)
-    return own, others
-
-
-def _log_odds(z: Floats, index: Labels) -> Floats:
-    """log p - log(1 - p) of the class at ``index [1, ..., n]``, ``[..., n]``."""
-    own, others = _own_and_others(z, index)
-    largest = others.max(0)
-    others -= largest
-    odds: Floats = own - largest - np.log(np.exp(others).sum(0))
-    return odds

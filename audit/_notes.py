@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from audit._nouns import Evidence, Grade, Outcome, Reference
 from audit._shadow_notes import missing_for_grade_a, notes_on_shadows
-from audit._wording import GROUP, detectable, explanation, fail_only_open, missing_for_grade_b
+from audit._wording import GROUP, detectable, explanation, fail_only_open, missing_for_grade_b, screened
 from audit.policy import Policy
 from audit.preconditions import NO_DIFFERENCE, REVERSED
 
@@ -55,8 +55,15 @@ def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome, still_open
             reference.dropped,
             f"{', '.join(reference.dropped)} left out: byte-equal to the candidate.",
         ),
+        "SCREENING": (
+            evidence.exchangeable is None and not reference.retrains,
+            "without a retrain this is a screening: phi tells forget from unseen examples with AUC "
+            f"{screened(evidence)} on the candidate (0.5: not at all). A model that never saw the forget set may do "
+            "the same where the two differ by nature, so neither a leak nor forgetting is shown; only a candidate that "
+            "answers as the original does fails.",
+        ),
         "NOT_EXCHANGEABLE": (
-            not evidence.baseline.exchangeable,
+            reference.retrains > 0 and not evidence.baseline.exchangeable,
             "the retrains are not shown to rank forget and unseen data alike within the margin, so the comparison with "
             "unseen data is switched off; the comparison with retraining stands.",
         ),
@@ -196,6 +203,11 @@ def _sound_reference(reference: Reference) -> str:
 
 
 def _more_evidence(evidence: Evidence, policy: Policy, grade: Grade) -> str:
+    if not evidence.reference.retrains:
+        return (
+            "Give retrains (five are advisable; vestige retrain makes them from your own training function), or "
+            "declare (--exchangeable) that forget and unseen examples were drawn alike, where they were."
+        )
     missing = missing_for_grade_b(evidence)
     if policy.min_evidence == "A" and not missing:
         return f"For grade A provide: {missing_for_grade_a(evidence)}."

@@ -41,7 +41,17 @@ def headline(evidence: Evidence, policy: Policy, outcome: Outcome, reasons: Sequ
     return f"{label}: {terms}, {found}."
 
 
+def screened(evidence: Evidence) -> str:
+    """The candidate's AUC against unseen examples with its interval."""
+    low, high = evidence.baseline.interval
+    return f"{evidence.baseline.auc:.3f} [{low:.3f}, {high:.3f}]"
+
+
 def _open(evidence: Evidence, reasons: Sequence[str]) -> str:
+    if not evidence.reference.retrains and evidence.reference.valid:
+        return (
+            f"a screening alone: AUC of forget against unseen {screened(evidence)}, and no retrain to compare it with"
+        )
     if not set(reasons) <= {"UTILITY_UNCERTAIN", "BASELINE_DISAGREEMENT"}:
         return "it is not settled whether the candidate differs from retraining by more than its margin"
     if "BASELINE_DISAGREEMENT" in reasons:

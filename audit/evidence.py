@@ -14,7 +14,7 @@ from audit._scores import READ, Floats, Mask, Scores, people_of, score_signals
 from audit._shadow_nouns import ShadowTables
 from audit._utility import utility
 from audit.endpoints import Measured, measure
-from audit.exchangeable import over_examples, refuse_without_retrains
+from audit.exchangeable import over_examples
 from audit.exposures import count_exposed
 from audit.groups import find_groups, judge_groups, measure_groups
 from audit.policy import Policy
@@ -41,11 +41,10 @@ def gather(
     curves, histograms and single examples empty, which changes nothing about the verdict. declared: who vouches for
     exchangeable forget and unseen examples, so that fewer than three retrains are judged over examples. shadows: scores
     against shadow models, on the forget and unseen rows, of every model of ``outputs``: retrains, candidate, original.
-    DataError when there are too few unseen rows to part into calibration and evaluation, or no retrain and no
-    declaration.
+    Without any retrain and a declaration this is a screening: what the candidate shows against unseen examples, and no
+    endpoint. DataError when there are too few unseen rows to part into calibration and evaluation.
     Source: verdict.md, sections 4 to 6.
     """
-    refuse_without_retrains(len(outputs.retrain), declared)
     if drawings:
         outputs.signals(*SIGNALS)  # all in one reading
     identity = identify(outputs)
@@ -92,7 +91,6 @@ def stand(
     outputs: Outputs, policy: Policy, declared: Declared | None = None, shadows: ShadowTables | None = None
 ) -> tuple[tuple[Measured, ...], Standing, Reference]:
     """The endpoints, of which only what is said of retrains and original may be used, and E0 to E3 from those."""
-    refuse_without_retrains(len(outputs.retrain), declared)
     identity = identify(outputs)
     scores = _score(outputs, identity, policy, None if shadows is None else shadows.of_bank())
     measured = measure(scores, policy.fpr)

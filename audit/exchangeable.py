@@ -44,15 +44,6 @@ MOST_CLASSIFIED = 20_000
 """And as many as it takes, drawn at random: more need much memory and tell little more."""
 
 
-def refuse_without_retrains(retrains: int, declared: Declared | None) -> None:
-    """DataError for an audit of no retrain where nobody vouches for exchangeability."""
-    if not retrains and declared is None:
-        raise DataError(
-            "expected at least one retrain (K >= 1), got none: an audit needs retrains, or a declaration of "
-            "exchangeability (--exchangeable, or exchangeable = true in [forget]); docs/verdict.md says what it claims"
-        )
-
-
 def over_examples(
     outputs: Outputs, scores: Scores, kept: tuple[int, ...], declared: Declared | None, policy: Policy
 ) -> Exchangeable | None:
@@ -62,7 +53,6 @@ def over_examples(
     scores: of the retrains ``kept``, candidate and original on forget and unseen rows, or people. Shadows count like
     retrains wherever a model is needed that was trained on neither set.
     """
-    refuse_without_retrains(len(outputs.retrain), declared)
     if declared is None or scores.retrains >= MIN_RETRAINS:
         return None
     rows = np.flatnonzero(outputs.where("forget") | outputs.where("unseen"))

@@ -251,10 +251,22 @@ def test_the_main_rule_stands_where_nobody_declares_or_retrains_are_enough() -> 
     assert decide(plain, POLICY).reasons == ("EVIDENCE_GRADE",) and decide(plain, POLICY).grade == "S"
     many = replace(WORLD, retrains=3).draw(1).outputs()
     assert gather(many, POLICY, drawings=False, declared="declared") == gather(many, POLICY, drawings=False)
-    without = replace(few, retrain=few.retrain[:0])
-    for refused in (lambda: gather(without, POLICY), lambda: preconditions(without, POLICY)):
-        with pytest.raises(DataError, match="needs retrains, or a declaration of exchangeability"):
-            refused()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_without_retrain_and_declaration_it_is_a_screening_that_never_passes(seed: int) -> None:
+    drawn = replace(WORLD, retrains=2).draw(seed).outputs()
+    without = replace(drawn, retrain=drawn.retrain[:0])
+    assert preconditions(without, POLICY).retrains == 0
+    evidence = gather(without, POLICY)
+    verdict = decide(evidence, POLICY)
+    assert (verdict.outcome, verdict.reasons, verdict.grade) == ("INCONCLUSIVE", ("EVIDENCE_GRADE",), "S")
+    assert f"a screening alone: AUC of forget against unseen {evidence.baseline.auc:.3f}" in verdict.headline
+    assert verdict.notes[1].startswith("SCREENING: ") and "vestige retrain" in verdict.would_change[0]
+    assert not any(note.startswith("NOT_EXCHANGEABLE") for note in verdict.notes)
+    assert without.original is not None
+    copied = replace(without, candidate=without.original)
+    assert decide(gather(copied, POLICY), POLICY).reasons == ("NOOP",)
 
 
 def test_copies_are_found_in_this_mode_too() -> None:
