@@ -2,5 +2,13 @@
 
 import runpy
 
-for name in ("training", "augmentation", "scoring", "shadow_scoring", "shadow_training", "shadow_variants"):
+for name in (
+    "training",
+    "augmentation",
+    "scoring",
+    "shadow_scoring",
+    "shadow_training",
+    "shadow_variants",
+    "outputs_scale",
+):
     runpy.run_module(f"benchmarks.{name}", run_name="__main__")

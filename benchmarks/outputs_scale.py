@@ -24,6 +24,7 @@ SIZES = (10_000, 100_000, 1_000_000)
 CLASSES = (10, 1_000)
 RETRAINS = 10
 ROWS = 10_000
+HEADER = ("examples", "classes", "file, GiB", "audit, s", "reading alone, s", "peak memory, GiB")
 FORGET, UNSEEN = 0.1, 0.6
 """Shares of the rows; the rest is retained."""
 
@@ -53,31 +54,30 @@ def write(path: Path, rows: int, classes: int) -> None:
                         stream.write(logits.astype(np.float16).tobytes())
 
 
-def audit(path: Path, folder: Path) -> tuple[float, float, str]:
-    """Seconds, peak resident GiB beyond what mapped pages of the file account for, and the verdict's line."""
-    code = (
-        "import resource, sys; from audit._entry import _run; "
-        "from audit.cli import cli; _run(lambda: cli, sys.argv[1:]); "
-        "status = open('/proc/self/status').read(); "
-        "print('ANON', [l for l in status.splitlines() if l.startswith('VmHWM')][0].split()[1], "
-        "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-    )
-    words = [sys.executable, "-c", code, "audit", "--outputs", str(path), "--report", str(folder)]
+def audit(path: Path, folder: Path) -> tuple[float, float]:
+    """Seconds, and peak memory of the process in GiB: what it allocated, not the pages of mapped files, which the
+    system takes back at will."""
+    words = [sys.executable, "-c", "from audit._entry import main; main()", "audit"]
     start = time.perf_counter()
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    lines = done.stdout.splitlines()
-    return time.perf_counter() - start, int(lines[-1].split()[-1]) / 2**20, lines[0]
+    process = subprocess.Popen([*words, "--outputs", str(path), "--report", str(folder)], stdout=subprocess.DEVNULL)
+    status, peak = Path(f"/proc/{process.pid}/status"), 0
+    while process.poll() is None:
+        lines = status.read_text().splitlines()
+        peak = max(peak, *(int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
+        time.sleep(0.05)
+    return time.perf_counter() - start, peak / 2**20
 
 
 def main() -> None:
     """Measure every size and print a table for the page."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--largest", type=int, default=SIZES[-1])
+    parser.add_argument("--smallest", type=int, default=SIZES[0])
     parser.add_argument("--folder", type=Path, help="where there is room for the files")
     given = parser.parse_args()
     lines = []
     for classes in CLASSES:
-        for rows in (size for size in SIZES if size <= given.largest):
+        for rows in (size for size in SIZES if given.smallest <= size <= given.largest):
             with tempfile.TemporaryDirectory(dir=given.folder) as folder:
                 path = Path(folder) / "outputs.npz"
                 write(path, rows, classes)
@@ -86,11 +86,13 @@ def main() -> None:
                     while stream.read(2**24):
                         pass
                 floor = time.perf_counter() - start
-                seconds, peak, _ = audit(path, Path(folder) / "report")
-                lines.append((f"{rows:,}", f"{classes:,}", f"{path.stat().st_size / 2**30:.2f}", f"{seconds:.1f}"))
-                lines[-1] += (f"{floor:.1f}", f"{peak:.2f}")
+                seconds, peak = audit(path, Path(folder) / "report")
+                size = path.stat().st_size / 2**30
+                lines.append(
+                    (f"{rows:,}", f"{classes:,}", f"{size:.2f}", f"{seconds:.1f}", f"{floor:.1f}", f"{peak:.2f}")
+                )
                 print(lines[-1], file=sys.stderr)
-    print(table(("examples", "classes", "file, GiB", "audit, s", "reading alone, s", "peak memory, GiB"), lines))
+    table("Audits of outputs files", [HEADER, *lines])
 
 
 if __name__ == "__main__":
