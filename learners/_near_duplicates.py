@@ -65,15 +65,16 @@ def find_near_duplicates(examples: Examples, split: Split) -> NearDuplicates:
     resemble each other without being copies. Below 16 pixels a side it is a copy from .98 on. Images with next to
     nothing in them are left out; of images that are identical to each other one stands for all.
 
-    Measured on planted copies (the images that the thresholds were chosen on, CIFAR-10 aside, so at best), 300 in 1,000 digits and 500 in 50,000 images of Fashion-MNIST and of CIFAR-10 (share
-    found, in this order): mirrored, moved by a pixel, both 1 1 1; brighter by 30 1 1 .99; contrast x .7 1 1 1, x 1.4
-    .99 .91 .97; noise of 4 grey levels 1 1 1, of 10 1 1 .98; JPEG at quality 90 1 1 1, 75 1 1 .42 (CIFAR-10 comes
-    at 75), 50 .10 1 .97, 25 0 .94 .66; scaled to three quarters and back 0 .96 1, to
-    150 % and back .27 1 1, to a half and back 0 0 .01; a mark over a sixth of each side .13 .02 .14. Among forget
-    images without a planted copy 1 of 300, 9 of 500 and 0 of 500 were reported in retain, 0, 10 and 2 in unseen: the
-    two of CIFAR-10 are the same photograph in other colours, half of Fashion-MNIST the same product, the rest plain
-    trousers of one outline. With 50,000 retain and 500 forget images 4 to 6 s on one core, the reading of the images
-    included. Deterministic; time grows with n log n, memory with 14 numbers an image.
+    Measured on planted copies (the images that the thresholds were chosen on, CIFAR-10 aside, so at best), 300 in
+    1,000 digits and 500 in 50,000 images of Fashion-MNIST and of CIFAR-10 (share found, in this order): mirrored,
+    moved by a pixel, both 1 1 1; brighter by 30 1 1 .99; contrast x .7 1 1 1, x 1.4 .99 .91 .97; noise of 4 grey
+    levels 1 1 1, of 10 1 1 .98; JPEG at quality 90 1 1 1, 75 1 1 .42 (CIFAR-10 comes at 75), 50 .10 1 .97, 25 0 .94
+    .66; scaled to three quarters and back 0 .96 1, to 150 % and back .27 1 1, to a half and back 0 0 .01; a mark
+    over a sixth of each side .13 .02 .14. Among forget images without a planted copy 1 of 300, 9 of 500 and 0 of
+    500 were reported in retain, 0, 10 and 2 in unseen: the two of CIFAR-10 are the same photograph in other
+    colours, half of Fashion-MNIST the same product, the rest plain trousers of one outline. With 50,000 retain and
+    500 forget images 4 to 6 s on one core, the reading of the images included. Deterministic; time grows with n log
+    n, memory with 14 numbers an image.
     """
     found = [_in_role(examples, split.forget, getattr(split, role), role) for role in ROLES]
     forget, other, roles, alike = (np.concatenate(part) for part in zip(*found, strict=True))
