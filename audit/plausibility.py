@@ -24,13 +24,8 @@ LEAST_AS_GOOD = 0.8
 """Share of the others' accuracy that a candidate must reach after permuting, to be a matter of order."""
 MOST_NAMED = 6
 CHECK = (
-    "check that it is the right file and has learned anything, mean and std, the order of the channels, 0..1 or 0..255, "
-    "the resize, eval mode and the order of the labels"
-)
-MOST_NAMED = 6
-CHECK = (
-    "check that it is the right file and has learned anything, mean and std, the order of the channels, 0..1 or 0..255, the resize, eval mode "
-    "and the order of the labels"
+    "check that it is the right file and has learned anything, mean and std, the order of the channels, 0..1 or "
+    "0..255, the resize, eval mode and the order of the labels"
 )
 BLOCK = 2**22
 

@@ -89,7 +89,6 @@ def test_the_report_of_an_outputs_file(tmp_path: Path, report: Path) -> None:
     ("damage", "words"),
     [
         (lambda a: a.pop("labels"), "labels"),
-        (lambda a: a.pop("retrain"), "retrain"),
         (lambda a: a.update(candidate=a["candidate"][:-1]), "expected shape [8, 349, 4], got [8, 350, 4]"),
         (lambda a: a.update(candidate=a["candidate"][:, :-1]), "expected shape [8, 350, 3], got [8, 350, 4]"),
         (lambda a: a["candidate"].__setitem__((0, 0), np.nan), "candidate"),
@@ -97,7 +96,6 @@ def test_the_report_of_an_outputs_file(tmp_path: Path, report: Path) -> None:
         (lambda a: a.update(labels=a["labels"] + 9), "labels"),
         (lambda a: a.update(role=np.where(a["role"] == "unseen", "retain", a["role"])), "unseen"),
         (lambda a: a.update(role=np.where(a["role"] == "unseen", "test", a["role"])), "role"),
-        (lambda a: a.update(retrain=a["retrain"][:0]), "retrain"),
     ],
 )
 def test_bad_outputs_get_one_sentence_and_exit_code_4(

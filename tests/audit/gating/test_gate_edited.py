@@ -157,7 +157,7 @@ EDITS: list[tuple[str, str, Edit, str]] = [
         of_part("reference", retrains=20),
         "number of retrains, original: expected [20, true]",
     ),
-    ("no retrains", "PASS", of_part("reference", retrains=0), "reference, retrains"),
+    ("no retrains", "PASS", of_part("reference", retrains=0), "utility, roles"),
     ("no forget", "PASS", of_part("reference", forget=0), "numbers of examples"),
     ("forget", "PASS", of_part("reference", forget=15_000), "reference, forget: expected 1500"),
     ("unseen", "PASS", of_part("reference", unseen_evaluation=60_000), "reference, unseen_evaluation"),

@@ -157,7 +157,7 @@ EDITS: dict[str, tuple[str, Edit, str]] = {
         lambda report: report["audits"][0]["verdict"].update(mode="retrains"),
         "verdict, mode",
     ),
-    "without the mode": ("nothing", to_main_rule, "reference, retrains"),
+    "without the mode": ("nothing", to_main_rule, "verdict, headline"),
     "main rule instead": ("contradicted", to_main_rule, "A1, "),
     "the mode cut out alone": (
         "nothing",
