@@ -1,6 +1,5 @@
 """How a command that judges ends: report, table, exit code."""
 
-import re
 import shlex
 from pathlib import Path
 
@@ -10,12 +9,13 @@ from click.core import ParameterSource
 from audit import _console
 from audit._entry import FAIL, INCONCLUSIVE, PASS
 from audit._hygiene_console import print_hygiene
+from audit._source_names import without_folders
 from audit.config import CONTROLS
 from audit.plan_file import PlanFile, keep_plan
 from audit.report import Report, write_report
 
+# Options whose text may be a path; those that are one are a Path.
 _PATHS = ("source", "forget", "unseen", "retain")
-_SOURCE = re.compile(r"torchvision:\w+:|[a-z-]{2,}:")  # a kind of source, and no drive letter
 
 
 def finish(report: Report, folder: Path, under: PlanFile | None = None) -> tuple[Path, Path]:
@@ -38,17 +38,9 @@ def command_line() -> str:
         for one in value if isinstance(value, tuple) else (value,):
             words.append(parameter.opts[0])
             if one is not True:
-                words.append(one.name if isinstance(one, Path) else _without_folders(str(parameter.name), str(one)))
+                own = without_folders(str(one)) if parameter.name in _PATHS else str(one)
+                words.append(one.name if isinstance(one, Path) else own)
     return shlex.join(words)
-
-
-def _without_folders(option: str, text: str) -> str:
-    """The text of an option; where it may be a path, or a source with one, by the file's name alone."""
-    if option not in _PATHS:
-        return text
-    start = _SOURCE.match(text)
-    kind = "" if start is None else start.group()
-    return kind + (Path(text[len(kind) :]).name or text[len(kind) :])
 
 
 def exit_code(report: Report, inconclusive: str | None = None) -> int:
