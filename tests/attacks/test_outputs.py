@@ -162,8 +162,9 @@ def test_letters_beyond_unicode_are_refused(tmp_path, order, map_from):
 def test_arrays_of_any_layout_are_written_as_numpy_does(tmp_path):
     whole = np.arange(120.0).reshape(4, 5, 6)
     odd = {
-        "fortran": np.asfortranarray(whole), "strided": whole[::2, ::-1], "column": whole[:, :, 1], "flat": whole[1, :, 0],
-        "number": np.float64(3), "none": whole[:0], "no_letters": np.array(["", ""], "<U0"), "big": whole.astype(">f4"),
+        "fortran": np.asfortranarray(whole), "strided": whole[::2, ::-1], "column": whole[:, :, 1],
+        "flat": whole[1, :, 0], "number": np.float64(3), "none": whole[:0],
+        "no_letters": np.array(["", ""], "<U0"), "big": whole.astype(">f4"),
     }  # fmt: skip
     (tmp_path / "a.npz").write_bytes(_npz.npz_bytes(odd, comment="made här"))
     assert _npz.npz_comment(tmp_path / "a.npz") == "made här"

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import torch
 from PIL import Image
-from safetensors.torch import save
+from safetensors import torch as safetensors
 from torch import nn
 
 from attacks import Outputs, TableFiles, npz_bytes, read_tables
@@ -125,7 +127,7 @@ def _frame(models: bool) -> "pd.DataFrame":
 
 
 def _csv() -> list[bytes]:
-    quoted = _frame(True).to_csv(index=False, quoting=1, sep=";", decimal=",")
+    quoted = _frame(True).to_csv(index=False, quoting=1, sep=";")
     return [_frame(True).to_csv(index=False).encode(), b"\xef\xbb\xbf" + quoted.encode()]
 
 
@@ -237,14 +239,14 @@ TARGETS = {
     "indices_csv": Target(
         _read_selection,
         ".csv",
-        lambda: [b'index,name\n1,"a"\n2,b\n', b"subject,age\np1,3\np2,4\n", b'file,forget\n"1.png",1\n2.png,0\n'],
+        lambda: [b'index,name\n1,"a"\n2,b\n', b"subject,age\np1,3\np2,4\n", b'file,sex\n"1.png",1\n2.png,0\n'],
     ),
     "indices_npy": Target(_read_selection, ".npy", _mask),
     "table_csv": Target(_read_table, ".csv", _csv),
     "table_parquet": Target(_read_table, ".parquet", _parquet),
     "model_npz": Target(_read_one, ".npz", _one_model),
     "model_npy": Target(_read_one, ".npy", _one_array),
-    "weights_safetensors": Target(_read_model, ".safetensors", lambda: [save(_network().state_dict())]),
+    "weights_safetensors": Target(_read_model, ".safetensors", lambda: [safetensors.save(_network().state_dict())]),
     "weights_torch": Target(_read_model, ".pt", _torch),
     "imagecsv": Target(_read_images, ".csv", lambda: [b"file,label,part\na.png,0,train\nb.png,1,test\n"]),
     "images_npz": Target(lambda path: load_examples(f"npz:{path}"), ".npz", _images),
