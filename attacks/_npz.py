@@ -21,6 +21,7 @@ _LOCAL_HEADER = 30
 _CHUNK = 2**24
 _LARGE = 2**31 - 2**16
 MAP_FROM = 2**26
+_LAST_LETTER = 0x10FFFF
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -118,9 +119,23 @@ def read_arrays(
                 arrays[name] = _mapped(archive, info, header)
             else:
                 arrays[name] = _unpacked(archive, header)
+            _check_letters(arrays[name])
         except _DAMAGED as error:
             raise DataError(f"expected a whole array {name}, got a damaged one ({_line(error)})") from error
     return arrays
+
+
+def _check_letters(values: NDArray[Any]) -> None:
+    """Python's own texts end at the last letter of Unicode; NumPy crashes on what lies beyond."""
+    if values.dtype.kind != "U" or not values.size:
+        return
+    flat = values.reshape(-1)
+    step = max(1, _CHUNK // values.itemsize)
+    letters = np.dtype(np.uint32).newbyteorder(values.dtype.byteorder)
+    for start in range(0, len(flat), step):
+        part = np.ascontiguousarray(flat[start : start + step])
+        if part.view(letters).max(initial=0) > _LAST_LETTER:
+            raise ValueError("it holds text with letters beyond Unicode")
 
 
 def _mapped(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: Header) -> NDArray[Any]:
@@ -210,7 +225,7 @@ def _write_array(member: IO[bytes], array: NDArray[Any]) -> None:
         return
     flat = array.reshape(-1) if array.ndim == 0 or array.flags.c_contiguous else None
     if flat is not None:
-        step = max(1, _CHUNK // array.itemsize)
+        step = max(1, _CHUNK // max(1, array.itemsize))
         for start in range(0, len(flat), step):
             member.write(flat[start : start + step].tobytes())
         return

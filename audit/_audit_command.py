@@ -104,6 +104,8 @@ def audit_command(
     rest = {"name": name, "reproduce": command_line(), "annex": annex, "under": under, "exchangeable": exchangeable}
     given = _Given(policy=policy, under=under, folder=report_folder, rest=rest)
     checkpoints = data.config_path is not None or data.given or asking.given
+    if data.seed is not None and not (data.given or asking.given):
+        raise click.UsageError("--seed goes with --data, or with --config and --model")
     tables: dict[str, Any] = {"columns": columns, "roles": roles, "probabilities": probabilities}
     if outputs is not None:
         if checkpoints or candidate or original or retrains or shadows:

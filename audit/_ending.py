@@ -9,9 +9,13 @@ from click.core import ParameterSource
 from audit import _console
 from audit._entry import FAIL, INCONCLUSIVE, PASS
 from audit._hygiene_console import print_hygiene
+from audit._source_names import without_folders
 from audit.config import CONTROLS
 from audit.plan_file import PlanFile, keep_plan
 from audit.report import Report, write_report
+
+# Options whose text may be a path; those that are one are a Path.
+_PATHS = ("source", "forget", "unseen", "retain")
 
 
 def finish(report: Report, folder: Path, under: PlanFile | None = None) -> tuple[Path, Path]:
@@ -34,7 +38,8 @@ def command_line() -> str:
         for one in value if isinstance(value, tuple) else (value,):
             words.append(parameter.opts[0])
             if one is not True:
-                words.append(one.name if isinstance(one, Path) else str(one))
+                own = without_folders(str(one)) if parameter.name in _PATHS else str(one)
+                words.append(one.name if isinstance(one, Path) else own)
     return shlex.join(words)
 
 

@@ -1,5 +1,6 @@
 """The command ``vestige export-outputs``."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -47,5 +48,8 @@ def export_outputs(
     answers.outputs.write(out)
     counts = ", ".join(f"{int(answers.outputs.where(role).sum()):,} {role}" for role in ("forget", "unseen", "retain"))
     models = f"{len(answers.models)} model{'s' if len(answers.models) > 1 else ''}"
-    click.echo(f"{out}: {models} on {counts} examples. Now: vestige audit --outputs {out.name} --report report")
+    name = shlex.quote(out.name)
+    alone = f"--candidate {name} --original O.npz --retrain 'R*.npz', with a file for each other model,"
+    then = f"--outputs {name}" if len(answers.models) > 1 else alone
+    click.echo(f"{out}: {models} on {counts} examples. Now: vestige audit {then} --report report")
     return PASS

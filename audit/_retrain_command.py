@@ -1,5 +1,6 @@
 """The command ``vestige retrain``."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -34,22 +35,20 @@ def retrain(
     """
     from audit.retraining import Training, retrain_models
     from learners import Processes
-    from learners.outside import find_preprocessing
 
     refuse_place(out / "retrain-1.safetensors")
     base = data.base
-    own = None if preprocess is None else find_preprocessing(preprocess, base=base)
     loaded = data.load()
     with _console.watching() as watch:
         paths = retrain_models(
             loaded,
-            Training(function=function, preprocessing=own, base=base),
+            Training(function=function, preprocess=preprocess, base=base),
             count,
             out,
             engine=Processes(workers=workers),
             watch=watch,
         )
     kinds = sorted({path.suffix for path in paths})
-    patterns = ", ".join(f"{out}/retrain-*{kind}" for kind in kinds)
+    patterns = ", ".join(shlex.quote(f"{out}/retrain-*{kind}") for kind in kinds)
     click.echo(f"{len(paths)} retrains on {len(loaded.split.retain):,} retain examples: {patterns}")
     return PASS

@@ -14,6 +14,7 @@ from audit._data_file import AuditData
 from audit._exchangeable_nouns import Declared
 from audit._making import Watch
 from audit._records import data_record
+from audit._source_names import record_without_folders
 from audit.exposures import refuse_annex
 from audit.near_duplicates import near_duplicates
 from audit.plan_file import PlanFile
@@ -23,7 +24,7 @@ from audit.report import ModelsRecord, Report, Weights
 from audit.run import ignore, rows_and_roles
 from audit.single import audit_given
 from learners import DataError, count_duplicates, pick_device
-from learners.outside import Factory, OutsideModel, OwnPreprocessing, Preprocessing, ask, load_model
+from learners.outside import Factory, OwnPreprocessing, Preprocessing, ask, load_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,29 +49,36 @@ class Asking:
     base: Path = Path(".")
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is kept of a model once it was asked. digest: SHA-256 of its file. kind: one phrase, without its name."""
+
+    digest: str
+    kind: str
+
+
 @dataclass(frozen=True, eq=False)
 class Answers:
     """outputs: of every model on the audited examples. models: what was read, by name (original, retrain 1, ...)."""
 
     outputs: Outputs
-    models: dict[str, OutsideModel]
+    models: dict[str, Asked]
 
 
 def ask_models(data: AuditData, files: ModelFiles, asking: Asking, *, watch: Watch = ignore) -> Answers:
     """The outputs of every model on all forget and unseen examples and at most 5,000 retain ones.
 
     One model is in memory at a time. An example's id is its file name where the source has names, else its index.
-    DataError for a file that cannot be read or does not fit the data, and for two names of one file's content where
-    that cannot be meant (the original as a retrain)."""
+    DataError for a file that cannot be read or does not fit the data."""
     rows, roles = rows_and_roles(data.split, data.seed)
     examples = data.examples
     images, labels = examples.read(rows)
     device = pick_device(asking.device)
-    models: dict[str, OutsideModel] = {}
+    models: dict[str, Asked] = {}
     every = 1 + (files.original is not None) + len(files.retrains) + len(files.shadows)
 
     def answer(path: Path, name: str) -> NDArray[Any]:
-        models[name] = load_model(
+        model = load_model(
             path,
             factory=asking.factory,
             device=device,
@@ -80,12 +88,14 @@ def ask_models(data: AuditData, files: ModelFiles, asking: Asking, *, watch: Wat
         )
 
         def progress(done: int, total: int) -> None:
-            watch(f"asking {every} models", (len(models) - 1) * total + done, every * total)
+            watch(f"asking {every} models", len(models) * total + done, every * total)
 
         try:
-            return ask(models[name].predictor, images, batch_size=asking.batch_size, progress=progress)
+            logits = ask(model.predictor, images, batch_size=asking.batch_size, progress=progress)
         except DataError as error:
-            raise DataError(f"{path}: {error}") from error
+            raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+        models[name] = Asked(model.digest, model.description.removeprefix(f"{path.name}: ").rstrip("."))
+        return logits
 
     arrays = stack_answers(
         answer,
@@ -133,7 +143,7 @@ def audit_outside(
         policy,
         registration,
         name=name or files.candidate.stem,
-        data=data_record(data.examples, data.split, duplicates, len(answers.outputs), near),
+        data=record_without_folders(data_record(data.examples, data.split, duplicates, len(answers.outputs), near)),
         models=_record(answers.models, asking),
         reproduce=reproduce,
         annex=annex,
@@ -142,7 +152,7 @@ def audit_outside(
     )
 
 
-def _record(models: dict[str, OutsideModel], asking: Asking) -> ModelsRecord:
+def _record(models: dict[str, Asked], asking: Asking) -> ModelsRecord:
     retrains = [one.digest for name, one in models.items() if name.startswith("retrain ")]
     original = models["original"].digest if "original" in models else None
     return ModelsRecord(
@@ -154,9 +164,9 @@ def _record(models: dict[str, OutsideModel], asking: Asking) -> ModelsRecord:
     )
 
 
-def _sentence(models: Sequence[OutsideModel], asking: Asking) -> str:
-    found = Counter(one.description for one in models)
-    kinds = "; ".join(f"{count} x {kind}" for kind, count in found.most_common(3))
+def _sentence(models: Sequence[Asked], asking: Asking) -> str:
+    found = Counter(one.kind for one in models)
+    kinds = "; ".join(f"{count} x {kind}" for kind, count in found.most_common())
     own = asking.preprocessing
     if isinstance(own, Preprocessing):
         return f"{kinds}. {own.describe()}"

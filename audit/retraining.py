@@ -3,7 +3,9 @@ reference."""
 
 import inspect
 import json
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,12 +19,25 @@ from audit._data_file import AuditData
 from audit._making import STRIDE, Watch
 from audit.run import ignore, rows_and_roles
 from audit.workspace import digest_indices
-from learners import ConfigError, DataError, Engine, Indices, Processes, canonical_json, digest, write_atomically
+from learners import (
+    ConfigError,
+    DataError,
+    Engine,
+    Indices,
+    Processes,
+    VestigeError,
+    canonical_json,
+    digest,
+    one_thread,
+    seeded_torch,
+    write_atomically,
+)
 from learners.outside import (
     OwnPreprocessing,
-    Preprocessing,
+    also_from,
     as_predictor,
     ask,
+    find_preprocessing,
     find_training,
     weights_bytes,
     weights_note,
@@ -35,11 +50,12 @@ Progress = Callable[[int, int], None]
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """How a retrain is made. function: ``package.module:train``, called as ``train(indices, seed)`` with the indices
-    (int64, rising) of the examples to train on, and to return a model. preprocessing: how images are prepared for one
-    that is no torch network and has to be asked here."""
+    (int64, rising) of the examples to train on, and to return a model. preprocess: ``package.module:function`` from
+    images to the input of a model that is no torch network and has to be asked here. base: folder that both are also
+    looked for in, beside the current one. Names in place of functions, as each worker finds them for itself."""
 
     function: str
-    preprocessing: Preprocessing | OwnPreprocessing | None = None
+    preprocess: str | None = None
     base: Path = Path(".")
 
 
@@ -65,7 +81,7 @@ def retrain_models(
     function = find_training(training.function, base=training.base)
     retain = data.split.retain
     rows, roles = rows_and_roles(data.split, data.seed)
-    code = digest(_source(function), training.function)
+    code = digest(_source(function), training.function, *_preprocessing_code(training))
     seeds = [data.seed * STRIDE + 1 + k for k in range(count)]
     made_from = [
         {
@@ -106,20 +122,55 @@ def _train(
     report: Progress,
 ) -> tuple[str, dict[str, NDArray[Any]]]:
     """Runs in a worker: weights as plain arrays, or the logits of what is no network."""
-    function = find_training(training.function, base=training.base)
-    try:
-        model = function(retain.copy(), seed)
-    except (Exception, SystemExit) as error:  # the user's own code may raise anything
+    with also_from(training.base), _seeded(seed):  # the function may import its own modules only when it is called
+        function = find_training(training.function, base=training.base)
+        try:
+            model = function(retain.copy(), seed)
+        except (Exception, SystemExit) as error:  # the user's own code may raise anything
+            raise DataError(
+                f"{training.function}(indices, seed={seed}): expected a model, "
+                f"it raised {type(error).__name__}: {error}"
+            ) from error
+        weights = weights_of(model, training.function)
+        if weights is not None:
+            return "state", weights
+        data, rows = asked
+        images, _ = data.examples.read(rows)
+        try:
+            predictor = as_predictor(model, preprocessing=_preprocessing(training), classes=data.examples.classes)
+            logits = ask(predictor, images, progress=report)
+        except VestigeError as error:
+            raise DataError(f"what {training.function} returned: {error}") from error
+    if logits.shape[1] != data.examples.classes:
         raise DataError(
-            f"{training.function}(indices, seed={seed}): expected a model, it raised {type(error).__name__}: {error}"
-        ) from error
-    weights = weights_of(model, training.function)
-    if weights is not None:
-        return "state", weights
-    data, rows = asked
-    images, _ = data.examples.read(rows)
-    predictor = as_predictor(model, preprocessing=training.preprocessing, classes=data.examples.classes)
-    return "logits", {"logits": ask(predictor, images, progress=report)}
+            f"what {training.function} returned: expected {data.examples.classes} classes as in the data, "
+            f"got {logits.shape[1]}"
+        )
+    return "logits", {"logits": logits}
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Streams that the user's function draws from without being told, too, start from its seed: a retrain that is made
+    again, or in another process, is the same one. Outside they are as they were."""
+    before, numbers = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    try:
+        with seeded_torch(seed, "retrain"), one_thread():
+            yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(numbers)
+
+
+def _preprocessing(training: Training) -> OwnPreprocessing | None:
+    return None if training.preprocess is None else find_preprocessing(training.preprocess, base=training.base)
+
+
+def _preprocessing_code(training: Training) -> tuple[str, ...]:
+    own = _preprocessing(training)
+    return () if own is None or training.preprocess is None else (_source(own), training.preprocess)
 
 
 def _ids(data: AuditData, rows: Indices) -> NDArray[np.str_]:
@@ -139,7 +190,7 @@ def _existing(folder: Path, number: int, made_from: dict[str, Any]) -> Path | No
     for suffix in ("safetensors", "npz"):
         path = folder / f"retrain-{number}.{suffix}"
         if path.exists():
-            if _header(path) != made_from:
+            if not path.is_file() or _header(path) != made_from:
                 raise DataError(
                     f"{path}: expected a retrain of these examples, seed and training module, got one made from "
                     "something else; give another folder, or remove the retrains there"
@@ -152,5 +203,5 @@ def _header(path: Path) -> Any:
     try:
         note = npz_comment(path) if path.suffix == ".npz" else weights_note(path)
         return json.loads(note or "null")
-    except (DataError, ValueError):
+    except (DataError, ValueError, RecursionError):  # a stranger's
         return None

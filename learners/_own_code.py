@@ -35,13 +35,14 @@ def find_function(module: str, function: str, name: str, setting: str) -> Any:
 
 @contextmanager
 def also_from(folder: Path) -> Iterator[None]:
-    """Put last, so that a file there never takes the place of an installed module; removed again afterwards."""
-    entry = str(folder.resolve())
-    if entry in sys.path:
-        yield
-        return
-    sys.path.append(entry)
+    """``folder`` and then the current one, put last, so that a file there never takes the place of an installed module;
+    removed again afterwards."""
+    entries = dict.fromkeys((str(folder.resolve()), str(Path.cwd())))
+    added = [entry for entry in entries if entry not in sys.path]
+    sys.path += added
     try:
         yield
     finally:
-        sys.path.remove(entry)
+        for entry in added:
+            if entry in sys.path:  # the user's own code may have taken it out
+                sys.path.remove(entry)

@@ -1,5 +1,6 @@
 """Models that others made, asked for logits."""
 
+from learners._own_code import also_from
 from learners.outside._asking import ask
 from learners.outside._factory import Factory
 from learners.outside._model_files import OutsideModel, load_model
@@ -20,6 +21,7 @@ __all__ = [
     "OwnPreprocessing",
     "Predictor",
     "Preprocessing",
+    "also_from",
     "as_predictor",
     "ask",
     "find_preprocessing",

@@ -57,6 +57,8 @@ def open_archive(content: bytes) -> Archive:
         raise DataError(
             f"expected a whole zip archive, got a truncated or damaged one ({reason(error)}); copy the file again"
         ) from error
+    if not all(info.filename for info in file.infolist()):  # zipfile itself fails on such
+        raise DataError("expected a name for each member of the archive, got one without; copy the file again")
     infos = [info for info in file.infolist() if not info.is_dir()]
     if not 0 < len(infos) <= MOST_MEMBERS:
         raise DataError(f"expected an archive of 1 to {MOST_MEMBERS} members, got {len(infos)}")

@@ -13,7 +13,7 @@ from torch import nn
 from learners._errors import ConfigError, DataError
 from learners._examples import Indices
 from learners._own_code import FUNCTION, also_from, find_function
-from learners.outside._text import shown
+from learners.outside._text import reason, shown
 
 _KEY = "vestige_retrain"  # of the header; not the key of the project's own checkpoints
 
@@ -35,6 +35,15 @@ def weights_of(model: object, name: str) -> dict[str, NDArray[Any]] | None:
     name: of the training function, for the DataError about a state_dict that holds more than tensors."""
     if not isinstance(model, nn.Module):
         return None
+    try:
+        return _state(model, name)
+    except (RuntimeError, TypeError, NotImplementedError) as error:  # on no device, sparse, of a type NumPy lacks
+        raise DataError(
+            f"{name}: expected a network whose weights are plain tensors, got {reason(error)}; return it on the CPU"
+        ) from error
+
+
+def _state(model: nn.Module, name: str) -> dict[str, NDArray[Any]]:
     state = model.state_dict()
     wrong = next((key for key, value in state.items() if not isinstance(value, torch.Tensor)), None)
     if wrong is not None:

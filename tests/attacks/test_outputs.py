@@ -1,5 +1,6 @@
 """The outputs file: round trips, equal bytes, and what a stranger's file may hold (one sentence for each fault)."""
 
+import errno
 import io
 import os
 import pickle
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from attacks import Outputs, signals
+from attacks import Outputs, TableFiles, _npz, read_tables, signals
 from learners import DataError
 
 N, C, K = 30, 4, 3
@@ -122,6 +123,54 @@ def test_a_failed_write_leaves_the_old_file_and_no_scrap(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         Outputs.from_arrays(arrays(seed=1)).write(path)
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["a.npz"]
+
+
+def test_a_disk_that_fills_up_leaves_the_old_file_and_no_scrap(tmp_path, monkeypatch):
+    path = tmp_path / "a.npz"
+    Outputs.from_arrays(arrays()).write(path)
+    before = path.read_bytes()
+    written = _npz._write_array
+
+    def full(member, array):
+        written(member, array)
+        if array.ndim == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(_npz, "_write_array", full)
+    with pytest.raises(OSError, match="No space left") as refusal:
+        Outputs.from_arrays(arrays(seed=1)).write(path)
+    assert refusal.value.filename == str(path)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["a.npz"]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("map_from", [1, 2**30])
+def test_letters_beyond_unicode_are_refused(tmp_path, order, map_from):
+    """NumPy ends in a SystemError where it makes a text of them."""
+    given = arrays()
+    wrong = given["id"].astype(f"{order}U8") if "id" in given else np.array([str(i) for i in range(N)], f"{order}U8")
+    wrong.view(f"{order}u4")[5] = 0x110000
+    for save in (np.savez, np.savez_compressed):
+        save(tmp_path / "a.npz", **{**given, "id": wrong})
+        with pytest.raises(DataError, match="id, got a damaged one .*letters beyond Unicode"):
+            Outputs.read(tmp_path / "a.npz", map_from=map_from)
+        save(tmp_path / "m.npz", logits=given["candidate"], labels=given["labels"], role=given["role"], id=wrong)
+        with pytest.raises(DataError, match="letters beyond Unicode"):
+            read_tables(TableFiles(candidate=tmp_path / "m.npz"), without_retrains=True)
+
+
+def test_arrays_of_any_layout_are_written_as_numpy_does(tmp_path):
+    whole = np.arange(120.0).reshape(4, 5, 6)
+    odd = {
+        "fortran": np.asfortranarray(whole), "strided": whole[::2, ::-1], "column": whole[:, :, 1],
+        "flat": whole[1, :, 0], "number": np.float64(3), "none": whole[:0],
+        "no_letters": np.array(["", ""], "<U0"), "big": whole.astype(">f4"),
+    }  # fmt: skip
+    (tmp_path / "a.npz").write_bytes(_npz.npz_bytes(odd, comment="made här"))
+    assert _npz.npz_comment(tmp_path / "a.npz") == "made här"
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as held:
+        for name, values in odd.items():
+            assert np.array_equal(held[name], values) and held[name].shape == np.shape(values)
 
 
 GIVEN = arrays()

@@ -9,20 +9,28 @@ import io
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from learners._index_file import read_indices
+import pandas as pd
+import torch
+from PIL import Image
+from safetensors import torch as safetensors
+from torch import nn
 
-from attacks import Outputs
+from attacks import Outputs, TableFiles, npz_bytes, read_tables
 from audit._text import one_line
 from audit.config import read_config
 from audit.gating._reading import read as read_for_gate
 from audit.plan_file import Sizes, make_plan, parse_plan
 from audit.planting_file import read_planting
 from audit.policy import Policy, profile
-from learners import VestigeError
+from learners import Examples, VestigeError, load_examples, read_selection
+from learners.outside import load_model
+from tests.conftest import make_examples
 
 MOST_BYTES = 2**20
 __all__ = ["TARGETS", "Target", "hold"]
@@ -105,6 +113,110 @@ def _array() -> list[bytes]:
     return [buffer.getvalue()]
 
 
+def _facts() -> dict[str, list[Any]]:
+    return {"id": list("abcd"), "label": [0, 1, 0, 1], "role": ["forget", "unseen", "unseen", "retain"]}
+
+
+def _frame(models: bool) -> "pd.DataFrame":
+    parts = []
+    for place, name in enumerate(["candidate", "original", "retrain-1"] if models else [None]):
+        frame = pd.DataFrame(_facts())
+        frame["logit_0"], frame["logit_1"] = np.arange(4.0) - place, np.arange(4.0)[::-1] + 0.5
+        parts.append(frame if name is None else frame.assign(model=name))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _csv() -> list[bytes]:
+    quoted = _frame(True).to_csv(index=False, quoting=1, sep=";")
+    return [_frame(True).to_csv(index=False).encode(), b"\xef\xbb\xbf" + quoted.encode()]
+
+
+def _parquet() -> list[bytes]:
+    found = []
+    for how in ({"compression": None, "use_dictionary": False}, {"compression": "snappy"}):
+        buffer = io.BytesIO()
+        _frame(True).to_parquet(buffer, index=False, **how)
+        found.append(buffer.getvalue())
+    return found
+
+
+def _one_model() -> list[bytes]:
+    logits = np.linspace(-3, 3, 8, dtype=np.float32).reshape(4, 2)
+    return [npz_bytes({"logits": logits, **{name: np.array(values) for name, values in _facts().items()}})]
+
+
+def _one_array() -> list[bytes]:
+    buffer = io.BytesIO()
+    np.save(buffer, np.linspace(-3, 3, 8, dtype=np.float32).reshape(4, 2))
+    return [buffer.getvalue()]
+
+
+def _network() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 2))
+
+
+def _torch() -> list[bytes]:
+    found = []
+    for zipped in (_network().state_dict(), {"epoch": 3, "state_dict": _network().state_dict()}):
+        buffer = io.BytesIO()
+        torch.save(zipped, buffer)
+        found.append(buffer.getvalue())
+    return found
+
+
+def _onnx() -> list[bytes]:
+    from tests.learners.test_outside_onnx import model
+
+    return [model().SerializeToString()]
+
+
+def _mask() -> list[bytes]:
+    buffer = io.BytesIO()
+    np.save(buffer, np.arange(10) < 4)
+    return [buffer.getvalue(), *_array()]
+
+
+def _examples() -> Examples:
+    made = make_examples(10, size=2)
+    return replace(
+        made,
+        files=np.array([f"{row}.png" for row in range(10)]),
+        subjects=np.array([f"p{row // 2}" for row in range(10)]),
+    )
+
+
+def _images() -> list[bytes]:
+    made = make_examples(4, size=2)
+    words = np.array(list("aabb"))
+    plain = {"images": made.images, "labels": made.labels}
+    return [npz_bytes(plain), npz_bytes({**plain, "subjects": words, "groups": words})]
+
+
+def _read_selection(path: Path) -> object:
+    return read_selection(path, _examples())
+
+
+def _read_images(path: Path) -> object:
+    for name in ("a.png", "b.png"):
+        Image.fromarray(np.full((2, 2), 90, np.uint8)).save(path.parent / name)
+    return load_examples(f"imagecsv:{path}")
+
+
+def _read_table(path: Path) -> object:
+    return read_tables(TableFiles(outputs=path), without_retrains=True, max_bytes=MOST_BYTES)
+
+
+def _read_one(path: Path) -> object:
+    """A model's file; what only the examples file would say is there as well."""
+    examples = path.parent / "examples.csv"
+    pd.DataFrame(_facts()).to_csv(examples, index=False)
+    return read_tables(TableFiles(candidate=path, examples=examples), without_retrains=True, max_bytes=MOST_BYTES)
+
+
+def _read_model(path: Path) -> object:
+    return load_model(path, factory=_network, preprocessing=None)
+
+
 TARGETS = {
     "outputs": Target(lambda path: Outputs.read(path, max_bytes=MOST_BYTES), ".npz", _outputs),
     "probabilities": Target(
@@ -123,10 +235,26 @@ TARGETS = {
         lambda: [make_plan(profile("standard"), Sizes(60, 200, 3)).text().encode()],
     ),
     "planting": Target(read_planting, ".json", _planting),
-    "indices_text": Target(read_indices, ".txt", lambda: [b"1\n2\n3\n"]),
-    "indices_csv": Target(read_indices, ".csv", lambda: [b'index,name\n1,"a"\n2,b\n']),
-    "indices_npy": Target(read_indices, ".npy", _array),
+    "indices_text": Target(_read_selection, ".txt", lambda: [b"1\n2\n3\n", b"1.png\n2.png\n"]),
+    "indices_csv": Target(
+        _read_selection,
+        ".csv",
+        lambda: [b'index,name\n1,"a"\n2,b\n', b"subject,age\np1,3\np2,4\n", b'file,sex\n"1.png",1\n2.png,0\n'],
+    ),
+    "indices_npy": Target(_read_selection, ".npy", _mask),
+    "table_csv": Target(_read_table, ".csv", _csv),
+    "table_parquet": Target(_read_table, ".parquet", _parquet),
+    "model_npz": Target(_read_one, ".npz", _one_model),
+    "model_npy": Target(_read_one, ".npy", _one_array),
+    "weights_safetensors": Target(_read_model, ".safetensors", lambda: [safetensors.save(_network().state_dict())]),
+    "weights_torch": Target(_read_model, ".pt", _torch),
+    "imagecsv": Target(_read_images, ".csv", lambda: [b"file,label,part\na.png,0,train\nb.png,1,test\n"]),
+    "images_npz": Target(lambda path: load_examples(f"npz:{path}"), ".npz", _images),
 }
+
+
+if all(map(find_spec, ("onnx", "onnxruntime"))):  # an extra
+    TARGETS["weights_onnx"] = Target(lambda path: load_model(path, preprocessing=None), ".onnx", _onnx)
 
 
 def words_of(content: bytes) -> list[bytes]:
