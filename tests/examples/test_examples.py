@@ -24,7 +24,7 @@ VERDICTS = {
 
 def commands(readme: Path) -> list[str]:
     blocks = re.findall(r"^```sh\n(.*?)^```", readme.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    return [line for block in blocks for line in block.splitlines()]
+    return [line for block in blocks for line in block.replace("\\\n", "").splitlines()]
 
 
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
