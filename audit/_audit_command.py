@@ -131,7 +131,7 @@ def audit_command(
         raise click.UsageError(WHAT)
     elif probabilities or columns or roles or examples:
         raise click.UsageError("--probabilities, --column, --role, --examples go with outputs: checkpoints give logits")
-    elif data.config_path is not None and candidate.suffix == ".safetensors" and not asking.given and not data.given:
+    elif data.config_path is not None and not asking.given and not data.given and _own(candidate):
         if original is None or shadows or not (retrains or exchangeable):
             raise click.UsageError("give --candidate, --original and --retrain with --config, and no --shadow")
         report = _from_own(data.config_path, candidate, original, expand(retrains), given)
@@ -142,6 +142,19 @@ def audit_command(
     _, page = finish(report, report_folder, under)
     click.echo(f"Report: {page}")
     return exit_code(report, inconclusive)
+
+
+def _own(candidate: Path) -> bool:
+    """Whether a checkpoint is one of this project, whatever its name, or should be one by its name."""
+    from learners import DataError, read_header
+
+    if candidate.suffix == ".safetensors":
+        return True
+    try:
+        read_header(candidate)
+    except DataError:
+        return False
+    return True
 
 
 def _from_outputs(source: Any, given: _Given, *, columns: Any, roles: Any, probabilities: bool) -> Report:

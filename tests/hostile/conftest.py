@@ -1,6 +1,7 @@
 """The command as a user runs it: in a process of its own where the process matters, and on files that are hostile."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -48,7 +49,20 @@ def command(arguments: Sequence[str]) -> list[str]:
 def start(*arguments: str, folder: Path, **how: Any) -> "subprocess.Popen[str]":
     """The command in a process group of its own."""
     how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **how}
-    return subprocess.Popen(command(arguments), cwd=folder, env=ENVIRONMENT, text=True, start_new_session=True, **how)
+    return subprocess.Popen(
+        command(arguments),
+        cwd=folder,
+        env=ENVIRONMENT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=_heed_interrupts,
+        **how,
+    )
+
+
+def _heed_interrupts() -> None:
+    """As at a terminal, also where the tests run in the background of a shell, whose children ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def ended(process: "subprocess.Popen[str]", seconds: float = 120) -> Said:

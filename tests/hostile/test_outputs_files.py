@@ -58,7 +58,6 @@ FAULTS: dict[str, tuple[Any, str]] = {
         "at least 1 example",
     ),
     "no classes": (lambda a: {n: a[n][..., :0] for n in ("candidate", "retrain", "original")}, "2 classes"),
-    "no retrains": (lambda a: {"retrain": a["retrain"][:0]}, "at least one retrain"),
     "too many axes": (lambda a: {"candidate": a["candidate"][None]}, "candidate"),
     "a scalar": (lambda a: {"labels": np.int64(3)}, "labels"),
     "roles that turn the terminal": (
