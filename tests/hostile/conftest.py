@@ -61,8 +61,9 @@ def start(*arguments: str, folder: Path, **how: Any) -> "subprocess.Popen[str]":
 
 
 def _heed_interrupts() -> None:
-    """As at a terminal, also where the tests run in the background of a shell, whose children ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """As at a terminal, also where the tests run in the background of a shell, whose children ignore these."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def ended(process: "subprocess.Popen[str]", seconds: float = 120) -> Said:
