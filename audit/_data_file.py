@@ -12,7 +12,7 @@ from audit._config_tables import CanariesTable, DataTable, ForgetTable
 from audit._data_building import build_data, check_together
 from audit._toml import read_toml
 from audit.canaries import plant_canaries
-from audit.config import TABLES, TOP
+from audit.config import check_keys
 from audit.policy import Policy
 from learners import ConfigError, Examples, Split, refusal
 
@@ -53,15 +53,7 @@ def read_data(path: Path, *, seed: int | None = None) -> AuditData:
 
 def parse_data(content: Mapping[str, Any], base: Path) -> AuditData:
     """The data that a table describes, relative paths from ``base``; see ``read_data``."""
-    for key, value in content.items():
-        if key not in (*TABLES, *TOP):
-            known = ", ".join((*TOP, *TABLES))
-            raise ConfigError(f"{key}: expected one of the keys {known}, got an unknown key; correct or remove it")
-        if key in TABLES and not isinstance(value, Mapping):
-            raise ConfigError(f"{key}: expected a table [{key}], got {value!r}; correct the file")
-    for key in ("data", "forget"):
-        if key not in content:
-            raise ConfigError(f"{key}: expected a table [{key}], got none; vestige init writes a commented file")
+    check_keys(content)
     data, forget = _table(DataTable, content, "data"), _table(ForgetTable, content, "forget")
     seed = content.get("seed", 0)
     if type(seed) is not int or not 0 <= seed < _SEEDS:

@@ -85,8 +85,8 @@ def read_config(path: Path, *, seed: int | None = None, policy: Policy | None = 
     return parse_config(content, policy)
 
 
-def parse_config(content: Mapping[str, Any], policy: Policy | None = None) -> AuditConfig:
-    """The audit that a table describes; see ``read_config``."""
+def check_keys(content: Mapping[str, Any]) -> None:
+    """Refuse (ConfigError) keys that an audit file does not know, and one without data or forget set."""
     for key, value in content.items():
         if key not in (*TABLES, *TOP):
             known = ", ".join((*TOP, *TABLES))
@@ -96,6 +96,11 @@ def parse_config(content: Mapping[str, Any], policy: Policy | None = None) -> Au
     for key in ("data", "forget"):
         if key not in content:
             raise ConfigError(f"{key}: expected a table [{key}], got none; vestige init writes a commented file")
+
+
+def parse_config(content: Mapping[str, Any], policy: Policy | None = None) -> AuditConfig:
+    """The audit that a table describes; see ``read_config``."""
+    check_keys(content)
     forget = _table(ForgetTable, content, "forget")
     data = _table(DataTable, content, "data")
     check_together(data, forget)

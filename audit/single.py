@@ -58,6 +58,7 @@ def audit_outputs(
     else:
         outputs = read_tables(source, columns, roles=roles, probabilities=probabilities, without_retrains=True)
         main, fingerprint = source.main, digest(*map(digest_file, source.paths))
+    refuse_problems(outputs_problems(outputs), weak=False)
     return audit_given(
         outputs,
         policy,
@@ -83,14 +84,12 @@ def audit_given(
     annex: Path | None = None,
     under: PlanFile | None = None,
     declared: Declared | None = None,
-    weak: bool = False,
 ) -> Report:
     """Judge the candidate of ``outputs``, however they were come by; see ``audit_outputs``.
 
-    data, models: what the report says about them. weak: refuse models
-    that know no more than guessing, too: right where somebody asked them just now."""
+    data, models: what the report says about them. Whether the models are what they are said to be, the caller asks
+    first (``refuse_problems``): what is refused depends on where the outputs come from."""
     outputs.signals(*SIGNALS)  # all in one reading
-    refuse_problems(outputs_problems(outputs), weak=weak)
     planned = judged_under(under, policy, sizes_of(outputs), subject_of(outputs))
     registered = register(registration, policy, outputs, declared=declared)
     audit = judge(outputs, policy, name=name, seed=policy.calibration_seed, plan=planned, declared=declared)
