@@ -2,18 +2,17 @@
 
 import io
 import lzma
-import math
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from learners import DataError, scratch_array
+from learners import DataError, NpyHeader, check_letters, read_npy_header, scratch_array
+from learners.strangers import one_line
 
 # One date for all files (the earliest that a zip can hold), so that equal arrays give equal bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -21,7 +20,6 @@ _LOCAL_HEADER = 30
 _CHUNK = 2**24
 _LARGE = 2**31 - 2**16
 MAP_FROM = 2**26
-_LAST_LETTER = 0x10FFFF
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -34,28 +32,11 @@ _DAMAGED = (
 )
 
 
-@dataclass(frozen=True)
-class Header:
-    """Shape, type and place of one array in the archive."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    member: str
-    fortran: bool
-    start: int
-    """Of the array's bytes within the member."""
-
-    @property
-    def size(self) -> int:
-        """In bytes."""
-        return math.prod(self.shape) * self.dtype.itemsize
-
-
-def read_headers(archive: zipfile.ZipFile, *, known: Iterable[str], max_bytes: int) -> dict[str, Header]:
+def read_headers(archive: zipfile.ZipFile, *, known: Iterable[str], max_bytes: int) -> dict[str, NpyHeader]:
     """Headers of the arrays in ``archive`` by name; refuses unknown and repeated names, Python objects, a header that
     disagrees with the archive's directory, and more than ``max_bytes`` once unpacked. What is not compressed counts for
     nothing: it is mapped, and no larger than the file."""
-    headers: dict[str, Header] = {}
+    headers: dict[str, NpyHeader] = {}
     total = 0
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
@@ -73,38 +54,16 @@ def read_headers(archive: zipfile.ZipFile, *, known: Iterable[str], max_bytes: i
     return headers
 
 
-def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Header:
+def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> NpyHeader:
     try:
         with archive.open(info) as stream:
-            version = np.lib.format.read_magic(stream)
-            if version == (1, 0):
-                shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-            elif version == (2, 0):
-                shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
-            else:
-                raise ValueError(f"npy format {version}")
-            start = stream.tell()
-    except Exception as error:  # The header is parsed as Python text, which may end in any error of its parser.
-        raise DataError(f"expected a NumPy array as {name}, got a damaged one ({_line(error)})") from error
-    if dtype.hasobject:
-        raise DataError(
-            f"expected numbers or text as {name}, got Python objects, which are not read; "
-            "convert with .astype(str) or to a numeric type before saving"
-        )
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != info.file_size - start:
-        raise DataError(
-            f"expected {info.file_size - start} bytes in {name}, its header says {dtype} {list(shape)}; "
-            "write the file again"
-        )
-    return Header(shape, dtype, info.filename, fortran, start)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+            return read_npy_header(stream, info.file_size)
+    except _DAMAGED as error:
+        raise DataError(f"expected an array of plain values as {name}, could not be read: {one_line(error)}") from error
 
 
 def read_arrays(
-    archive: zipfile.ZipFile, headers: Mapping[str, Header], *, map_from: int = MAP_FROM
+    archive: zipfile.ZipFile, headers: Mapping[str, NpyHeader], *, map_from: int = MAP_FROM
 ) -> dict[str, NDArray[Any]]:
     """The arrays behind ``headers``, without unpickling anything.
 
@@ -113,32 +72,19 @@ def read_arrays(
     """
     arrays: dict[str, NDArray[Any]] = {}
     for name, header in headers.items():
-        info = archive.getinfo(header.member)
+        info = archive.getinfo(f"{name}.npy")
         try:
             if header.size >= map_from and info.compress_type == zipfile.ZIP_STORED:
                 arrays[name] = _mapped(archive, info, header)
             else:
-                arrays[name] = _unpacked(archive, header)
-            _check_letters(arrays[name])
+                arrays[name] = _unpacked(archive, info, header)
+            check_letters(arrays[name])
         except _DAMAGED as error:
-            raise DataError(f"expected a whole array {name}, got a damaged one ({_line(error)})") from error
+            raise DataError(f"expected a whole array {name}, got a damaged one ({one_line(error)})") from error
     return arrays
 
 
-def _check_letters(values: NDArray[Any]) -> None:
-    """Python's own texts end at the last letter of Unicode; NumPy crashes on what lies beyond."""
-    if values.dtype.kind != "U" or not values.size:
-        return
-    flat = values.reshape(-1)
-    step = max(1, _CHUNK // values.itemsize)
-    letters = np.dtype(np.uint32).newbyteorder(values.dtype.byteorder)
-    for start in range(0, len(flat), step):
-        part = np.ascontiguousarray(flat[start : start + step])
-        if part.view(letters).max(initial=0) > _LAST_LETTER:
-            raise ValueError("it holds text with letters beyond Unicode")
-
-
-def _mapped(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: Header) -> NDArray[Any]:
+def _mapped(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: NpyHeader) -> NDArray[Any]:
     whole = np.memmap(str(archive.filename), np.uint8, "r", _content(archive, info), (info.file_size,))
     checksum = 0
     for start in range(0, len(whole), _CHUNK):
@@ -158,13 +104,13 @@ def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> int:
     return info.header_offset + _LOCAL_HEADER + name + extra
 
 
-def _unpacked(archive: zipfile.ZipFile, header: Header) -> NDArray[Any]:
+def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: NpyHeader) -> NDArray[Any]:
     shape = header.shape[::-1] if header.fortran else header.shape
     array = scratch_array(shape, header.dtype)
     if not header.size:
         return array.T if header.fortran else array
     content = array.reshape(-1).view(np.uint8)
-    with archive.open(header.member) as stream:
+    with archive.open(info) as stream:
         stream.read(header.start)
         for start in range(0, len(content), _CHUNK):
             wanted = min(_CHUNK, len(content) - start)
@@ -184,7 +130,7 @@ def open_archive(path: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except _DAMAGED as error:
         raise DataError(
-            f"expected an outputs file as written by numpy.savez, got a truncated or different file ({_line(error)})"
+            f"expected an outputs file as written by numpy.savez, got a truncated or different file ({one_line(error)})"
         ) from error
 
 

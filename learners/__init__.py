@@ -30,6 +30,7 @@ from learners._inference import accuracy, predict_logits
 from learners._jobs import available_workers, run_jobs
 from learners._ledger import Ledger, LedgerWriter
 from learners._near_duplicates import NearDuplicates, find_near_duplicates
+from learners._npy_header import NpyHeader, check_letters, read_npy_header
 from learners._ray import RayEngine
 from learners._recipe import Recipe
 from learners._refusals import refusal
@@ -62,6 +63,7 @@ __all__ = [
     "Ledger",
     "LedgerWriter",
     "NearDuplicates",
+    "NpyHeader",
     "Processes",
     "Progress",
     "RayEngine",
@@ -79,6 +81,7 @@ __all__ = [
     "build_classifier",
     "canonical_json",
     "check_finite",
+    "check_letters",
     "checkpoint_bytes",
     "choose_workers",
     "code_version",
@@ -103,6 +106,7 @@ __all__ = [
     "predict_views",
     "read_bounded",
     "read_header",
+    "read_npy_header",
     "read_selection",
     "refusal",
     "run_jobs",

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learners._errors import DataError
+from learners._npy_header import check_letters, read_npy_header
 from learners.strangers import check_regular, most_bytes, one_line, shown, shown_path
 
 _DAMAGED = (
@@ -27,7 +28,6 @@ _DAMAGED = (
 )
 _MOST_MEMBERS = 1000
 _BLOCK = 2**20
-_LAST_LETTER = 0x10FFFF  # of Unicode
 
 
 def read_npz(path: Path, *, most: int | None = None) -> dict[str, NDArray[Any]]:
@@ -82,30 +82,15 @@ def _check_members(path: Path, members: Sequence[zipfile.ZipInfo], most: int) ->
 
 
 def _array(path: Path, stream: IO[bytes], size: int) -> NDArray[Any]:
-    try:
-        version = np.lib.format.read_magic(stream)
-        if version not in ((1, 0), (2, 0)):
-            raise ValueError(f"npy format {version}")
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(stream)
-        start = stream.tell()
-    except _DAMAGED:
-        raise
-    except Exception as error:  # the header is parsed as Python text, which may end in any error of its parser
-        raise ValueError(f"damaged header ({one_line(error)})") from error
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects, which are never read; convert with .astype(str) or to numbers")
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - start:
-        raise ValueError(f"its header says {dtype} {list(shape)}, but {size - start} bytes follow; write it again")
-    content = np.empty(size - start, dtype=np.uint8)
-    for at in range(0, size - start, _BLOCK):
-        block = stream.read(min(_BLOCK, size - start - at))
+    header = read_npy_header(stream, size)
+    rest = size - header.start
+    content = np.empty(rest, dtype=np.uint8)
+    for at in range(0, rest, _BLOCK):
+        block = stream.read(min(_BLOCK, rest - at))
         content[at : at + len(block)] = np.frombuffer(block, dtype=np.uint8)
-        if len(block) < min(_BLOCK, size - start - at):
-            raise ValueError(f"{at + len(block)} bytes where {size - start} should be; fetch it again")
+        if len(block) < min(_BLOCK, rest - at):
+            raise ValueError(f"{at + len(block)} bytes where {rest} should be; fetch it again")
     stream.read(1)  # reaches the end, where an archive's checksum is compared
-    letters = np.dtype(np.uint32).newbyteorder(dtype.byteorder)
-    if dtype.kind == "U" and content.view(letters).max(initial=0) > _LAST_LETTER:
-        raise ValueError("it holds text with letters that no alphabet has; write it again")  # NumPy would crash on it
-    flat = content.view(dtype) if len(content) else np.zeros(math.prod(shape), dtype)
-    return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
+    flat = content.view(header.dtype) if rest else np.zeros(math.prod(header.shape), header.dtype)
+    check_letters(flat)
+    return flat.reshape(header.shape[::-1]).T if header.fortran else flat.reshape(header.shape)
