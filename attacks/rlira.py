@@ -53,5 +53,5 @@ def rlira(phi_retrains: ArrayLike, phi_other: ArrayLike, calibration: ArrayLike)
 
 
 def _centred(z: Floats, chosen: Mask) -> Floats:
-    centred: Floats = z - np.median(z[:, chosen], axis=1)[:, None]
+    centred: Floats = z - np.median(z.compress(chosen, axis=1), axis=1)[:, None]
     return centred

@@ -104,7 +104,10 @@ def population_share(ratio: ArrayLike, population: ArrayLike, gamma: float = 1.0
     ranked = np.sort(np.asarray(population, np.float64))
     if ranked.ndim != 1 or not len(ranked):
         raise DataError(f"population: expected a list of at least one ratio, got shape {list(ranked.shape)}")
-    share: Floats = np.searchsorted(ranked, np.asarray(ratio, np.float64) / gamma, side="left") / len(ranked)
+    asked = np.asarray(ratio, np.float64) / gamma
+    order = np.argsort(asked)  # lookups in rising order stay in cache
+    share = np.empty(len(asked))
+    share[order] = np.searchsorted(ranked, asked[order], side="left") / len(ranked)
     return share
 
 

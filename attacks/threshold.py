@@ -24,7 +24,7 @@ def class_centred(scores: ArrayLike, labels: ArrayLike, calibration: ArrayLike) 
     no_nan("scores", table)
     chosen = calibration_mask(calibration, len(kinds))
     present, index = np.unique(kinds, return_inverse=True)
-    return table - _class_medians(table[..., chosen], index[chosen], len(present))[..., index]
+    return table - _class_medians(table.compress(chosen, axis=-1), index[chosen], len(present)).take(index, axis=-1)
 
 
 def _class_medians(scores: Floats, index: Labels, classes: int) -> Floats:

@@ -110,6 +110,7 @@ def audit_command(
     if outputs is not None:
         if checkpoints or candidate or original or retrains or shadows:
             raise click.UsageError("give either --outputs, or a file for each model, not both")
+        _asks_nobody(asking)
         npz = file_kind(outputs) in ("npz", None)
         if npz and (columns or roles or examples):
             raise click.UsageError("--column, --role and --examples go with tables, an .npz has names of its own")
@@ -119,6 +120,7 @@ def audit_command(
     elif file_kind(candidate) is not None:
         if checkpoints:
             raise click.UsageError(f"{candidate.name} holds outputs: --config, --data and --model go with checkpoints")
+        _asks_nobody(asking)
         files = TableFiles(
             candidate=candidate,
             original=original,
@@ -134,7 +136,9 @@ def audit_command(
     elif data.config_path is not None and not asking.given and not data.given and _own(candidate):
         if original is None or shadows or not (retrains or exchangeable):
             raise click.UsageError("give --candidate, --original and --retrain with --config, and no --shadow")
-        report = _from_own(data.config_path, candidate, original, expand(retrains), given)
+        if asking.batch_size is not None:
+            raise click.UsageError("--batch-size goes with models made elsewhere, not with this project's checkpoints")
+        report = _from_own(data.config_path, (candidate, original, expand(retrains)), given, device=asking.device)
     else:
         report = _from_outside(data, asking, (candidate, original, expand(retrains), expand(shadows)), given)
     if note := unused(exchangeable, report.audits[0].reference.retrains):
@@ -157,6 +161,11 @@ def _own(candidate: Path) -> bool:
     return True
 
 
+def _asks_nobody(asking: AskingOptions) -> None:
+    if asking.asks:
+        raise click.UsageError("--device and --batch-size go with checkpoints: outputs are read, no model is asked")
+
+
 def _from_outputs(source: Any, given: _Given, *, columns: Any, roles: Any, probabilities: bool) -> Report:
     from attacks import Columns, RoleNames
     from audit.single import audit_outputs
@@ -172,13 +181,15 @@ def _from_outputs(source: Any, given: _Given, *, columns: Any, roles: Any, proba
     )
 
 
-def _from_own(config_path: Path, candidate: Path, original: Path, retrains: tuple[Path, ...], given: _Given) -> Report:
+def _from_own(
+    config_path: Path, models: tuple[Path, Path, tuple[Path, ...]], given: _Given, *, device: str | None
+) -> Report:
     from audit.config import read_config
     from audit.single import audit_checkpoints
 
     config = read_config(config_path, policy=given.planned)
-    config = config if given.policy is None else replace(config, policy=given.policy)
-    return audit_checkpoints(config, candidate, original, retrains, given.folder, base=config_path.parent, **given.rest)
+    config = replace(config, policy=given.policy or config.policy, device=device or config.device)
+    return audit_checkpoints(config, *models, given.folder, base=config_path.parent, **given.rest)
 
 
 def _from_outside(

@@ -40,8 +40,8 @@ _ASKING = (
     click.option("--channels", help="rgb, bgr or grey."),
     click.option("--layout", help="channels_first or channels_last  [default: first, or as the file says]"),
     click.option("--preprocess", help="In place of these: package.module:function from uint8 images to the input."),
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
-    click.option("--batch-size", type=click.IntRange(1), default=512, show_default=True, help="Images a call."),
+    click.option("--device", help="auto, cpu, cuda or cuda:N  [default: auto, or the audit file's]"),
+    click.option("--batch-size", type=click.IntRange(1), help="Images a call  [default: 512]"),
 )
 
 
@@ -108,13 +108,18 @@ class AskingOptions:
     channels: str | None
     layout: str | None
     preprocess: str | None
-    device: str
-    batch_size: int
+    device: str | None
+    batch_size: int | None
 
     @property
     def given(self) -> bool:
         """Whether anything was named that only models made elsewhere need."""
         return any((self.factory, self.mean, self.std, self.resize, self.channels, self.layout, self.preprocess))
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything was named that only models need which are asked, and outputs do not."""
+        return self.given or self.device is not None or self.batch_size is not None
 
     def parse(self, base: Path) -> "Asking":
         """Raises UsageError for a mixture, ConfigError for a text that cannot be used."""
@@ -130,7 +135,11 @@ class AskingOptions:
             parse_preprocessing(**ready) if self.preprocess is None else find_preprocessing(self.preprocess, base=base)
         )
         return Asking(
-            factory=self.factory, preprocessing=own, device=self.device, batch_size=self.batch_size, base=base
+            factory=self.factory,
+            preprocessing=own,
+            device=Asking.device if self.device is None else self.device,
+            batch_size=self.batch_size or Asking.batch_size,
+            base=base,
         )
 
 

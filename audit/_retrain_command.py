@@ -16,7 +16,7 @@ from audit._places import refuse_place
 @click.option("--train", "function", required=True, help="package.module:train, called as train(indices, seed).")
 @click.option("--count", type=click.IntRange(1, 1000), default=5, show_default=True, help="Number of retrains.")
 @click.option("--out", type=PATH, default=Path("retrains"), show_default=True, help="Folder for the retrains.")
-@click.option("--workers", type=click.IntRange(1), help="Processes side by side  [default: one per core]")
+@click.option("--workers", type=click.IntRange(1), help="Processes of one thread each  [default: one per core]")
 @click.option("--preprocess", help="package.module:function from images to the input of a model that is no network.")
 @data_options
 def retrain(

@@ -110,8 +110,11 @@ class Scores:
         if score == ULIRA and self.shadowed is not None:
             judged = self.shadowed.judged
             parts = (self.forget & judged, self.calibration & judged, self.evaluation & judged)
-            return scores[:, parts[0]], scores[:, parts[1]], scores[:, parts[2]]
-        return scores[:, self.forget], scores[:, self.calibration], scores[:, self.evaluation]
+        else:
+            parts = (self.forget, self.calibration, self.evaluation)
+        # Unlike scores[:, part] this leaves each model's scores side by side in memory, where they are ranked.
+        forget, calibration, evaluation = (scores.compress(part, axis=1) for part in parts)
+        return forget, calibration, evaluation
 
 
 def people_of(outputs: Outputs) -> People | None:

@@ -45,7 +45,7 @@ def run_controls(outputs: Outputs, policy: Policy, shadows: ShadowTables | None 
     rows = np.flatnonzero(outputs.where("forget") | outputs.where("unseen"))
     labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
     places = [*kept, *([] if outputs.original is None else [len(outputs.retrain) + 1])]
-    tables = {name: table[places][:, rows] for name, table in outputs.signals(*READ).items()}
+    tables = {name: table[places].take(rows, axis=1) for name, table in outputs.signals(*READ).items()}
     people = people_of(outputs)
     if shadows is not None:
         shadows = shadows.of_bank().take(places)

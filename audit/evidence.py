@@ -111,7 +111,7 @@ def _score(outputs: Outputs, identity: Identity, policy: Policy, shadows: Shadow
 def _asked_signals(outputs: Outputs, identity: Identity, names: Iterable[str]) -> dict[str, Floats]:
     """Signals ``[models, rows]`` on forget and unseen rows, of retrains that are kept, candidate and original."""
     rows, places = np.flatnonzero(_asked(outputs)), _places(outputs, identity)
-    return {name: table[places][:, rows] for name, table in outputs.signals(*names).items()}
+    return {name: table[places].take(rows, axis=1) for name, table in outputs.signals(*names).items()}
 
 
 def _places(outputs: Outputs, identity: Identity) -> list[int]:

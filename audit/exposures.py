@@ -43,7 +43,7 @@ def write_exposed(folder: Path, name: str, outputs: Outputs, policy: Policy) -> 
     rows = np.flatnonzero(outputs.where("forget") | outputs.where("unseen"))
     kept = list(identify(outputs).kept)
     labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
-    phi = outputs.signals("logit")["logit"][[*kept, len(outputs.retrain)]][:, rows]
+    phi = outputs.signals("logit")["logit"][[*kept, len(outputs.retrain)]].take(rows, axis=1)
     people = people_of(outputs)
     scores = score_phi(phi, len(kept), labels, forget, policy.calibration_share, policy.calibration_seed, people)
     try:

@@ -140,10 +140,11 @@ def _stratum(scores: Scores) -> Group:
     reason = too_few(scores.retrains, count, unseen, people=scores.people is not None)
     if reason:
         return Group(MOST_MEMORISED, "stratum", count, unseen, None, reason)
-    rows = np.flatnonzero(scores.forget)[most_memorised(scores.phi[:, scores.forget], scores.retrains, count)]
+    forgotten = scores.phi.compress(scores.forget, axis=1)
+    rows = np.flatnonzero(scores.forget)[most_memorised(forgotten, scores.retrains, count)]
     rest = ~scores.forget
     tables = {
-        name: np.concatenate([np.take_along_axis(table, rows, axis=1), table[:, rest]], axis=1)
+        name: np.concatenate([np.take_along_axis(table, rows, axis=1), table.compress(rest, axis=1)], axis=1)
         for name in TABLES
         if (table := getattr(scores, name)) is not None
     }

@@ -32,14 +32,15 @@ def retain_exposure(outputs: Outputs, kept: tuple[int, ...], scores: Scores, pol
         mask if scores.people is None else mask[scores.people.unit] for mask in (scores.calibration, scores.evaluation)
     )
     everything = np.concatenate([rows, asked[calibration], asked[evaluation]])
-    phi = outputs.signals("logit")["logit"][[*kept, len(outputs.retrain)]][:, everything]
+    phi = outputs.signals("logit")["logit"][[*kept, len(outputs.retrain)]].take(everything, axis=1)
     place = np.repeat([0, 1, 2], [len(rows), calibration.sum(), evaluation.sum()])
     found = rlira(phi[:-1], phi[-1:], place == 1)
     z = np.concatenate([found.retrains, found.others])
+    retained, cut, unseen = (z.compress(place == part, axis=1) for part in range(3))
     values = {
-        "auc_z": auc_rows(z[:, place == 0], z[:, place == 2]),
-        "auc_abs_z": auc_rows(np.abs(z[:, place == 0]), np.abs(z[:, place == 2])),
-        "tpr_z": _tpr(z[:, place == 0], z[:, place == 1], policy.fpr),
+        "auc_z": auc_rows(retained, unseen),
+        "auc_abs_z": auc_rows(np.abs(retained), np.abs(unseen)),
+        "tpr_z": _tpr(retained, cut, policy.fpr),
     }
     comparisons = tuple(compare(name, of_models, len(rows), policy) for name, of_models in values.items())
     return RetainExposure("", len(rows), comparisons)

@@ -277,6 +277,9 @@ def test_a_policy_file_and_the_options_are_repeated_in_the_report(
     assert read_report(report).policy.changed
     checkpoints = ("--config", "a", "--candidate", "c", "--original", "o", "--retrain", "r")
     assert run("audit", *checkpoints, "--report", "x", "--probabilities") == 2
+    own = ("--config", "a", "--candidate", "c.safetensors", "--original", "o", "--retrain", "r", "--report", "x")
+    assert run("audit", *own, "--batch-size", "8") == 2
+    assert "--batch-size goes with models made elsewhere" in capsys.readouterr().err
 
 
 TINY = """

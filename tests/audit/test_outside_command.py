@@ -258,6 +258,8 @@ def test_tables_that_do_not_go(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["--outputs", path, "--column", "label=nothing"], 2, "nothing"),
         (["--outputs", path, "--column", "nonsense"], 2, "nonsense"),
         (["--outputs", path, "--seed", "3"], 2, "--seed goes with --data"),
+        (["--outputs", tmp_path / "o.npz", "--device", "cpu"], 2, "no model is asked"),
+        (["--candidate", path, "--retrain", path, "--batch-size", "8"], 2, "no model is asked"),
         (["--outputs", tmp_path / "gone.csv"], 4, "gone.csv"),
         (["--candidate", tmp_path / "gone.npz", "--retrain", tmp_path / "o.npz"], 4, "gone.npz"),
         (["--candidate", path, "--model", "a:b"], 2, "t.csv holds outputs"),
