@@ -9,6 +9,7 @@ import click
 
 from audit import _console
 from audit._ending import command_line, exit_code, finish
+from audit._help import SectionedCommand, in_section
 from audit._model_options import AskingOptions, DataOptions, asking_options, data_options, expand
 from audit._options import PATH, annex_option, chosen_policy, plan_option, policy_option, profile_option
 from audit._places import refuse_place
@@ -39,20 +40,23 @@ class _Given:
         return self.policy or own or self.planned or profile("standard")
 
 
-@click.command("audit")
-@click.option("--outputs", type=PATH, help="Outputs of all models: .npz, .csv, .parquet (docs/outputs.md).")
-@click.option("--candidate", type=PATH, help="Model to judge: its outputs, or its checkpoint.")
-@click.option("--original", type=PATH, help="The same before unlearning.")
-@click.option("--retrain", "retrains", type=PATH, multiple=True, help="The same of a retrain; repeat it, or 'r-*.pt'.")
-@click.option("--shadow", "shadows", type=PATH, multiple=True, help="A model that saw neither forget nor unseen.")
+_models, _tables = in_section("Models"), in_section("Outputs in tables")
+
+
+@click.command("audit", cls=SectionedCommand)
+@_models("--outputs", type=PATH, help="Outputs of all models: .npz, .csv, .parquet (docs/outputs.md).")
+@_models("--candidate", type=PATH, help="Model to judge: its outputs, or its checkpoint.")
+@_models("--original", type=PATH, help="The same before unlearning.")
+@_models("--retrain", "retrains", type=PATH, multiple=True, help="The same of a retrain; repeat it, or 'r-*.pt'.")
+@_models("--shadow", "shadows", type=PATH, multiple=True, help="A model that saw neither forget nor unseen.")
 @click.option("--report", "report_folder", type=PATH, required=True, help="Folder for report.json and report.html.")
 @profile_option
 @policy_option
 @plan_option
-@click.option("--examples", type=PATH, help="Table with label and role (id, group, subject), beside outputs.")
-@click.option("--column", "columns", multiple=True, metavar="NAME=COLUMN", help="Name of a column, e.g. label=y.")
-@click.option("--role", "roles", multiple=True, metavar="NAME=ROLE", help="What a role is called, e.g. test=unseen.")
-@click.option("--probabilities", is_flag=True, help="The outputs are softmax probabilities, not logits.")
+@_tables("--examples", type=PATH, help="Table with label and role (id, group, subject), beside outputs.")
+@_tables("--column", "columns", multiple=True, metavar="NAME=COLUMN", help="Name of a column, e.g. label=y.")
+@_tables("--role", "roles", multiple=True, metavar="NAME=ROLE", help="What a role is called, e.g. test=unseen.")
+@_tables("--probabilities", is_flag=True, help="The outputs are softmax probabilities, not logits.")
 @click.option("--name", help="Name of the candidate in the report.")
 @click.option(
     "--exchangeable",
@@ -140,6 +144,7 @@ def audit_command(
             raise click.UsageError("--batch-size goes with models made elsewhere, not with this project's checkpoints")
         report = _from_own(data.config_path, (candidate, original, expand(retrains)), given, device=asking.device)
     else:
+        _point_at_retrains(retrains)
         report = _from_outside(data, asking, (candidate, original, expand(retrains), expand(shadows)), given)
     if note := unused(exchangeable, report.audits[0].reference.retrains):
         click.echo(note, err=True)
@@ -159,6 +164,14 @@ def _own(candidate: Path) -> bool:
     except DataError:
         return False
     return True
+
+
+def _point_at_retrains(retrains: tuple[Path, ...]) -> None:
+    """Retrains that ``vestige retrain`` left in its own folder are easily forgotten."""
+    made = [] if retrains else sorted(Path("retrains").glob("retrain-1.*"))
+    if made:
+        pattern = f"retrains/retrain-*{made[0].suffix}"
+        click.echo(f"note: no --retrain was given, and there are some: --retrain '{pattern}'", err=True)
 
 
 def _asks_nobody(asking: AskingOptions) -> None:

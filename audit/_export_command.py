@@ -7,17 +7,20 @@ import click
 
 from audit import _console
 from audit._entry import PASS
+from audit._help import SectionedCommand, in_section
 from audit._model_options import AskingOptions, DataOptions, asking_options, data_options, expand
 from audit._options import PATH
 from audit._places import refuse_place
 
+_first = in_section("Models")
 
-@click.command("export-outputs")
-@click.option("--candidate", type=PATH, required=True, help="Checkpoint to judge.")
-@click.option("--original", type=PATH, help="Checkpoint before unlearning.")
-@click.option("--retrain", "retrains", type=PATH, multiple=True, help="Checkpoint of a retrain; repeat, or 'r-*.pt'.")
-@click.option("--shadow", "shadows", type=PATH, multiple=True, help="A model that saw neither forget nor unseen.")
-@click.option("--out", type=PATH, required=True, help="Outputs file to write (.npz).")
+
+@click.command("export-outputs", cls=SectionedCommand)
+@_first("--candidate", type=PATH, required=True, help="Checkpoint to judge.")
+@_first("--original", type=PATH, help="Checkpoint before unlearning.")
+@_first("--retrain", "retrains", type=PATH, multiple=True, help="Checkpoint of a retrain; repeat, or 'r-*.pt'.")
+@_first("--shadow", "shadows", type=PATH, multiple=True, help="A model that saw neither forget nor unseen.")
+@_first("--out", type=PATH, required=True, help="Outputs file to write (.npz).")
 @data_options
 @asking_options
 def export_outputs(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from audit._help import in_section
 from audit._options import PATH
 from learners import DataError
 
@@ -17,31 +18,30 @@ if TYPE_CHECKING:
     from audit._data_file import AuditData
     from audit.outside import Asking
 
+_data, _asking = in_section("Data behind checkpoints"), in_section("How checkpoints are asked")
 _DATA = (
-    click.option(
-        "--config", "config_path", type=PATH, help="Audit file whose [data] and [forget] name data and split."
-    ),
-    click.option("--data", "source", help="In its place: a data source, e.g. imagefolder:photos (docs/data.md)."),
-    click.option("--forget", help="File that lists the examples to forget: indices, file names, people or a mask."),
-    click.option("--unseen", help="Unseen examples: a number, a file that lists them, or a second source."),
-    click.option("--retain", help="File that lists what the models were trained on besides  [default: the rest]"),
-    click.option("--forget-column", help="Column of the --forget file, where its name does not say so."),
-    click.option("--unseen-column", help="Column of the --unseen file."),
-    click.option("--retain-column", help="Column of the --retain file."),
-    click.option("--image-column", help="Column of images in a parquet or huggingface source."),
-    click.option("--label-column", help="Column of labels in a parquet or huggingface source."),
-    click.option("--seed", type=click.IntRange(0, 9999), help="Of draws among the data."),
+    _data("--config", "config_path", type=PATH, help="Audit file whose [data] and [forget] name data and split."),
+    _data("--data", "source", help="In its place: a data source, e.g. imagefolder:photos (docs/data.md)."),
+    _data("--forget", help="File that lists the examples to forget: indices, file names, people or a mask."),
+    _data("--unseen", help="Unseen examples: a number, a file that lists them, or a second source."),
+    _data("--retain", help="File that lists what the models were trained on besides  [default: the rest]"),
+    _data("--forget-column", help="Column of the --forget file, where its name does not say so."),
+    _data("--unseen-column", help="Column of the --unseen file."),
+    _data("--retain-column", help="Column of the --retain file."),
+    _data("--image-column", help="Column of images in a parquet or huggingface source."),
+    _data("--label-column", help="Column of labels in a parquet or huggingface source."),
+    _data("--seed", type=click.IntRange(0, 9999), help="Of draws among the data."),
 )
 _ASKING = (
-    click.option("--model", "factory", help="Makes the network of weights: package.module:function, torchvision:NAME."),
-    click.option("--mean", help="Means of the channels in 0..1, e.g. 0.485,0.456,0.406; subtracted."),
-    click.option("--std", help="Deviations of the channels, e.g. 0.229,0.224,0.225; divided by."),
-    click.option("--resize", help="224 (the shorter side) or 256x192 (height x width)."),
-    click.option("--channels", help="rgb, bgr or grey."),
-    click.option("--layout", help="channels_first or channels_last  [default: first, or as the file says]"),
-    click.option("--preprocess", help="In place of these: package.module:function from uint8 images to the input."),
-    click.option("--device", help="auto, cpu, cuda or cuda:N  [default: auto, or the audit file's]"),
-    click.option("--batch-size", type=click.IntRange(1), help="Images a call  [default: 512]"),
+    _asking("--model", "factory", help="Makes the network of weights: package.module:function, torchvision:NAME."),
+    _asking("--mean", help="Means of the channels in 0..1, e.g. 0.485,0.456,0.406; subtracted."),
+    _asking("--std", help="Deviations of the channels, e.g. 0.229,0.224,0.225; divided by."),
+    _asking("--resize", help="224 (the shorter side) or 256x192 (height x width)."),
+    _asking("--channels", help="rgb, bgr or grey."),
+    _asking("--layout", help="channels_first or channels_last  [default: first, or as the file says]"),
+    _asking("--preprocess", help="In place of these: package.module:function from uint8 images to the input."),
+    _asking("--device", help="auto, cpu, cuda or cuda:N  [default: auto, or the audit file's]"),
+    _asking("--batch-size", type=click.IntRange(1), help="Images a call  [default: 512]"),
 )
 
 

@@ -7,17 +7,20 @@ import click
 
 from audit import _console
 from audit._entry import PASS
+from audit._help import SectionedCommand, in_section
 from audit._model_options import DataOptions, data_options
 from audit._options import PATH
 from audit._places import refuse_place
 
+_first = in_section("Retrains")
 
-@click.command()
-@click.option("--train", "function", required=True, help="package.module:train, called as train(indices, seed).")
-@click.option("--count", type=click.IntRange(1, 1000), default=5, show_default=True, help="Number of retrains.")
-@click.option("--out", type=PATH, default=Path("retrains"), show_default=True, help="Folder for the retrains.")
-@click.option("--workers", type=click.IntRange(1), help="Processes of one thread each  [default: one per core]")
-@click.option("--preprocess", help="package.module:function from images to the input of a model that is no network.")
+
+@click.command(cls=SectionedCommand)
+@_first("--train", "function", required=True, help="package.module:train, called as train(indices, seed).")
+@_first("--count", type=click.IntRange(1, 1000), default=5, show_default=True, help="Number of retrains.")
+@_first("--out", type=PATH, default=Path("retrains"), show_default=True, help="Folder for the retrains.")
+@_first("--workers", type=click.IntRange(1), help="Processes of one thread each  [default: one per core]")
+@_first("--preprocess", help="package.module:function from images to the input of a model that is no network.")
 @data_options
 def retrain(
     function: str, count: int, out: Path, workers: int | None, preprocess: str | None, data: DataOptions

@@ -1,0 +1,36 @@
+"""Help of commands with many options."""
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from audit._help import SectionedCommand, in_section
+from audit.cli import cli
+
+first, second = in_section("First things"), in_section("Second things")
+
+
+@click.command(cls=SectionedCommand)
+@first("--one", help="The first.")
+@click.option("--loose", help="In no section.")
+@second("--two", type=int, default=3, show_default=True, help="The second.")
+@first("--last", is_flag=True, help="Another first.")
+def command(one: str, two: int, last: bool, loose: str) -> None:
+    """Do something."""
+    click.echo(f"{one} {two} {last} {loose}")
+
+
+def test_options_stand_in_their_sections_and_work_as_ever() -> None:
+    text = CliRunner().invoke(command, ["--help"]).output
+    places = [text.index(word) for word in ("First things:", "--one", "--last", "Second things:", "--two", "--loose")]
+    assert places == sorted(places) and "Other options:" in text and "[default: 3]" in text
+    assert CliRunner().invoke(command, ["--one", "a", "--last"]).output == "a 3 True None\n"
+
+
+@pytest.mark.parametrize("name", ["audit", "export-outputs", "retrain"])
+def test_every_option_is_in_the_help_once(name: str) -> None:
+    made = cli.commands[name]
+    text = CliRunner().invoke(cli, [name, "--help"]).output
+    listed = [line.split()[0] for line in text.splitlines() if line.startswith("  --")]
+    assert sorted(listed) == sorted(one.opts[0] for one in made.params)
+    assert text.index("Data behind checkpoints:") < text.index("Other options:")
