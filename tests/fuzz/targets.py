@@ -31,6 +31,7 @@ from audit.policy import Policy, profile
 from learners import Examples, VestigeError, load_examples, read_selection
 from learners.outside import load_model
 from tests.conftest import make_examples
+from tests.fuzz import hubs
 
 MOST_BYTES = 2**20
 __all__ = ["TARGETS", "Target", "hold"]
@@ -249,6 +250,10 @@ TARGETS = {
     "weights_safetensors": Target(_read_model, ".safetensors", lambda: [safetensors.save(_network().state_dict())]),
     "weights_torch": Target(_read_model, ".pt", _torch),
     "imagecsv": Target(_read_images, ".csv", lambda: [b"file,label,part\na.png,0,train\nb.png,1,test\n"]),
+    "hub_arrow": Target(hubs.read_arrow, ".arrow", hubs.arrow_streams),
+    "hub_state": Target(hubs.read_state, ".json", hubs.states),
+    "hub_info": Target(hubs.read_info, ".json", hubs.infos),
+    "hub_parquet": Target(hubs.read_parquet, ".parquet", hubs.parquet_files),
     "images_npz": Target(lambda path: load_examples(f"npz:{path}"), ".npz", _images),
 }
 

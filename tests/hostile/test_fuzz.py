@@ -83,7 +83,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path, *(place for key, one in inner for place in places(one, (*path, key)))]
 
 
-@pytest.mark.parametrize("name", ["report", "plan", "planting"])
+@pytest.mark.parametrize("name", ["report", "plan", "planting", "hub_state", "hub_info"])
 @SHORT
 @given(data=st.data())
 def test_json_with_any_value_in_any_place(name: str, data: st.DataObject) -> None:
