@@ -1,6 +1,7 @@
 """Large tables of logits a few rows at a time: nothing here needs memory for more than a block of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ from numpy.typing import NDArray
 from attacks._arrays import Floats, Labels
 from attacks._prepared import Prepared
 from attacks.signals import SIGNALS
-from learners import scratch_array
+from learners import available_workers, scratch_array
 
 BLOCK = 2**20
 """Numbers in a block: 8 MiB as float64, which stays near the processor while every signal reads it."""
+MOST_THREADS = 8
+"""Each holds some ten tables of a block's size."""
 
 Logits = NDArray[np.floating[Any]]
 
@@ -36,12 +39,40 @@ def blocks(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
 def signal_tables(models: Sequence[Logits], labels: Labels, names: Sequence[str]) -> dict[str, Floats]:
     """Signals ``[models, n]`` by name, of logits ``[n, classes]`` each; every block is read once for all of them."""
     tables: dict[str, Floats] = {name: np.empty((len(models), len(labels))) for name in names}
-    for place, logits in enumerate(models):
-        for rows in row_slices(logits.shape):
-            prepared = Prepared.of(logits[rows], labels[rows])
-            for name, table in tables.items():
-                table[place, rows] = SIGNALS[name].of(prepared)
+
+    def fill(place: int, rows: slice) -> None:
+        prepared = Prepared.of(models[place][rows], labels[rows])
+        for name, table in tables.items():
+            table[place, rows] = SIGNALS[name].of(prepared)
+
+    _on_threads(fill, models)
     return tables
+
+
+def answers_of(models: Sequence[Logits]) -> Labels:
+    """The class with the largest logit, of equal ones the first, ``[models, n]``, of logits ``[n, classes]`` each."""
+    answers = np.empty((len(models), len(models[0])), np.int64)
+
+    def fill(place: int, rows: slice) -> None:
+        block = models[place][rows]
+        # The processor compares halves one by one: converting them costs less.
+        answers[place, rows] = (block.astype(np.float32) if block.dtype == np.float16 else block).argmax(axis=1)
+
+    _on_threads(fill, models)
+    return answers
+
+
+def _on_threads(work: Callable[[int, slice], None], models: Sequence[Logits]) -> None:
+    """``work(place, rows)`` for every block; the result cannot depend on the order, since each fills its own place."""
+    blocks_ = [(place, rows) for place, logits in enumerate(models) for rows in row_slices(logits.shape)]
+    workers = min(available_workers(), MOST_THREADS, len(blocks_))
+    if workers < 2:
+        for one in blocks_:
+            work(*one)
+        return
+    with ThreadPoolExecutor(workers) as pool:  # NumPy lets go of the interpreter while it computes
+        for _ in pool.map(work, *zip(*blocks_, strict=True)):
+            pass
 
 
 def mean_logits(models: Sequence[Logits], rows: NDArray[np.int64]) -> Floats:

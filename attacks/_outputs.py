@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attacks import _checks, _npz
-from attacks._arrays import Floats, Mask
-from attacks._blocks import equal, row_slices, signal_tables
+from attacks._arrays import Floats, Labels, Mask
+from attacks._blocks import answers_of, equal, row_slices, signal_tables
 from learners import DataError, scratch_array, write_streamed
 
 MAX_BYTES = 16 * 2**30
@@ -93,6 +93,11 @@ class Outputs:
     @cached_property
     def _signals(self) -> dict[str, Floats]:
         return {}
+
+    @cached_property
+    def answers(self) -> Labels:
+        """The class that each of the ``models`` answers, ``[models, n]``; of equal logits the first."""
+        return answers_of(self.models)
 
     def same(self, first: int, second: int) -> bool:
         """Whether two of the ``models`` gave the same logits, number by number."""

@@ -9,7 +9,7 @@ import click
 
 from audit import _console
 from audit._ending import command_line, exit_code, finish
-from audit._help import SectionedCommand, in_section
+from audit._help import Section, SectionedCommand
 from audit._model_options import AskingOptions, DataOptions, asking_options, data_options, expand
 from audit._options import PATH, annex_option, chosen_policy, plan_option, policy_option, profile_option
 from audit._places import refuse_place
@@ -40,7 +40,7 @@ class _Given:
         return self.policy or own or self.planned or profile("standard")
 
 
-_models, _tables = in_section("Models"), in_section("Outputs in tables")
+_models, _tables = Section("Models"), Section("Outputs in tables")
 
 
 @click.command("audit", cls=SectionedCommand)

@@ -7,12 +7,12 @@ import click
 
 from audit import _console
 from audit._entry import PASS
-from audit._help import SectionedCommand, in_section
+from audit._help import Section, SectionedCommand
 from audit._model_options import AskingOptions, DataOptions, asking_options, data_options, expand
 from audit._options import PATH
 from audit._places import refuse_place
 
-_first = in_section("Models")
+_first = Section("Models")
 
 
 @click.command("export-outputs", cls=SectionedCommand)

@@ -1,10 +1,12 @@
 """Help of commands with many options, parted into sections; click itself has one list."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class _Option(click.Option):
@@ -13,14 +15,20 @@ class _Option(click.Option):
         self.section = section
 
 
-def in_section(name: str) -> Callable[..., Any]:
-    """``click.option`` for an option that the help lists under ``name``."""
-    return partial(click.option, cls=_Option, section=name)
+@dataclass(frozen=True)
+class Section:
+    """A part of a command's help; called as ``click.option`` is, it makes an option that is listed there."""
+
+    name: str
+
+    def __call__(self, *words: str, **rest: Any) -> Callable[[Command], Command]:
+        """The decorator."""
+        return click.option(*words, cls=_Option, section=self.name, **rest)
 
 
 class SectionedCommand(click.Command):
-    """A command whose help has a section for each name of ``in_section``, in the order of their first options; what is
-    in none of them comes last."""
+    """A command whose help shows each ``Section`` of its options, in the order of their first ones; what is in none of
+    them comes last."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """As click's own, but by section."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from audit._help import in_section
+from audit._help import Section
 from audit._options import PATH
 from learners import DataError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from audit._data_file import AuditData
     from audit.outside import Asking
 
-_data, _asking = in_section("Data behind checkpoints"), in_section("How checkpoints are asked")
+_data, _asking = Section("Data behind checkpoints"), Section("How checkpoints are asked")
 _DATA = (
     _data("--config", "config_path", type=PATH, help="Audit file whose [data] and [forget] name data and split."),
     _data("--data", "source", help="In its place: a data source, e.g. imagefolder:photos (docs/data.md)."),

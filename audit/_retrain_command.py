@@ -7,12 +7,12 @@ import click
 
 from audit import _console
 from audit._entry import PASS
-from audit._help import SectionedCommand, in_section
+from audit._help import Section, SectionedCommand
 from audit._model_options import DataOptions, data_options
 from audit._options import PATH
 from audit._places import refuse_place
 
-_first = in_section("Retrains")
+_first = Section("Retrains")
 
 
 @click.command(cls=SectionedCommand)

@@ -1,7 +1,6 @@
 """Data hygiene before a verdict, from the outputs of all models: are forget and unseen examples alike, were the models
 trained on what they should, is each file what it is said to be?"""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +8,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from attacks import Outputs
-from attacks.signals import logit
 from audit._hygiene_nouns import Finding, Hygiene
 from audit._hygiene_rules import OF_DATA, Measurement, conclude, copied_models, of_outputs
-from audit._scores import Floats, Logits, Mask, people_of
+from audit._scores import Floats, Mask, people_of
 from audit.plausibility import chance_of, outputs_problems
 from audit.preconditions import Identity, retrain_name
 from learners import Duplicates, Examples, NearDuplicates, Split, numpy_generator
@@ -22,7 +20,6 @@ ROUNDS = 999
 LEVEL = 0.999
 HALF = 0.5
 """An original that knows forget examples less than half as well as retain ones was hardly trained on them."""
-BLOCK = 2**21
 
 
 def outputs_hygiene(outputs: Outputs, identity: Identity, problem: str, *, seed: int, control: bool = False) -> Hygiene:
@@ -37,7 +34,8 @@ def outputs_hygiene(outputs: Outputs, identity: Identity, problem: str, *, seed:
     found = {"people": _people(outputs), "class_mix": _class_mix(outputs.labels, forget, unseen, seed)}
     phi = right = None
     if kept:
-        phi, right = _means(outputs.retrain, outputs.labels, kept)
+        tables = outputs.signals("logit", "correctness")
+        phi, right = tables["logit"][kept].mean(0), tables["correctness"][kept].mean(0)
         found["difficulty"] = _difference(right, forget, unseen, outputs)
         found["confidence"] = _difference(phi, forget, unseen, outputs)
     if outputs.original is not None and retain.any():
@@ -102,21 +100,6 @@ def _class_mix(labels: NDArray[np.int64], forget: Mask, unseen: Mask, seed: int)
     return Measurement(missing, of, float(variation[0][0]), (0.0, float(variation[1].max())))
 
 
-def _means(models: Logits, labels: NDArray[np.int64], kept: Sequence[int] = (0,)) -> tuple[Floats, Floats]:
-    """Mean phi of the models ``kept`` of ``[K, n, classes]``, and share of them that is right, ``[n]``; in blocks, as
-    logits may lie on disk."""
-    _, n, classes = models.shape
-    phi, right = np.zeros(n), np.zeros(n)
-    step = max(1, BLOCK // classes)
-    for k in kept:
-        for start in range(0, n, step):
-            part = slice(start, start + step)
-            logits = models[k, part]
-            phi[part] += logit(logits, labels[part]) / len(kept)
-            right[part] += (logits.argmax(axis=1) == labels[part]) / len(kept)
-    return phi, right
-
-
 def _difference(values: Floats, forget: Mask, unseen: Mask, outputs: Outputs) -> Measurement:
     """Mean on forget minus mean on unseen examples, Welch's interval at 99.9 %; a person's rows count once."""
     people = people_of(outputs)
@@ -146,7 +129,7 @@ def _original(outputs: Outputs, usual: Floats | None, forget: Mask, unseen: Mask
     phi, where there are any, so that harder forget examples are none that it was not trained on."""
     if outputs.original is None:
         return Measurement(0, 1)
-    own, _ = _means(outputs.original[None], outputs.labels)
+    own = outputs.signals("logit")["logit"][-1]
     known = _difference(own - (0.0 if usual is None else usual), forget, unseen, outputs)
     if known.value is None or known.interval is None or min(retain.sum(), unseen.sum()) < 2:
         return Measurement(0, 1)

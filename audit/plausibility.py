@@ -3,7 +3,7 @@ classes gives numbers that look like an audit and mean nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,6 @@ CHECK = (
     "check that it is the right file and has learned anything, mean and std, the order of the channels, 0..1 or "
     "0..255, the resize, eval mode and the order of the labels"
 )
-BLOCK = 2**22
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,12 @@ class Problem:
 
 
 def find_problems(
-    models: Mapping[str, NDArray[Any]], labels: NDArray[np.int64], role: NDArray[np.str_]
+    answers: Mapping[str, NDArray[np.int64]], labels: NDArray[np.int64], role: NDArray[np.str_], classes: int
 ) -> tuple[Problem, ...]:
     """What cannot be meant about these models, first of all the order of their classes.
 
-    models: by name, ``original``, ``candidate`` and any others for retrains: logits ``[n, classes]``, or bool ``[n]``,
-    whether the answer is right, which says nothing about the order. labels, role: ``[n]``. Retain rows are looked at,
+    answers: classes ``[n]`` by the model's name, ``original``, ``candidate`` and any others for retrains. labels, role:
+    ``[n]``. Retain rows are looked at,
     which original and retrains were trained on; where there are none the unseen rows, by a softer rule. A candidate may
     know nothing: that is a result, and not a problem.
 
@@ -58,16 +57,8 @@ def find_problems(
     retain = bool((role == "retain").any())
     rows = np.flatnonzero(role == ("retain" if retain else "unseen"))
     labels_here = labels[rows]
-    right: dict[str, NDArray[np.bool_]] = {}
-    answers: dict[str, NDArray[np.int64]] = {}
-    classes = 0
-    for name, values in models.items():
-        if values.ndim == 1:
-            right[name] = values[rows].astype(np.bool_)
-            continue
-        classes = values.shape[1]
-        answers[name] = _answers(values, rows)
-        right[name] = answers[name] == labels_here
+    answers = {name: one[rows] for name, one in answers.items()}
+    right = {name: one == labels_here for name, one in answers.items()}
     moved = {name: moved_classes(one, labels_here, classes, every_class=retain) for name, one in answers.items()}
     if moved.get("candidate") and not _as_good(moved["candidate"], answers["candidate"], labels_here, right):
         moved["candidate"] = ()
@@ -82,9 +73,12 @@ def find_problems(
 
 def outputs_problems(outputs: Outputs) -> tuple[Problem, ...]:
     """The same of every model in ``outputs``."""
-    models: dict[str, NDArray[Any]] = {} if outputs.original is None else {"original": outputs.original}
-    models |= {retrain_name(k): one for k, one in enumerate(outputs.retrain)}
-    return find_problems({**models, "candidate": outputs.candidate}, outputs.labels, outputs.role)
+    retrains = len(outputs.retrain)
+    answers = {retrain_name(k): outputs.answers[k] for k in range(retrains)}
+    if outputs.original is not None:
+        answers = {"original": outputs.answers[-1], **answers}
+    answers["candidate"] = outputs.answers[retrains]
+    return find_problems(answers, outputs.labels, outputs.role, outputs.classes)
 
 
 def refuse_problems(problems: Sequence[Problem], *, weak: bool = True) -> None:
@@ -169,10 +163,3 @@ def _order(name: str, pairs: tuple[tuple[int, int], ...], answers: Mapping[str, 
         f"{name}: expected its classes in the order of the labels, got answers that are right once classes are "
         f"exchanged ({named}{more}); put the columns, or the labels, into the same order"
     )
-
-
-def _answers(logits: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The class answered in each of ``rows``; read in blocks, as logits may lie on disk."""
-    step = max(1, BLOCK // logits.shape[1])
-    parts = [logits[rows[start : start + step]].argmax(axis=1) for start in range(0, len(rows), step)]
-    return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)

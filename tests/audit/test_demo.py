@@ -6,7 +6,7 @@ import pytest
 
 from audit._entry import main
 from audit.demo import control_problems
-from audit.report import comparable, read_report
+from audit.report import read_report
 
 
 def demo(folder: Path) -> int:
@@ -25,8 +25,6 @@ def test_the_demo_from_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str
     verdicts = {audit["candidate"]: audit["verdict"] for audit in json.loads(text)["audits"]}
     assert verdicts["no_op"]["outcome"] == "FAIL" and verdicts["no_op"]["reasons"][:2] == ["NOOP", "LEAK"]
     assert verdicts["fresh_retrain"]["outcome"] != "FAIL"
-    assert demo(tmp_path / "b") == 0
-    assert comparable((tmp_path / "b" / "seed-0" / "report" / "report.json").read_text()) == comparable(text)
     report = read_report(tmp_path / "a" / "seed-0" / "report")
     assert control_problems(report.audits) == []
     no_op, fresh, *rest = report.audits

@@ -4,10 +4,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from audit._help import SectionedCommand, in_section
+from audit._help import Section, SectionedCommand
 from audit.cli import cli
 
-first, second = in_section("First things"), in_section("Second things")
+first, second = Section("First things"), Section("Second things")
 
 
 @click.command(cls=SectionedCommand)
