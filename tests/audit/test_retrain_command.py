@@ -149,7 +149,7 @@ def test_what_is_no_network_is_kept_as_its_outputs(
     assert said.code in (1, 3), said.err
     with np.load(tmp_path / "1" / "retrain-1.npz") as held:
         assert held["logits"].shape == (len(Outputs.read(candidate, without_retrains=True)), CLASSES)
-    without = ["--train", function, *DATA, "--count", "3", "--workers", "1"]  # images as they are, which such a model does not take
+    without = ["--train", function, *DATA, "--count", "3", "--workers", "1"]  # images as they are: not for this model
     assert say(capsys, "retrain", *without, "--out", tmp_path / "no").code == 4
     assert say(capsys, "retrain", *without, "--out", tmp_path / "1").code == 4 and not (tmp_path / "no").exists()
 
@@ -176,7 +176,8 @@ def train(indices, seed):
 
 def test_tied_weights_bfloat16_and_counters(inside: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     function = write(inside, "unusual", UNUSUAL)
-    assert say(capsys, "retrain", "--train", function, *DATA, "--count", "2", "--workers", "1", "--out", tmp_path).code == 0
+    given = ["--train", function, *DATA, "--count", "2", "--workers", "1"]
+    assert say(capsys, "retrain", *given, "--out", tmp_path).code == 0
     one, two = (load_file(tmp_path / f"retrain-{k}.safetensors") for k in (1, 2))
     assert np.array_equal(one["one.weight"], one["two.weight"]) and one["norm.num_batches_tracked"] == 7
     assert not np.array_equal(one["one.weight"], two["one.weight"])
