@@ -10,6 +10,7 @@ import numpy as np
 
 from attacks import Outputs, auc, class_centred, delong_variance, placements
 from audit._making import MadeModel, Plan
+from audit._source_names import record_without_folders
 from audit.hygiene import data_hygiene
 from audit.policy import Policy
 from audit.report import (
@@ -90,9 +91,10 @@ def null_self_test(outputs: Outputs, *, seed: int) -> SelfTest:
 def data_record(
     examples: Examples, split: Split, duplicates: Duplicates, rows: int, near: NearDuplicates
 ) -> DataRecord:
-    """What was audited on; ``rows``: number of audited examples; ``near``: the altered copies among all of them."""
+    """What was audited on, its sources without their folders; ``rows``: number of audited examples; ``near``: the
+    altered copies among all of them."""
     noise = examples.label_noise
-    return DataRecord(
+    record = DataRecord(
         source=examples.name,
         fingerprint=examples.fingerprint,
         split=split.description,
@@ -106,6 +108,7 @@ def data_record(
         duplicates=DuplicatesRecord(duplicates.in_retain, duplicates.in_unseen),
         hygiene=data_hygiene(examples, split, duplicates, near),
     )
+    return record_without_folders(record)
 
 
 def models_record(plan: Plan, reference: Sequence[MadeModel], device: str | None) -> ModelsRecord:

@@ -14,7 +14,6 @@ from audit._data_file import AuditData
 from audit._exchangeable_nouns import Declared
 from audit._making import Watch
 from audit._records import data_record
-from audit._source_names import record_without_folders
 from audit.exposures import refuse_annex
 from audit.near_duplicates import near_duplicates
 from audit.plan_file import PlanFile
@@ -143,7 +142,7 @@ def audit_outside(
         policy,
         registration,
         name=name or files.candidate.stem,
-        data=record_without_folders(data_record(data.examples, data.split, duplicates, len(answers.outputs), near)),
+        data=data_record(data.examples, data.split, duplicates, len(answers.outputs), near),
         models=_record(answers.models, asking),
         reproduce=reproduce,
         annex=annex,

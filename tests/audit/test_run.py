@@ -224,6 +224,7 @@ def test_outputs_follow_the_pixels_that_no_model_was_trained_on(tmp_path: Path) 
         return report_of(parse_config(content), tmp_path / folder)
 
     plain = audit(images[200:], "one")
+    assert '"source": "npz:data.npz"' in plain and str(tmp_path) not in plain  # whose folder it is stays there
     changed = audit(255 - images[200:], "one")
     assert changed != plain and changed == audit(255 - images[200:], "fresh")
     assert audit(images[200:], "one") == plain
