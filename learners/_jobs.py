@@ -1,4 +1,4 @@
-"""Independent jobs on the processes of this machine: one job a process, a dead one is started again."""
+"""Independent jobs on the processes of this machine: each does one job after another, a dead one is replaced."""
 
 import multiprocessing
 import os
@@ -70,10 +70,9 @@ def available_workers() -> int:
 
 
 @dataclass(frozen=True)
-class _Running:
-    """A job under way, and the slot that it occupies."""
+class _Worker:
+    """A process of a slot."""
 
-    position: int
     process: SpawnProcess
     slot: int
 
@@ -86,35 +85,37 @@ def _on_processes(
     report: Callable[[int, float], None],
     environments: Sequence[Mapping[str, str]],
 ) -> Iterator[tuple[int, Result]]:
-    context = multiprocessing.get_context("spawn")  # a fork of a process that uses CUDA or threads is unsafe
     waiting, deaths, free = list(range(len(jobs))), [0] * len(jobs), list(range(workers))
-    running: dict[Connection, _Running] = {}
+    staff: dict[Connection, _Worker] = {}
+    doing: dict[Connection, int] = {}
 
-    def ended(connection: Connection) -> _Running:
-        one = running.pop(connection)
+    def employ(connection: Connection) -> None:
+        doing[connection] = waiting.pop(0)
+        with suppress(OSError):  # it has died: reading from it will tell
+            connection.send(jobs[doing[connection]])
+
+    def dismiss(connection: Connection) -> _Worker:
+        connection.close()  # which it takes for the end
+        one = staff.pop(connection)
         one.process.join()
-        connection.close()
         free.append(one.slot)
         return one
 
     try:
-        while waiting or running:
+        while waiting or doing:
             while waiting and free:
-                position, slot = waiting.pop(0), free.pop(0)
-                here, there = context.Pipe(duplex=False)
-                with _surroundings(environments[slot] if environments else {}):
-                    process = context.Process(target=_worker, args=(work, jobs[position], there), daemon=True)
-                    with _no_interrupt():
-                        process.start()
-                there.close()
-                running[here] = _Running(position, process, slot)
-            for ready in wait(list(running)):
+                slot = free.pop(0)
+                connection, process = _start(work, environments[slot] if environments else {})
+                staff[connection] = _Worker(process, slot)
+                employ(connection)
+            for ready in wait(list(doing)):
                 assert isinstance(ready, Connection)
-                position = running[ready].position
+                position = doing[ready]
                 try:
                     kind, value = ready.recv()
                 except (EOFError, OSError):
-                    dead = ended(ready)
+                    del doing[ready]
+                    dead = dismiss(ready)
                     deaths[position] += 1
                     if deaths[position] > retries:
                         raise DataError(
@@ -126,20 +127,36 @@ def _on_processes(
                 if kind == "progress":
                     report(position, value)
                     continue
-                ended(ready)
+                del doing[ready]
                 if isinstance(value, _Failure):
                     raise value.refusal or RuntimeError(f"job {position + 1} of {len(jobs)} failed:\n{value.text}")
+                if waiting:
+                    employ(ready)
+                else:
+                    dismiss(ready)
                 report(position, 1.0)
                 yield position, value
     finally:
-        for one in running.values():
+        for one in staff.values():
             one.process.terminate()
-        for connection, one in running.items():
+        for connection, one in staff.items():
             one.process.join(PATIENCE)
             if one.process.is_alive():
                 one.process.kill()
             one.process.join()
             connection.close()
+
+
+def _start(work: Work[Job, Result], variables: Mapping[str, str]) -> tuple[Connection, SpawnProcess]:
+    """A process that waits for jobs, in an environment with these variables, and the line to it."""
+    context = multiprocessing.get_context("spawn")  # a fork of a process that uses CUDA or threads is unsafe
+    here, there = context.Pipe()
+    with _surroundings(variables):
+        process = context.Process(target=_work, args=(work, there), daemon=True)
+        with _no_interrupt():
+            process.start()
+    there.close()
+    return here, process
 
 
 @contextmanager
@@ -172,17 +189,29 @@ def _surroundings(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _worker(work: Work[Job, Result], job: Job, connection: Connection) -> None:
+def _work(work: Work[Job, Result], connection: Connection) -> None:
+    """What a worker does: the jobs that come, until the line is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and they remove their temporary files
+    # A daemon to the parent, with which it ends; yet it may start processes, such as those of a torch DataLoader.
+    multiprocessing.current_process().daemon = False
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent needs no more, or is gone
+        while True:
+            connection.send(("result", _result(work, connection)))
+
+
+def _result(work: Work[Job, Result], connection: Connection) -> object:
     try:
-        result: object = work(job, lambda done, total: connection.send(("progress", done / total)))
+        job = connection.recv()
+    except (EOFError, ConnectionResetError):
+        raise
+    except Exception:  # it cannot be put together here
+        return _Failure(None, traceback.format_exc())
+    try:
+        return work(job, lambda done, total: connection.send(("progress", done / total)))
     except BrokenPipeError:
-        return  # the parent is gone, and nobody wants the result
+        raise
     except VestigeError as error:
-        result = _Failure(error, "")
+        return _Failure(error, "")
     except Exception:
-        result = _Failure(None, traceback.format_exc())
-    with suppress(BrokenPipeError):
-        connection.send(("result", result))
-    connection.close()
+        return _Failure(None, traceback.format_exc())

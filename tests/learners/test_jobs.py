@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import signal
 import time
@@ -42,6 +43,23 @@ def crash(job: tuple[Path, int], report: Callable[[int, int], None]) -> int:
     raise ZeroDivisionError("boom")
 
 
+def own_process(job: int, report: Callable[[int, int], None]) -> tuple[int, int]:
+    """This process, and one that it starts, as a training function with a DataLoader does."""
+    child = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(0,))
+    child.start()
+    child.join()
+    return os.getpid(), child.exitcode or 0
+
+
+class Unreadable:
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return int, ("no number",)
+
+
+def reads_to_the_end(job: int, report: Callable[[int, int], None]) -> int:
+    raise EOFError("a file that is cut short")
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_job_is_done_and_progress_reaches_the_end(tmp_path: Path, workers: int) -> None:
     seen: list[tuple[int, int]] = []
@@ -65,3 +83,16 @@ def test_en_02_an_exception_propagates_and_is_not_retried(tmp_path: Path) -> Non
         dict(run_jobs(refuse, [(tmp_path, n) for n in range(2)], workers=2))
     with pytest.raises(RuntimeError, match="ZeroDivisionError: boom"):
         dict(run_jobs(crash, [(tmp_path, n) for n in range(2)], workers=2))
+
+
+def test_a_process_does_several_jobs_and_may_start_others() -> None:
+    found = dict(run_jobs(own_process, list(range(5)), workers=2))
+    assert len({process for process, _ in found.values()} - {os.getpid()}) == 2
+    assert {code for _, code in found.values()} == {0}
+
+
+def test_what_fails_before_or_in_a_job_is_told_and_not_repeated() -> None:
+    with pytest.raises(RuntimeError, match="job . of 2 failed:(.*\n)*.*ValueError: invalid literal"):
+        dict(run_jobs(crash, [Unreadable(), Unreadable()], workers=2))
+    with pytest.raises(RuntimeError, match="EOFError: a file that is cut short"):
+        dict(run_jobs(reads_to_the_end, [1, 2], workers=2))
