@@ -16,7 +16,7 @@ from audit._making import Watch
 from audit._nouns import Verdict
 from audit._screen import console as console
 from audit._text import one_line
-from audit.report import Audit
+from audit.report import Audit, DataRecord
 
 STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
 
@@ -89,6 +89,8 @@ def print_verdict(audit: Audit) -> None:
     screen.print(Text(one_line(audit.verdict.headline, 1000), STYLES[audit.verdict.outcome]), soft_wrap=True)
     if audit.exchangeable is None:
         screen.print(endpoints_table(audit))
+        for line in _left_out(audit):
+            screen.print(line, soft_wrap=True, markup=False)
     else:
         screen.print(over_examples.endpoints_table(audit.exchangeable))
         for line in over_examples.test_lines(audit.exchangeable):
@@ -96,7 +98,10 @@ def print_verdict(audit: Audit) -> None:
     for one in audit.utility:
         low, high = one.interval
         gap = f"{one.gap:+.3f} [{low:+.3f}, {high:+.3f}]"
-        screen.print(f"  accuracy on {one.role} examples against the retrains: {gap}, {one.decision}", markup=False)
+        mean = sum(one.retrains) / len(one.retrains)
+        original = "" if one.original is None else f", original {one.original:.3f}"
+        values = f"candidate {one.candidate:.3f}, retrains {mean:.3f}{original}; gap {gap}, {one.decision}"
+        screen.print(f"  accuracy on {one.role} examples: {values}", soft_wrap=True, markup=False)
     for line in verdict_lines(audit.verdict):
         screen.print(line, soft_wrap=True, markup=False)
 
@@ -149,13 +154,35 @@ def endpoints_table(audit: Audit) -> Table:
         table.add_column(title)
     for title in ("candidate", "retrains", "original", "gap", "interval", "margin", "decision"):
         table.add_column(title, justify="right", no_wrap=True)
-    for one in audit.endpoints:
+    for one in _estimable(audit):
         mean = sum(one.retrains) / len(one.retrains) if one.retrains else None
         interval = "-" if one.interval is None else f"[{one.interval[0]:+.3f}, {one.interval[1]:+.3f}]"
         gap = "-" if one.gap is None else f"{one.gap:+.3f}"
         values = [_number(one.candidate), _number(mean), _number(one.original), gap, interval]
         table.add_row(one.name, one.statistic, *values, f"{one.margin_effective:.3f}", one.decision)
     return table
+
+
+def _estimable(audit: Audit) -> list[Endpoint]:
+    """The endpoints that have a row; all of them where none has a value, so that the table shows what was asked."""
+    return [one for one in audit.endpoints if one.decision != "not estimable"] or list(audit.endpoints)
+
+
+def _left_out(audit: Audit) -> Iterable[str]:
+    """The endpoints without a row, a line for each reason."""
+    shown = {one.name for one in _estimable(audit)}
+    reasons: dict[str, list[str]] = {}
+    for one in audit.endpoints:
+        if one.name not in shown:
+            reasons.setdefault(one.reason, []).append(one.name)
+    yield from (f"  not estimable: {', '.join(names)} ({one_line(why, 300)})" for why, names in reasons.items())
+
+
+def print_data(data: DataRecord) -> None:
+    """How many examples were judged on, and how they were chosen."""
+    counts = f"{data.forget:,} forget, {data.unseen:,} unseen, {data.retain:,} retain examples"
+    chosen = "" if data.split is None else f" ({one_line(data.split, 500)})"
+    console().print(f"  data: {counts}{chosen}", soft_wrap=True, markup=False)
 
 
 def _number(value: float | None) -> str:

@@ -23,6 +23,7 @@ def finish(report: Report, folder: Path, under: PlanFile | None = None) -> tuple
     if under is not None:
         keep_plan(under, folder)
     _console.print_audits(report.audits)
+    _console.print_data(report.data)
     print_hygiene(report)
     return paths
 

@@ -30,6 +30,16 @@ class SectionedCommand(click.Command):
     """A command whose help shows each ``Section`` of its options, in the order of their first ones; what is in none of
     them comes last."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click's own; files left over are what a shell made of a pattern."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if "unexpected extra argument" not in error.message:
+                raise
+            hint = "put a pattern for several files into quotes, as in 'retrain-*.pt'"
+            raise click.UsageError(f"{error.message.rstrip('.')}; {hint}", ctx) from error
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """As click's own, but by section."""
         sections: dict[str, list[tuple[str, str]]] = {}

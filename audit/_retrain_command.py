@@ -43,7 +43,7 @@ def retrain(
     base = data.base
     loaded = data.load()
     with _console.watching() as watch:
-        paths = retrain_models(
+        found = retrain_models(
             loaded,
             Training(function=function, preprocess=preprocess, base=base),
             count,
@@ -51,7 +51,12 @@ def retrain(
             engine=Processes(workers=workers),
             watch=watch,
         )
-    kinds = sorted({path.suffix for path in paths})
+    for first, second in found.alike:
+        why = f"{function} does not use its seed, and equal retrains count as one"
+        click.echo(f"note: retrains {first} and {second} are equal: {why}", err=True)
+    kinds = sorted({path.suffix for path in found.paths})
     patterns = ", ".join(shlex.quote(f"{out}/retrain-*{kind}") for kind in kinds)
-    click.echo(f"{len(paths)} retrains on {len(loaded.split.retain):,} retain examples: {patterns}")
+    kept = len(found.paths) - found.made
+    made = f" ({found.made} made now, {kept} kept)" if kept else ""
+    click.echo(f"{len(found.paths)} retrains on {len(loaded.split.retain):,} retain examples{made}: {patterns}")
     return PASS

@@ -4,6 +4,7 @@ reference."""
 import inspect
 import json
 import random
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from learners.outside import (
     ask,
     find_preprocessing,
     find_training,
+    own_sources,
     weights_bytes,
     weights_note,
     weights_of,
@@ -59,6 +61,16 @@ class Training:
     base: Path = Path(".")
 
 
+@dataclass(frozen=True)
+class Retrains:
+    """paths: all files in order. made: how many of them were trained now. alike: pairs of numbers of those whose
+    weights (or outputs) are equal, as the training function draws nothing from its seed."""
+
+    paths: tuple[Path, ...]
+    made: int
+    alike: tuple[tuple[int, int], ...]
+
+
 def retrain_models(
     data: AuditData,
     training: Training,
@@ -67,21 +79,21 @@ def retrain_models(
     *,
     engine: Engine | None = None,
     watch: Watch = ignore,
-) -> tuple[Path, ...]:
+) -> Retrains:
     """Train ``count`` models on the retain examples, with seeds of their own, and write what ``folder`` lacks.
 
     A torch network is kept as ``retrain-K.safetensors`` (its state_dict), anything else that can be asked, such as an
     estimator, as ``retrain-K.npz``: its outputs on the audited examples, because a file of it would be a pickle.
     Each file says what it was made from. DataError where one in the folder was made from something else (other
-    examples, another seed or an edited training module), or where training fails; ConfigError for a function that is
-    not there. Returns the files in order.
+    examples, another seed, an edited training module or one that it imports from beside it), or where training fails;
+    ConfigError for a function that is not there.
     """
     if count < 1:
         raise ConfigError(f"count: expected at least 1 retrain, got {count}")
     function = find_training(training.function, base=training.base)
     retain = data.split.retain
     rows, roles = rows_and_roles(data.split, data.seed)
-    code = digest(_source(function), training.function, *_preprocessing_code(training))
+    code = digest(*own_sources(function), training.function, *_preprocessing_code(training))
     seeds = [data.seed * STRIDE + 1 + k for k in range(count)]
     made_from = [
         {
@@ -99,10 +111,14 @@ def retrain_models(
     progress = partial(watch, f"training {len(missing)} retrains")
     if missing:
         progress(0, len(missing))
+    known: dict[str, int] = {}
+    alike = []
     for done, (kind, arrays) in (engine or Processes()).run(
         work, [seeds[k] for k in missing], progress=progress if missing else None
     ):
         k = missing[done]
+        first = known.setdefault(digest(*(part for name in sorted(arrays) for part in (name, arrays[name]))), k)
+        alike += [(min(first, k) + 1, max(first, k) + 1)] if first != k else []
         path = folder / f"retrain-{k + 1}.{'safetensors' if kind == 'state' else 'npz'}"
         if kind == "state":
             content = weights_bytes(arrays, canonical_json(made_from[k]))
@@ -111,7 +127,7 @@ def retrain_models(
             content = npz_bytes({**arrays, **facts}, comment=canonical_json(made_from[k]))
         write_atomically(path, content)
         paths[k] = path
-    return tuple(path for path in paths if path is not None)
+    return Retrains(tuple(path for path in paths if path is not None), len(missing), tuple(sorted(alike)))
 
 
 def _train(
@@ -129,7 +145,7 @@ def _train(
         except (Exception, SystemExit) as error:  # the user's own code may raise anything
             raise DataError(
                 f"{training.function}(indices, seed={seed}): expected a model, "
-                f"it raised {type(error).__name__}: {error}"
+                f"it raised {type(error).__name__}: {error}{_place(error, function)}"
             ) from error
         weights = weights_of(model, training.function)
         if weights is not None:
@@ -170,19 +186,19 @@ def _preprocessing(training: Training) -> OwnPreprocessing | None:
 
 def _preprocessing_code(training: Training) -> tuple[str, ...]:
     own = _preprocessing(training)
-    return () if own is None or training.preprocess is None else (_source(own), training.preprocess)
+    return () if own is None or training.preprocess is None else (*own_sources(own), training.preprocess)
 
 
 def _ids(data: AuditData, rows: Indices) -> NDArray[np.str_]:
     return rows.astype(np.str_) if data.examples.files is None else data.examples.files[rows]
 
 
-def _source(function: Any) -> str:
-    """The text of the module that holds the training function: an edit there makes other retrains."""
-    try:
-        return inspect.getsource(inspect.getmodule(function) or function)
-    except (OSError, TypeError):
-        return ""
+def _place(error: BaseException, function: Any) -> str:
+    """Where in the user's own files it was raised: the innermost line in the folder of the training function."""
+    folder = Path(inspect.getsourcefile(function) or "").resolve().parent
+    lines = traceback.extract_tb(error.__traceback__)
+    own = [one for one in lines if Path(one.filename).resolve().is_relative_to(folder)]
+    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
 
 
 def _existing(folder: Path, number: int, made_from: dict[str, Any]) -> Path | None:
@@ -192,7 +208,7 @@ def _existing(folder: Path, number: int, made_from: dict[str, Any]) -> Path | No
         if path.exists():
             if not path.is_file() or _header(path) != made_from:
                 raise DataError(
-                    f"{path}: expected a retrain of these examples, seed and training module, got one made from "
+                    f"{path}: expected a retrain of these examples, seed and training code, got one made from "
                     "something else; give another folder, or remove the retrains there"
                 )
             return path

@@ -1,6 +1,8 @@
 """Code of the user's own, named as ``package.module:function``: found, and nothing else done with it."""
 
+import ast
 import importlib
+import inspect
 import re
 import sys
 from collections.abc import Iterator
@@ -12,6 +14,8 @@ from learners._errors import ConfigError, DataError
 
 FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 """What such a name looks like as a whole."""
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+_MOST_MODULES = 2000
 
 
 def find_function(module: str, function: str, name: str, setting: str) -> Any:
@@ -31,6 +35,54 @@ def find_function(module: str, function: str, name: str, setting: str) -> Any:
     if not callable(found):
         raise ConfigError(f"{setting}: expected {name} to be a function, got {type(found).__name__}")
     return found
+
+
+def own_sources(function: Any) -> tuple[str, ...]:
+    """Texts of the module that holds ``function`` and of those beside it that it imports, directly or through others:
+    an edit of any of them may change what the function does. Installed packages are not followed. Empty where there is
+    no text, as of a function typed into a session."""
+    module = inspect.getmodule(function)
+    file = None if module is None else getattr(module, "__file__", None)
+    if module is None or file is None or not file.endswith(".py"):
+        return ()
+    start = Path(file)
+    parts = module.__name__.split(".")
+    depth = len(parts) - (start.name != "__init__.py")
+    root = start.parents[min(depth, len(start.parents) - 1)] if module.__name__ != "__main__" else start.parent
+    installed = bool(_INSTALLED.intersection(root.parts))
+    found: dict[Path, str] = {}
+    waiting = [start]
+    while waiting and len(found) < _MOST_MODULES:
+        path = waiting.pop()
+        found[path] = path.read_text(encoding="utf-8", errors="replace")
+        try:
+            tree = ast.parse(found[path])
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # a file that was cut short, say
+            continue
+        package = path.relative_to(root).parent.parts
+        for name in _imported(tree, package):
+            if not installed or name[0] == parts[0]:
+                waiting += [one for one in _files_of(root, name) if one not in found and one not in waiting]
+    return tuple(found[path] for path in sorted(found))
+
+
+def _imported(tree: ast.Module, package: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Dotted names that may be modules, as steps from the root; of ``from a import b`` both a and a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (tuple(one.name.split(".")) for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            start = (*above, *(node.module.split(".") if node.module else ()))
+            yield from ([start] if start else [])
+            yield from ((*start, one.name) for one in node.names)
+
+
+def _files_of(root: Path, name: tuple[str, ...]) -> Iterator[Path]:
+    """The files that importing ``name`` runs, where they lie below ``root``."""
+    for length in range(1, len(name) + 1):
+        place = root.joinpath(*name[:length])
+        yield from (one for one in (place.with_suffix(".py"), place / "__init__.py") if one.is_file())
 
 
 @contextmanager

@@ -150,7 +150,8 @@ def _pick(path: Path, header: Sequence[str], column: str | None) -> Mapping[str,
     if len(found) > 1:
         raise ConfigError(
             f"column: expected it to say which column of {shown_path(path)} is meant, as there are "
-            f"{first_names([name for _, name in found], 20)}"
+            f"{first_names([name for _, name in found], 20)}; "
+            "name one (--forget-column NAME, or column in an audit file)"
         )
     return dict(found)
 
@@ -214,8 +215,8 @@ def _of_files(path: Path, examples: Examples, texts: Sequence[str]) -> Selection
 def _of_people(path: Path, examples: Examples, texts: Sequence[str]) -> Selection:
     if examples.subjects is None:
         raise ConfigError(
-            f"{shown_path(path)}: expected examples with data subjects, {examples.name} has none; "
-            "list indices or file names"
+            f"{shown_path(path)}: expected examples with data subjects, {examples.name} has none; list indices or file "
+            "names, or read the images as imagecsv:TABLE with the columns file, label and subject"
         )
     wanted = sorted(set(texts))
     unknown = sorted(set(wanted) - set(examples.subjects.tolist()))

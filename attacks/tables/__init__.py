@@ -1,6 +1,6 @@
 """Outputs of models from tables: CSV, TSV and Parquet files, one for all models or one for each (NumPy files too)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,9 +89,9 @@ def read_tables(
     """
     columns, roles = columns or Columns(), roles or RoleNames()
     if source.outputs is not None:
-        arrays, place = _from_single(source.outputs, source.examples, columns, roles, max_bytes)
+        arrays, sources = _from_single(source.outputs, source.examples, columns, roles, max_bytes)
     else:
-        arrays, place = _from_several(source, columns, roles, max_bytes)
+        arrays, sources = _from_several(source, columns, roles, max_bytes)
     try:
         if not probabilities:
             for name in _checks.LOGITS:
@@ -104,7 +104,8 @@ def read_tables(
             if str(error).startswith("role: expected forget,")
             else ""
         )
-        raise DataError(f"{place}: {error}{hint}") from error
+        part = str(error).partition(":")[0].removesuffix("s")  # such as labels
+        raise DataError(f"{sources.get(part, source.main)}: {error}{hint}") from error
 
 
 def _open(path: Path | str, columns: Columns, max_bytes: int, *, arrays: bool) -> Table:
@@ -122,7 +123,8 @@ def _open(path: Path | str, columns: Columns, max_bytes: int, *, arrays: bool) -
 
 def _from_single(
     path: Path, examples: Path | None, columns: Columns, roles: RoleNames, max_bytes: int
-) -> tuple[dict[str, NDArray[Any]], str]:
+) -> tuple[dict[str, NDArray[Any]], Mapping[str, str]]:
+    """The arrays, and which file each fact came from."""
     table = _open(path, columns, max_bytes, arrays=False)
     tables = [table] + ([_open(examples, columns, max_bytes, arrays=True)] if examples is not None else [])
     _check_columns(tables, columns)
@@ -138,7 +140,7 @@ def _from_single(
             arrays[kind] = (
                 answers.logits[at[0] : at[-1] + 1] if kind in ("retrain", "shadow") else answers.logits[at[0]]
             )
-    return arrays | _texts(facts, tables, max_bytes), str(path)
+    return arrays | _texts(facts, tables, max_bytes), facts.source
 
 
 def _add_examples(facts: Facts, table: Table, columns: Columns, classes: Classes, max_bytes: int) -> None:
@@ -149,7 +151,8 @@ def _add_examples(facts: Facts, table: Table, columns: Columns, classes: Classes
 
 def _from_several(
     source: TableFiles, columns: Columns, roles: RoleNames, max_bytes: int
-) -> tuple[dict[str, NDArray[Any]], str]:
+) -> tuple[dict[str, NDArray[Any]], Mapping[str, str]]:
+    """As ``_from_single``."""
     assert source.candidate is not None  # TableFiles has seen to it.
     files: list[tuple[str, Sequence[Path]]] = [("candidate", [source.candidate])]
     files += [("original", [source.original])] if source.original is not None else []
@@ -182,7 +185,7 @@ def _from_several(
         if stack is not None:
             arrays[kind] = stack if kind in ("retrain", "shadow") else stack[0]
     assert facts is not None
-    return arrays | _texts(facts, tables, max_bytes), str(source.candidate)
+    return arrays | _texts(facts, tables, max_bytes), facts.source
 
 
 def _first_facts(

@@ -35,7 +35,7 @@ def make_network(factory: Factory, state: Mapping[str, Tensor], classes: int | N
     if not FUNCTION.fullmatch(factory):
         raise ConfigError(
             f"{SETTING}: expected package.module:function or torchvision:NAME, got {shown(factory)!r}; "
-            "name the function that makes the network"
+            "name the function or class that makes the network (after the colon without a dot)"
         )
     with also_from(base):
         return _called(find_function(kind, rest, factory, SETTING), factory)

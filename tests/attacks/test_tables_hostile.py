@@ -351,3 +351,12 @@ def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
     (tmp_path / "o.parquet").write_bytes(b"PAR1")
     message = refused(TableFiles(outputs=tmp_path / "o.parquet"), error=ConfigError)
     assert "pip install 'vestige[parquet]'" in message
+
+
+def test_a_fault_of_the_facts_names_the_file_that_holds_them(tmp_path):
+    outputs = t.make(n=30, classes=2)
+    files_ = t.several(outputs, tmp_path)
+    text = files_.examples.read_text()
+    files_.examples.write_text(text.replace("unseen", "test"))
+    message = refused(files_)
+    assert message.startswith(f"{files_.examples}: role: expected") and "--role NAME=unseen" in message

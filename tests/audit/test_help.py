@@ -27,6 +27,13 @@ def test_options_stand_in_their_sections_and_work_as_ever() -> None:
     assert CliRunner().invoke(command, ["--one", "a", "--last"]).output == "a 3 True None\n"
 
 
+def test_a_pattern_without_quotes_is_told() -> None:
+    failed = CliRunner().invoke(command, ["--one", "a.pt", "b.pt", "c.pt"])
+    assert failed.exit_code == 2
+    assert "unexpected extra arguments (b.pt c.pt); put a pattern for several files into quotes" in failed.output
+    assert "quotes" not in CliRunner().invoke(command, ["--two", "x"]).output
+
+
 @pytest.mark.parametrize("name", ["audit", "export-outputs", "retrain"])
 def test_every_option_is_in_the_help_once(name: str) -> None:
     made = cli.commands[name]

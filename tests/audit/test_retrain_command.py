@@ -59,7 +59,8 @@ def test_retrains_of_a_network(inside: Path, tmp_path: Path, capsys: pytest.Capt
 
     (one / "retrain-2.safetensors").unlink()
     kept = (one / "retrain-1.safetensors").stat().st_mtime_ns
-    assert say(capsys, *given, "--out", one).code == 0
+    said = say(capsys, *given, "--out", one)
+    assert said.code == 0 and "retain examples (1 made now, 2 kept)" in said.out
     assert content(one) == first and (one / "retrain-1.safetensors").stat().st_mtime_ns == kept
     assert say(capsys, *given, "--out", one, "--seed", "1").code == 4
     (tmp_path / "other.txt").write_text("1\n2\n")
@@ -81,7 +82,28 @@ def test_an_edited_module_makes_other_retrains(
     given = ["--train", write(inside, "edited", text), *DATA, "--count", "1", "--out", str(tmp_path / "out")]
     assert say(capsys, "retrain", *given).code == 0
     write(inside, "edited", text.replace("range(40)", "range(400)"))
-    assert "expected a retrain of these examples, seed and training module" in say(capsys, "retrain", *given).refusal
+    assert "expected a retrain of these examples, seed and training code" in say(capsys, "retrain", *given).refusal
+
+
+def test_so_does_an_edit_of_what_it_imports(inside: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (inside / "settings_of_it.py").write_text("EPOCHS = 1\n")
+    text = f"from settings_of_it import EPOCHS\nfrom {NET} import make\ndef train(indices, seed):\n    return make()\n"
+    given = ["--train", write(inside, "reads_settings", text), *DATA, "--count", "1", "--out", str(tmp_path / "out")]
+    assert say(capsys, "retrain", *given).code == 0
+    (inside / "unrelated.py").write_text("EPOCHS = 1\n")
+    assert say(capsys, "retrain", *given).code == 0
+    (inside / "settings_of_it.py").write_text("EPOCHS = 2\n")
+    assert "expected a retrain of these examples, seed and training code" in say(capsys, "retrain", *given).refusal
+
+
+def test_retrains_that_ignore_their_seed_are_told_at_once(
+    inside: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = "    torch.manual_seed(0)\n    return make()\n"
+    text = f"import torch\nfrom {NET} import make\ndef train(indices, seed):\n{body}"
+    given = ["--train", write(inside, "stubborn", text), *DATA, "--count", "2", "--workers", "1"]
+    said = say(capsys, "retrain", *given, "--out", tmp_path / "out")
+    assert said.code == 0 and "retrains 1 and 2 are equal: stubborn:train does not use its seed" in said.err
 
 
 def test_beside_the_audit_file(
@@ -191,7 +213,7 @@ def test_tied_weights_bfloat16_and_counters(inside: Path, tmp_path: Path, capsys
 
 
 NONSENSE = {
-    "raises": ("raise RuntimeError('out of\\nluck')", "it raised RuntimeError: out of"),
+    "raises": ("raise RuntimeError('out of\\nluck')", "luck (nonsense.py, line 2)"),
     "leaves": ("raise SystemExit(1)", "it raised SystemExit: 1"),
     "nothing": ("return None", "expected a torch.nn.Module, a fitted scikit-learn classifier or a function"),
     "a class": ("return dict", "got the class dict"),
