@@ -16,6 +16,8 @@ BLOCK = 2**20
 """Numbers in a block: 8 MiB as float64, which stays near the processor while every signal reads it."""
 MOST_THREADS = 8
 """Each holds some ten tables of a block's size."""
+FOR_THREADS = 2**24
+"""Numbers from which on threads are worth it; below, it takes a second, and other processes may be at work."""
 
 Logits = NDArray[np.floating[Any]]
 
@@ -66,7 +68,7 @@ def _on_threads(work: Callable[[int, slice], None], models: Sequence[Logits]) ->
     """``work(place, rows)`` for every block; the result cannot depend on the order, since each fills its own place."""
     blocks_ = [(place, rows) for place, logits in enumerate(models) for rows in row_slices(logits.shape)]
     workers = min(available_workers(), MOST_THREADS, len(blocks_))
-    if workers < 2:
+    if workers < 2 or sum(logits.size for logits in models) < FOR_THREADS:
         for one in blocks_:
             work(*one)
         return

@@ -97,3 +97,26 @@ def test_models_are_the_same_only_where_every_number_is() -> None:
     given["retrain"][2, 0, given["retrain"][2, 0].argmin()] -= 301
     moved = Outputs.from_arrays(given)
     assert not moved.same(2, K)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_threads_give_the_same_bits_and_what_a_block_raises_is_raised(
+    dtype: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = Outputs.from_arrays(arrays(dtype))
+    alone = _blocks.signal_tables(given.models, given.labels, list(SIGNALS))
+    monkeypatch.setattr(_blocks, "FOR_THREADS", 0)
+    monkeypatch.setattr(_blocks, "available_workers", lambda: 4)
+    monkeypatch.setattr(_blocks, "row_slices", lambda shape: [slice(at, at + 7) for at in range(0, shape[0], 7)])
+    for name, table in _blocks.signal_tables(given.models, given.labels, list(SIGNALS)).items():
+        assert np.array_equal(table, alone[name]), name
+    answers = _blocks.answers_of(given.models)
+    assert np.array_equal(answers, [one.argmax(1) for one in given.models])
+    with pytest.raises(DataError, match="labels: expected values in 0..6"):
+        _blocks.signal_tables(given.models, given.labels + 1, ["loss"])
+
+
+def test_of_equal_logits_the_first_is_the_answer() -> None:
+    tied = np.zeros((3, 4), np.float16)
+    tied[1, 2:] = 1
+    assert _blocks.answers_of([tied]).tolist() == [[0, 2, 0]]
