@@ -125,7 +125,8 @@ def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: NpyHeader
 def open_archive(path: Path) -> zipfile.ZipFile:
     """The zip archive at ``path``, or a sentence on why it is none."""
     if not path.is_file():
-        raise DataError(f"expected an outputs file (.npz), got {'a folder' if path.is_dir() else 'nothing'}")
+        got = "a folder" if path.is_dir() else "a pipe or device" if path.exists() else "nothing"
+        raise DataError(f"expected an outputs file (.npz), got {got}")
     try:
         return zipfile.ZipFile(path)
     except _DAMAGED as error:
