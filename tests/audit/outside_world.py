@@ -4,16 +4,13 @@ import importlib
 import linecache
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from audit._entry import main
 from tests.conftest import make_examples
 
 N, FORGET, TEST, CLASSES = 500, 100, 300, 3
@@ -48,32 +45,6 @@ def train(indices, seed):
         optimiser.step()
     return model
 """
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def refusal(self) -> str:
-        last = self.err.splitlines()[-1] if self.err else ""
-        assert self.code in (2, 4) and last.startswith("Error: "), (self.code, self.err[-2000:], self.out)
-        assert (
-            sum(line.startswith("Error: ") for line in self.err.splitlines()) == 1 and "internal error" not in self.err
-        ), self.err
-        return last
-
-
-def say(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Said:
-    """The command in this process."""
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as left:
-        main([str(one) for one in arguments])
-    said = capsys.readouterr()
-    assert isinstance(left.value.code, int)
-    return Said(left.value.code, said.out, said.err)
 
 
 def data_file(path: Path, n: int = N, test: int = TEST, seed: int = 0) -> Path:

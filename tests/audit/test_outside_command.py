@@ -15,7 +15,8 @@ from audit._model_options import expand
 from audit.report import Report, read_report
 from learners import DataError
 from tests.attacks import table_files
-from tests.audit.outside_world import FORGET, TEST, N, arguments, data_file, make_world, say
+from tests.audit.outside_world import FORGET, TEST, N, arguments, data_file, make_world
+from tests.command import say
 
 MODULE = "net_of_the_outside_tests"
 

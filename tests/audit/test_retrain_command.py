@@ -11,7 +11,8 @@ from safetensors.numpy import load_file
 
 from attacks import Outputs
 from audit.report import read_report
-from tests.audit.outside_world import CLASSES, FORGET, TRAIN, N, arguments, forget_module, make_world, say
+from tests.audit.outside_world import CLASSES, FORGET, TRAIN, N, arguments, forget_module, make_world
+from tests.command import say
 from tests.hostile.conftest import remains, start
 from tests.hostile.test_signals import check, interrupt, said_in, when
 

@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +14,13 @@ import numpy as np
 import pytest
 
 from attacks import Outputs
-from audit._entry import main
 from audit._simulation import World
+from tests.command import Said, say
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = World(forget=60, unseen=200, retain=40, retrains=3)
 PROGRAM = "import sys; from audit._entry import main; main(sys.argv[1:])"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
-
-
-@dataclass(frozen=True)
-class Said:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def refusal(self) -> str:
-        """The one sentence of a refusal; fails on anything else."""
-        last = self.err.splitlines()[-1] if self.err else ""
-        assert self.code in (2, 4) and last.startswith("Error: "), (self.code, self.err[-2000:])
-        assert self.err.count("Error: ") == 1, self.err
-        assert "Traceback" not in self.err and "internal error" not in self.err, self.err
-        assert last.isprintable() and len(last) <= 1100, last
-        return last
 
 
 def command(arguments: Sequence[str]) -> list[str]:
@@ -75,16 +57,7 @@ def ended(process: "subprocess.Popen[str]", seconds: float = 120) -> Said:
 @pytest.fixture
 def vestige(capsys: pytest.CaptureFixture[str]) -> Any:
     """The command in this process."""
-
-    def run(*arguments: str | Path) -> Said:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main([str(one) for one in arguments])
-        said = capsys.readouterr()
-        assert isinstance(left.value.code, int) and 0 <= left.value.code <= 4
-        return Said(left.value.code, said.out, said.err)
-
-    return run
+    return partial(say, capsys)
 
 
 @pytest.fixture(scope="session")

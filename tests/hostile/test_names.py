@@ -18,7 +18,7 @@ from attacks import Outputs
 from audit._text import HIDDEN
 from audit.annex import FORMULA, safe_cell
 from audit.report import Report, from_json, read_report, render_html, to_json
-from tests.hostile.conftest import Said
+from tests.command import Said
 
 Run = Callable[..., Said]
 ACTIVE = re.compile(r"^<(script|iframe|object|embed|link|img|base|form)|\('(on\w+|src|srcdoc|action|formaction)'")

@@ -14,7 +14,8 @@ from audit.plan_file import Sizes, make_plan, write_plan
 from audit.planting_file import write_planting
 from audit.policy import profile
 from learners import Checkpoint, Recipe, build_classifier, read_header, save_checkpoint
-from tests.hostile.conftest import Said, write_npz
+from tests.command import Said
+from tests.hostile.conftest import write_npz
 
 Run = Callable[..., Said]
 RECIPE = Recipe(architecture="mlp", width=16, epochs=1, batch_size=16, learning_rate=0.1)

@@ -10,7 +10,8 @@ import pytest
 
 from audit.report import read_report
 from learners import write_together
-from tests.hostile.conftest import ENVIRONMENT, TINY, Said, command, remains, write_npz
+from tests.command import Said
+from tests.hostile.conftest import ENVIRONMENT, TINY, command, remains, write_npz
 
 Run = Callable[..., Said]
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from audit.report import read_report
-from tests.hostile.conftest import TINY, Said, ended, remains, start, write_npz
+from tests.command import Said
+from tests.hostile.conftest import TINY, ended, remains, start, write_npz
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="process groups and signals of POSIX")
 WAIT = 60.0
