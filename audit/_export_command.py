@@ -35,24 +35,27 @@ def export_outputs(
     """Ask checkpoints about the data and write their outputs, so that the audit can run elsewhere.
 
     The file holds logits, labels, roles, groups, people and ids (file names where the source has them), and no image:
-    whoever holds it learns which examples are to be forgotten. On the other machine: vestige audit --outputs FILE
-    --report DIR. One model at a time works too: vestige audit --candidate c.npz --retrain 'r-*.npz' reads such files.
+    whoever holds it learns which examples are to be forgotten. Copies of forget images in other roles, altered ones
+    too, and people in two roles are looked for here, where the images are, and told on standard error. On the other
+    machine: vestige audit --outputs FILE --report DIR. One model at a time works too: vestige audit --candidate c.npz
+    --retrain 'r-*.npz' reads such files.
     """
-    from audit.outside import ModelFiles, ask_models
-    from audit.plausibility import outputs_problems, refuse_problems
+    from audit._hygiene_console import warn_of_data
+    from audit.exporting import export_to
+    from audit.outside import ModelFiles
 
     refuse_place(out)
     files = ModelFiles(candidate=candidate, original=original, retrains=expand(retrains), shadows=expand(shadows))
     how = asking.parse(data.base)
     loaded = data.load()
     with _console.watching() as watch:
-        answers = ask_models(loaded, files, how, watch=watch)
-    refuse_problems(outputs_problems(answers.outputs))
-    answers.outputs.write(out)
+        exported = export_to(out, loaded, files, how, watch=watch)
+    answers = exported.answers
     counts = ", ".join(f"{int(answers.outputs.where(role).sum()):,} {role}" for role in ("forget", "unseen", "retain"))
     models = f"{len(answers.models)} model{'s' if len(answers.models) > 1 else ''}"
     name = shlex.quote(out.name)
     alone = f"--candidate {name} --original O.npz --retrain 'R*.npz', with a file for each other model,"
     then = f"--outputs {name}" if len(answers.models) > 1 else alone
     click.echo(f"{out}: {models} on {counts} examples. Now: vestige audit {then} --report report")
+    warn_of_data(exported.hygiene, out.name)
     return PASS

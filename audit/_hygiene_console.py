@@ -1,12 +1,29 @@
 """Warnings of the hygiene checks on the screen, after the table."""
 
+import click
 from rich.text import Text
 
 from audit import _console
+from audit._hygiene_nouns import Hygiene
+from audit._text import one_line
 from audit.report import Report, hygiene_warnings
+
+BEFORE = "  WARNING, data and models: "
 
 
 def print_hygiene(report: Report) -> None:
     """A line for each warning; notes stand in the report."""
     for sentence in hygiene_warnings(report):
-        _console.console().print(Text(f"  WARNING, data and models: {sentence}", "bold yellow"), soft_wrap=True)
+        _console.console().print(Text(f"{BEFORE}{sentence}", "bold yellow"), soft_wrap=True)
+
+
+def warn_of_data(hygiene: Hygiene, file: str) -> None:
+    """The same on standard error, where no report is made: what was found in data of which ``file`` holds no image."""
+    for one in hygiene.warnings:
+        click.secho(f"{BEFORE}{one_line(one.sentence, 2000)}", fg="yellow", bold=True, err=True)
+    if hygiene.warnings:
+        click.echo(
+            f"  {one_line(file)} cannot carry all of this: it holds no image and at most some of the retain examples, "
+            "so that an audit of it may not find it again. Mend the data, or tell whoever reads its report.",
+            err=True,
+        )

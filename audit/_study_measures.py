@@ -52,6 +52,7 @@ MEASURING = (
     "_shadow_asking",
     "_shadow_nouns",
     "_shadow_notes",
+    "_source_names",
     "_study_measures",
     "_study_records",
     "_toml",

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from attacks import Outputs, stack_answers
@@ -65,9 +64,9 @@ class Answers:
 
 
 def ask_models(data: AuditData, files: ModelFiles, asking: Asking, *, watch: Watch = ignore) -> Answers:
-    """The outputs of every model on all forget and unseen examples and at most 5,000 retain ones.
+    """The outputs of every model on all forget and unseen examples and at most 10,000 retain ones.
 
-    One model is in memory at a time. An example's id is its file name where the source has names, else its index.
+    One model is in memory at a time. Ids are ``Examples.names``: file names where the source has them, else indices.
     DataError for a file that cannot be read or does not fit the data."""
     rows, roles = rows_and_roles(data.split, data.seed)
     examples = data.examples
@@ -105,9 +104,8 @@ def ask_models(data: AuditData, files: ModelFiles, asking: Asking, *, watch: Wat
     )
     texts = {"group": examples.groups, "subject": examples.subjects}
     given = {name: values[rows] for name, values in texts.items() if values is not None}
-    ids = rows.astype(np.str_) if examples.files is None else examples.files[rows]
     outputs = Outputs.from_arrays(
-        {**arrays, **given, "labels": labels, "role": roles, "id": ids}, without_retrains=True
+        {**arrays, **given, "labels": labels, "role": roles, "id": examples.names(rows)}, without_retrains=True
     )
     return Answers(outputs, models)
 
@@ -135,7 +133,7 @@ def audit_outside(
     duplicates = count_duplicates(data.examples, data.split)
     answers = ask_models(data, files, asking, watch=watch)
     refuse_problems(outputs_problems(answers.outputs))  # before the slower look for altered copies
-    near = near_duplicates(data.examples, data.split, annex)
+    near = near_duplicates(data.examples, data.split, annex, watch)
     declared: Declared | None = "declared" if exchangeable or data.exchangeable else None
     return audit_given(
         answers.outputs,

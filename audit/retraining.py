@@ -123,7 +123,7 @@ def retrain_models(
         if kind == "state":
             content = weights_bytes(arrays, canonical_json(made_from[k]))
         else:
-            facts = {"labels": data.examples.labels[rows], "role": roles, "id": _ids(data, rows)}
+            facts = {"labels": data.examples.labels[rows], "role": roles, "id": data.examples.names(rows)}
             content = npz_bytes({**arrays, **facts}, comment=canonical_json(made_from[k]))
         write_atomically(path, content)
         paths[k] = path
@@ -187,10 +187,6 @@ def _preprocessing(training: Training) -> OwnPreprocessing | None:
 def _preprocessing_code(training: Training) -> tuple[str, ...]:
     own = _preprocessing(training)
     return () if own is None or training.preprocess is None else (*own_sources(own), training.preprocess)
-
-
-def _ids(data: AuditData, rows: Indices) -> NDArray[np.str_]:
-    return rows.astype(np.str_) if data.examples.files is None else data.examples.files[rows]
 
 
 def _place(error: BaseException, function: Any) -> str:

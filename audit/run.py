@@ -59,7 +59,7 @@ def run_audit(
     watch("loading data", 1, 1)
     declared = declaration(plan)
     refuse_too_few(plan, declared)
-    near = near_duplicates(plan.examples, plan.split, annex)
+    near = near_duplicates(plan.examples, plan.split, annex, watch)
     rows, roles = audited_rows(plan)
     if under is not None:  # before hours of training
         refuse_other_subject(under, subject_of_models(plan, rows, roles))
@@ -175,7 +175,7 @@ def role_outputs(
         original=reference[0].logits,
         group=None if examples.groups is None else examples.groups[rows],
         subject=None if examples.subjects is None else examples.subjects[rows],
-        id=rows.astype(np.str_),
+        id=examples.names(rows),
     )
 
 

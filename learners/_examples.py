@@ -95,6 +95,17 @@ class Examples:
             canonical_json(texts),
         )
 
+    def names(self, indices: Indices) -> NDArray[np.str_]:
+        """What the examples at ``indices`` are called in outputs and annexes, ``[m]``: their file names, where the
+        source has one for each example and no two are equal, else their indices."""
+        if self.files is None or not self._distinct_files:
+            return indices.astype(np.str_)
+        return self.files[indices]
+
+    @cached_property
+    def _distinct_files(self) -> bool:
+        return self.files is not None and len(set(self.files.tolist())) == len(self)
+
     def read(self, indices: Indices) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Images ``[m, height, width, channels]`` and labels ``[m]`` at ``indices``: the only way that training,
         unlearning and inference look at examples, so that a guarded view can prove what was read."""

@@ -170,3 +170,12 @@ def test_read_gives_the_rows_and_can_be_guarded() -> None:
         guarded.read(np.array([1, 2]))
     assert guarded.shown == [1, 3, 1, 2]
     assert isinstance(guarded.with_label_noise(0.2, 0), Guarded)
+
+
+def test_names_are_files_where_each_has_one_of_its_own_and_else_indices() -> None:
+    plain, rows = make(), np.array([4, 0])
+    assert plain.names(rows).tolist() == ["4", "0"]
+    files = np.array([f"cat/{k}.png" for k in range(len(plain))])
+    assert replace(plain, files=files).names(rows).tolist() == ["cat/4.png", "cat/0.png"]
+    files[1] = files[0]  # as data sets have them that keep the last part of a path: no name at all
+    assert replace(plain, files=files).names(rows).tolist() == ["4", "0"]

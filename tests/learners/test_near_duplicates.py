@@ -110,9 +110,69 @@ def test_copies_of_larger_images_are_found(channels: int, change: str) -> None:
 
 
 def test_digits_without_copies_raise_no_alarm(digits: Images) -> None:
-    """Real digits that resemble each other: at most 1 % of the forget set (measured: 1 of 300)."""
+    """Real digits that resemble each other: at most 1 % of the forget set (measured: 2 and 1 of 300)."""
     found = find_near_duplicates(examples_of(digits), split_of(300, 1000, 497))
     assert found.count("retain") <= 3 and found.count("unseen") <= 3
+
+
+ENLARGED = [
+    *((how, side, 3) for how in ("BILINEAR", "BICUBIC") for side in (16, 28, 32, 64)),
+    *(("NEAREST", side, 9) for side in (16, 28, 32, 64)),
+]
+
+
+def enlarged(images: Images, how: str, side: int) -> Images:
+    resample = Image.Resampling[how]
+    made = [np.array(Image.fromarray(one.squeeze()).resize((side, side), resample)) for one in images]
+    return np.stack(made)[..., None]
+
+
+@pytest.mark.parametrize(("how", "side", "most"), ENLARGED)
+def test_enlarged_digits_raise_no_more_alarms_than_small_ones(digits: Images, how: str, side: int, most: int) -> None:
+    """Digits of 8 x 8 drawn larger resemble each other as before: at most 1 % of the forget set, 3 % where pixels are
+    repeated (means over four permutations of the digits: .1 to 1.2 %, and 1.3 to 1.8 %; at 8 x 8 .3 and 1 %)."""
+    found = find_near_duplicates(examples_of(enlarged(digits, how, side)), split_of(300, 1000, 497))
+    assert found.count("retain") <= most and found.count("unseen") <= most
+
+
+@pytest.mark.parametrize(("how", "side"), [("BILINEAR", 16), ("BICUBIC", 32), ("NEAREST", 28)])
+@pytest.mark.parametrize("change", ["mirrored and shifted", "less contrast", "noise", "JPEG 75"])
+def test_copies_of_enlarged_digits_are_found(digits: Images, how: str, side: int, change: str) -> None:
+    images = enlarged(digits[:1200], how, side)
+    images[300:400] = CHANGES[change](images[:100])
+    found = find_near_duplicates(examples_of(images), split_of(100, 1000, 100))
+    pairs = set(zip(found.forget.tolist(), found.other.tolist(), strict=True))
+    assert len(pairs & {(k, 300 + k) for k in range(100)}) >= 97
+    assert len({one for one, other in pairs if other != one + 300}) <= 3
+
+
+def test_many_copies_of_an_image_do_not_make_each_other_usual(digits: Images) -> None:
+    images = digits[:1200].copy()
+    for number, change in enumerate(CHANGES.values()):
+        images[300 + 50 * number : 350 + 50 * number] = change(images[:50])
+    found = find_near_duplicates(examples_of(images), split_of(50, 1000, 150))
+    assert found.count("retain") == 50
+
+
+def test_a_pair_with_nothing_else_around_must_be_as_good_as_the_same() -> None:
+    many = textured(60, 32, 1, seed=9)
+    images = many[:3].copy()
+    rough = np.clip(images[0] + np.random.default_rng(0).normal(0, 14, images[0].shape), 0, 255).astype(np.uint8)
+    assert 0.95 < likeness(greys(images[:1]), greys(rough[None]))[0] < 0.995
+    images[1] = rough
+    assert find_near_duplicates(examples_of(images), split_of(1, 1, 1)).count("retain") == 0
+    images[1] = images[0][:, ::-1]
+    assert find_near_duplicates(examples_of(images), split_of(1, 1, 1)).count("retain") == 1
+    many[1] = rough  # far closer than what else there is
+    assert find_near_duplicates(examples_of(many), split_of(1, 50, 9)).count("retain") == 1
+
+
+def test_progress_is_told_and_ends_with_everything() -> None:
+    images = textured(700, 8, 1, seed=10)
+    images[300:400] = images[300]  # looked at once
+    told: list[tuple[int, int]] = []
+    find_near_duplicates(examples_of(images), split_of(300, 300, 100), lambda *counts: told.append(counts))
+    assert told == sorted(told) and told[-1] == (1000, 1000) and len(told) > 4
 
 
 def test_identical_images_are_counted_once_and_flat_ones_never() -> None:
