@@ -37,7 +37,7 @@ def weights_of(model: object, name: str) -> dict[str, NDArray[Any]] | None:
         return None
     try:
         return _state(model, name)
-    except (RuntimeError, TypeError, NotImplementedError) as error:  # on no device, sparse, of a type NumPy lacks
+    except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:  # lazy, sparse, on no device
         raise DataError(
             f"{name}: expected a network whose weights are plain tensors, got {reason(error)}; return it on the CPU"
         ) from error

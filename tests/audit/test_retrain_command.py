@@ -222,6 +222,7 @@ NONSENSE = {
     "four classes": ("import numpy as np; return lambda x: np.zeros((len(x), 4))", "expected 3 classes as in the data"),
     "nan": ("import numpy as np; return lambda x: np.full((len(x), 3), np.nan)", "expected finite logits"),
     "meta": ("import torch; return torch.nn.Linear(2, 2, device='meta')", "weights are plain tensors"),
+    "lazy": ("import torch; return torch.nn.LazyLinear(3)", "weights are plain tensors"),
     "a number": ("return 3", "got int"),
 }
 

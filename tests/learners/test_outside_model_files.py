@@ -208,6 +208,7 @@ def test_a_factory_by_its_name(tmp_path: Path) -> None:
         "        super().__init__(*make())\n"
         "def broken():\n    raise SystemExit('no')\n"
         "def other():\n    return 3\n"
+        "def lazy():\n    return nn.Sequential(nn.Flatten(), nn.LazyLinear(3))\n"
         "constant = 3\n"
     )
     path = save_state(tmp_path / "model.pt")
@@ -216,6 +217,7 @@ def test_a_factory_by_its_name(tmp_path: Path) -> None:
     for name, error, sentence in [
         ("broken", DataError, "it raised SystemExit: no"),
         ("other", DataError, "expected it to return a torch.nn.Module, got int"),
+        ("lazy", DataError, "lazy: expected layers that know their sizes, got lazy ones"),
         ("constant", ConfigError, "to be a function, got int"),
         ("missing", ConfigError, "model: expected a function outside_own_network:missing"),
     ]:
