@@ -78,7 +78,7 @@ def words(own: Preprocessing) -> str:
     ]
     if own.channels is not None:
         parts.append(f"--channels {own.channels}")
-    return " ".join(parts) or "neither --mean nor --std"
+    return " ".join(parts) or "no --mean and no --std"
 
 
 def _with(given: Preprocessing, mean: tuple[float, ...], std: tuple[float, ...]) -> Preprocessing | None:

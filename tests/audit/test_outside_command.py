@@ -162,7 +162,7 @@ WRONG = {
     "outputs of a model": (["--candidate", "c.npz"], ["--candidate"], 2, "c.npz holds outputs"),
     "a wrong mean": (["--mean", "a"], [], 2, "mean: expected"),
     "a wrong device": (["--device", "abacus"], [], 2, "abacus"),
-    "images upside down": (["--mean", "1", "--std=0.0001"], [], 4, "such as neither --mean nor --std; give mean"),
+    "images upside down": (["--mean", "1", "--std=0.0001"], [], 4, "such as no --mean and no --std); give mean"),
     "no original either": (["--mean", "1", "--std=0.0001"], ["--original"], 4, "expected accuracy above chance"),
 }
 

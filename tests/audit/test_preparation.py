@@ -307,7 +307,7 @@ def test_the_command_refuses_before_it_asks_the_others(
     for given in (wrong, []):
         for more in (["audit", "--retrain", "o.pt", "--report", "new"], ["export-outputs", "--out", "new.npz"]):
             said = say(capsys, more[0], *world, *original, *given, *more[1:])
-            words_of_it = f"({' '.join(given) or 'neither --mean nor --std'})"
+            words_of_it = f"({' '.join(given) or 'no --mean and no --std'})"
             assert said.code == 4 and "o.pt: expected images prepared as in training" in said.refusal
             assert words_of_it in said.refusal and "such as --mean 0." in said.refusal, said.refusal
             assert "--preprocess with the function of training, which is used as it is" in said.refusal
