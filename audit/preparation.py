@@ -95,8 +95,9 @@ def find_better(answers: Answers, given: Preprocessing, labels: NDArray[np.int64
     both has right, is below 1e-6, and the errors are at most half, or at most a quarter where more than a tenth of the
     rows stay wrong. Where the given one makes too few errors to come there (fewer than 20), nothing else is asked.
 
-    A model for which no other preparation is better is refused with a chance below 1e-6, whatever its accuracy. For
-    false alarms by models to which another one does some good, and for what is missed, see docs/outside.md.
+    A model for which no other preparation is better is refused with a chance below 1e-6, whatever its accuracy. Of 384
+    honest small networks of kinds that might gain from another one (labels made wrong, stopped early, brightness
+    jitter; docs/outside.md) none was refused, 291 of them right on .70 to .95: at most 1.0 % of such (95 %).
     Source: McNemar 1947, with the exact binomial tail of the discordant rows.
     """
     choosing, deciding = slice(0, len(labels) // CHOOSING), slice(len(labels) // CHOOSING, len(labels))
