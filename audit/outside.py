@@ -18,11 +18,12 @@ from audit.near_duplicates import near_duplicates
 from audit.plan_file import PlanFile
 from audit.plausibility import outputs_problems, refuse_problems
 from audit.policy import Policy
+from audit.preparation import check_preparation, draw_rows
 from audit.report import ModelsRecord, Report, Weights
 from audit.run import ignore, rows_and_roles
 from audit.single import audit_given
 from learners import DataError, count_duplicates, pick_device
-from learners.outside import Factory, OwnPreprocessing, Preprocessing, ask, load_model
+from learners.outside import Factory, OutsideModel, OwnPreprocessing, Preprocessing, ask, load_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,8 @@ def ask_models(data: AuditData, files: ModelFiles, asking: Asking, *, watch: Wat
     """The outputs of every model on all forget and unseen examples and at most 10,000 retain ones.
 
     One model is in memory at a time. Ids are ``Examples.names``: file names where the source has them, else indices.
-    DataError for a file that cannot be read or does not fit the data."""
+    DataError for a file that cannot be read or does not fit the data, and where the original is right far more often
+    with images prepared in another way (``check_preparation``; never where the user's own function prepares them)."""
     rows, roles = rows_and_roles(data.split, data.seed)
     examples = data.examples
     images, labels = examples.read(rows)
@@ -75,8 +77,8 @@ def ask_models(data: AuditData, files: ModelFiles, asking: Asking, *, watch: Wat
     models: dict[str, Asked] = {}
     every = 1 + (files.original is not None) + len(files.retrains) + len(files.shadows)
 
-    def answer(path: Path, name: str) -> NDArray[Any]:
-        model = load_model(
+    def load(path: Path) -> OutsideModel:
+        return load_model(
             path,
             factory=asking.factory,
             device=device,
@@ -85,16 +87,30 @@ def ask_models(data: AuditData, files: ModelFiles, asking: Asking, *, watch: Wat
             base=asking.base,
         )
 
+    def answer(path: Path, name: str) -> NDArray[Any]:
+        model = load(path)
+
         def progress(done: int, total: int) -> None:
             watch(f"asking {every} models", len(models) * total + done, every * total)
 
         try:
             logits = ask(model.predictor, images, batch_size=asking.batch_size, progress=progress)
         except DataError as error:
-            raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+            raise _of(path, error) from error
         models[name] = Asked(model.digest, model.description.removeprefix(f"{path.name}: ").rstrip("."))
         return logits
 
+    retain = np.flatnonzero(roles == "retain")
+    if files.original is not None and len(retain) and isinstance(asking.preprocessing, Preprocessing):
+        chosen = draw_rows(retain, data.seed)
+        original = load(files.original)
+        try:
+            check_preparation(
+                original, asking.preprocessing, images[chosen], labels[chosen], asking.batch_size, watch=watch
+            )
+        except DataError as error:
+            raise _of(files.original, error) from error
+        del original
     arrays = stack_answers(
         answer,
         candidate=files.candidate,
@@ -108,6 +124,10 @@ def ask_models(data: AuditData, files: ModelFiles, asking: Asking, *, watch: Wat
         {**arrays, **given, "labels": labels, "role": roles, "id": examples.names(rows)}, without_retrains=True
     )
     return Answers(outputs, models)
+
+
+def _of(path: Path, error: DataError) -> DataError:
+    return DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}")
 
 
 def audit_outside(

@@ -42,6 +42,10 @@ class OutsideModel:
     kind: Kind
     description: str
 
+    def prepared_by(self, own: Preprocessing) -> "OutsideModel":
+        """The same model, its images prepared in another way; the layout stays unless ``own`` names one."""
+        return replace(self, predictor=_prepared_by(self.predictor, own))
+
 
 @dataclass(frozen=True)
 class _Counted:
@@ -78,6 +82,17 @@ class _Fixed:
             filled = np.concatenate([part, np.repeat(part[-1:], rows - len(part), axis=0)])
             answers.append(as_array(self.call(prepared(filled, self.preprocessing)))[: len(part)])
         return np.concatenate(answers)
+
+
+def _prepared_by(predictor: Predictor, own: Preprocessing) -> Predictor:
+    if isinstance(predictor, _Counted):
+        return replace(predictor, predictor=_prepared_by(predictor.predictor, own))
+    if not isinstance(predictor, (TorchPredictor, _Fixed)):
+        raise TypeError(f"expected a predictor of load_model, got {type(predictor).__name__}")
+    before = predictor.preprocessing
+    if own.layout is None and isinstance(before, Preprocessing):
+        own = replace(own, layout=before.layout)
+    return replace(predictor, preprocessing=own)
 
 
 def load_model(

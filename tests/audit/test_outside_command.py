@@ -143,7 +143,7 @@ def test_a_function_of_preprocessing_and_a_second_source(
 WRONG = {
     "no factory": ([], ["--model"], 2, "expected a factory for weights alone"),
     "no such module": (["--model", "no_such_net:make"], ["--model"], 2, "no_such_net"),
-    "another network": (["--model", f"{MODULE}:wider"], ["--model"], 4, "c.pt: expected"),
+    "another network": (["--model", f"{MODULE}:wider"], ["--model"], 4, "o.safetensors: expected"),
     "other classes": (["--model", f"{MODULE}:four"], ["--model"], 4, "makes 4 classes and the checkpoint has 3"),
     "no candidate": ([], ["--candidate"], 2, "give --outputs FILE"),
     "a file that is not there": (["--candidate", "gone.pt"], ["--candidate"], 4, "gone.pt: expected a model file"),
@@ -163,7 +163,8 @@ WRONG = {
     "outputs of a model": (["--candidate", "c.npz"], ["--candidate"], 2, "c.npz holds outputs"),
     "a wrong mean": (["--mean", "a"], [], 2, "mean: expected"),
     "a wrong device": (["--device", "abacus"], [], 2, "abacus"),
-    "images upside down": (["--mean", "1", "--std=0.0001"], [], 4, "expected accuracy above chance"),
+    "images upside down": (["--mean", "1", "--std=0.0001"], [], 4, "such as no --mean and no --std); give mean"),
+    "no original either": (["--mean", "1", "--std=0.0001"], ["--original"], 4, "expected accuracy above chance"),
 }
 
 
