@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from learners._errors import ConfigError, DataError, VestigeError
 from learners._own_code import FUNCTION, also_from, find_function
@@ -61,7 +61,8 @@ def _called(factory: Callable[[], Any], name: str) -> nn.Module:
         ) from error
     if not isinstance(made, nn.Module):
         raise DataError(f"{name}: expected it to return a torch.nn.Module, got {type(made).__name__}")
-    if any(isinstance(one, UninitializedTensorMixin) for one in (*made.parameters(), *made.buffers())):
+    unknown = (UninitializedParameter, UninitializedBuffer)
+    if any(isinstance(one, unknown) for one in (*made.parameters(), *made.buffers())):
         raise DataError(
             f"{name}: expected layers that know their sizes, got lazy ones (such as nn.LazyLinear); give their sizes, "
             "or call the network once before it is returned"

@@ -16,7 +16,8 @@ from audit.config import parse_config
 from audit.near_duplicates import STAGE
 from audit.run import audited_rows, role_outputs
 from learners import Checkpoint
-from tests.audit.outside_world import FORGET, TEST, N, arguments, forget_module, make_world, say
+from tests.audit.outside_world import FORGET, TEST, N, arguments, forget_module, make_world
+from tests.command import say
 
 MODULE = "net_of_the_exporting_tests"
 COPIES = 7

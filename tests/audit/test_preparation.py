@@ -20,7 +20,8 @@ from audit._preparations import STEPS, common, gained, moved, reversed_colours, 
 from audit.preparation import MOST_PASSES, ROWS, STAGE, Better, check_preparation, draw_rows, find_better
 from learners import DataError
 from learners.outside import Preprocessing, as_predictor, ask, load_model, parse_preprocessing
-from tests.audit.outside_world import forget_module, say
+from tests.audit.outside_world import forget_module
+from tests.command import say
 
 MODULE = "net_of_the_preparation_tests"
 GIVEN = Preprocessing(mean=(0.5,), std=(0.5,))
