@@ -105,9 +105,7 @@ def _on_processes(
         while waiting or doing:
             while waiting and free:
                 slot = free.pop(0)
-                connection, process = _start(work, environments[slot] if environments else {})
-                staff[connection] = _Worker(process, slot)
-                employ(connection)
+                employ(_start(work, environments[slot] if environments else {}, slot, staff))
             for ready in wait(list(doing)):
                 assert isinstance(ready, Connection)
                 position = doing[ready]
@@ -147,16 +145,19 @@ def _on_processes(
             connection.close()
 
 
-def _start(work: Work[Job, Result], variables: Mapping[str, str]) -> tuple[Connection, SpawnProcess]:
-    """A process that waits for jobs, in an environment with these variables, and the line to it."""
+def _start(
+    work: Work[Job, Result], variables: Mapping[str, str], slot: int, staff: dict[Connection, _Worker]
+) -> Connection:
+    """Adds to ``staff`` a process that waits for jobs, in an environment with these variables; the line to it."""
     context = multiprocessing.get_context("spawn")  # a fork of a process that uses CUDA or threads is unsafe
     here, there = context.Pipe()
     with _surroundings(variables):
         process = context.Process(target=_work, args=(work, there), daemon=True)
         with _no_interrupt():
             process.start()
+            staff[here] = _Worker(process, slot)
     there.close()
-    return here, process
+    return here
 
 
 @contextmanager
@@ -192,12 +193,19 @@ def _surroundings(variables: Mapping[str, str]) -> Iterator[None]:
 def _work(work: Work[Job, Result], connection: Connection) -> None:
     """What a worker does: the jobs that come, until the line is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and they remove their temporary files
+    signal.signal(signal.SIGTERM, _leave)
     # A daemon to the parent, with which it ends; yet it may start processes, such as those of a torch DataLoader.
     multiprocessing.current_process().daemon = False
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent needs no more, or is gone
         while True:
             connection.send(("result", _result(work, connection)))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is leaving
+
+
+def _leave(*_: object) -> None:
+    """End in order, which removes temporary files; asked again, go on with that."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(1)
 
 
 def _result(work: Work[Job, Result], connection: Connection) -> object:
