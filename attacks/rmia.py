@@ -105,6 +105,8 @@ def population_share(ratio: ArrayLike, population: ArrayLike, gamma: float = 1.0
     if ranked.ndim != 1 or not len(ranked):
         raise DataError(f"population: expected a list of at least one ratio, got shape {list(ranked.shape)}")
     asked = np.asarray(ratio, np.float64) / gamma
+    if asked.ndim != 1:
+        raise DataError(f"ratio: expected a list of ratios, got shape {list(asked.shape)}")
     order = np.argsort(asked)  # lookups in rising order stay in cache
     share = np.empty(len(asked))
     share[order] = np.searchsorted(ranked, asked[order], side="left") / len(ranked)

@@ -19,7 +19,11 @@ _first = Section("Retrains")
 @_first("--train", "function", required=True, help="package.module:train, called as train(indices, seed).")
 @_first("--count", type=click.IntRange(1, 1000), default=5, show_default=True, help="Number of retrains.")
 @_first("--out", type=PATH, default=Path("retrains"), show_default=True, help="Folder for the retrains.")
-@_first("--workers", type=click.IntRange(1), help="Processes of one thread each  [default: one per core]")
+@_first(
+    "--workers",
+    type=click.IntRange(1),
+    help="Retrains at a time, each in a process of one thread; 1: in this process  [default: one per core]",
+)
 @_first("--preprocess", help="package.module:function from images to the input of a model that is no network.")
 @data_options
 def retrain(
@@ -48,7 +52,7 @@ def retrain(
             Training(function=function, preprocess=preprocess, base=base),
             count,
             out,
-            engine=Processes(workers=workers),
+            engine=Processes(workers=workers, fresh=workers != 1),
             watch=watch,
         )
     for first, second in found.alike:

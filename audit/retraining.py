@@ -1,10 +1,8 @@
 """Retrains from the user's own training function, on the engine, so that an audit of a model made elsewhere has a
 reference."""
 
-import inspect
 import json
 import random
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +38,7 @@ from learners.outside import (
     ask,
     find_preprocessing,
     find_training,
+    own_line,
     own_sources,
     weights_bytes,
     weights_note,
@@ -63,8 +62,8 @@ class Training:
 
 @dataclass(frozen=True)
 class Retrains:
-    """paths: all files in order. made: how many of them were trained now. alike: pairs of numbers of those whose
-    weights (or outputs) are equal, as the training function draws nothing from its seed."""
+    """paths: all files in order. made: how many of them were trained now. alike: pairs of numbers of those among them
+    whose weights (or outputs) are equal, as the training function draws nothing from its seed."""
 
     paths: tuple[Path, ...]
     made: int
@@ -93,7 +92,9 @@ def retrain_models(
     function = find_training(training.function, base=training.base)
     retain = data.split.retain
     rows, roles = rows_and_roles(data.split, data.seed)
-    code = digest(*own_sources(function), training.function, *_preprocessing_code(training))
+    code = digest(
+        *own_sources(training.function, function, base=training.base), training.function, *_preprocessing_code(training)
+    )
     seeds = [data.seed * STRIDE + 1 + k for k in range(count)]
     made_from = [
         {
@@ -111,14 +112,12 @@ def retrain_models(
     progress = partial(watch, f"training {len(missing)} retrains")
     if missing:
         progress(0, len(missing))
-    known: dict[str, int] = {}
-    alike = []
-    for done, (kind, arrays) in (engine or Processes()).run(
+    digests: dict[int, str] = {}
+    for done, (kind, arrays) in (engine or Processes(fresh=True)).run(
         work, [seeds[k] for k in missing], progress=progress if missing else None
     ):
         k = missing[done]
-        first = known.setdefault(digest(*(part for name in sorted(arrays) for part in (name, arrays[name]))), k)
-        alike += [(min(first, k) + 1, max(first, k) + 1)] if first != k else []
+        digests[k] = digest(*(part for name in sorted(arrays) for part in (name, arrays[name])))
         path = folder / f"retrain-{k + 1}.{'safetensors' if kind == 'state' else 'npz'}"
         if kind == "state":
             content = weights_bytes(arrays, canonical_json(made_from[k]))
@@ -127,7 +126,10 @@ def retrain_models(
             content = npz_bytes({**arrays, **facts}, comment=canonical_json(made_from[k]))
         write_atomically(path, content)
         paths[k] = path
-    return Retrains(tuple(path for path in paths if path is not None), len(missing), tuple(sorted(alike)))
+    first: dict[str, int] = {}
+    firsts = [(first.setdefault(digests[k], k), k) for k in sorted(digests)]
+    alike = tuple((one + 1, other + 1) for one, other in firsts if one != other)
+    return Retrains(tuple(path for path in paths if path is not None), len(missing), alike)
 
 
 def _train(
@@ -145,7 +147,7 @@ def _train(
         except (Exception, SystemExit) as error:  # the user's own code may raise anything
             raise DataError(
                 f"{training.function}(indices, seed={seed}): expected a model, "
-                f"it raised {type(error).__name__}: {error}{_place(error, function)}"
+                f"it raised {type(error).__name__}: {error}{own_line(error, training.function)}"
             ) from error
         weights = weights_of(model, training.function)
         if weights is not None:
@@ -186,15 +188,11 @@ def _preprocessing(training: Training) -> OwnPreprocessing | None:
 
 def _preprocessing_code(training: Training) -> tuple[str, ...]:
     own = _preprocessing(training)
-    return () if own is None or training.preprocess is None else (*own_sources(own), training.preprocess)
-
-
-def _place(error: BaseException, function: Any) -> str:
-    """Where in the user's own files it was raised: the innermost line in the folder of the training function."""
-    folder = Path(inspect.getsourcefile(function) or "").resolve().parent
-    lines = traceback.extract_tb(error.__traceback__)
-    own = [one for one in lines if Path(one.filename).resolve().is_relative_to(folder)]
-    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    return (
+        ()
+        if own is None or training.preprocess is None
+        else (*own_sources(training.preprocess, own, base=training.base), training.preprocess)
+    )
 
 
 def _existing(folder: Path, number: int, made_from: dict[str, Any]) -> Path | None:

@@ -30,11 +30,13 @@ class Engine(Protocol):
 class Processes:
     """Processes of this machine, the default. workers: side by side, None for one per core. gpus: numbers of the CUDA
     devices to share out among them in turn, so that more workers than devices fill a device's slots; retries: how often
-    a job is redone whose process died. Raises ConfigError out of range."""
+    a job is redone whose process died. fresh: a new process for every job, also with one worker, for code that is not
+    ours. Raises ConfigError out of range."""
 
     workers: int | None = None
     gpus: tuple[int, ...] = ()
     retries: int = 2
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
@@ -48,4 +50,12 @@ class Processes:
         slots: list[Mapping[str, str]] = []  # none: one worker then runs its jobs here
         if self.gpus:
             slots = [{"CUDA_VISIBLE_DEVICES": str(self.gpus[slot % len(self.gpus)])} for slot in range(workers)]
-        return run_jobs(work, jobs, workers=workers, retries=self.retries, progress=progress, environments=slots)
+        return run_jobs(
+            work,
+            jobs,
+            workers=workers,
+            retries=self.retries,
+            progress=progress,
+            environments=slots,
+            fresh=self.fresh,
+        )

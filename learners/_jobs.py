@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from learners._errors import DataError, VestigeError
 from learners._train import Progress
@@ -21,6 +22,8 @@ Result = TypeVar("Result")
 Work = Callable[[Job, Progress], Result]
 PATIENCE = 10.0
 """Seconds that a worker has to tidy up."""
+LOOK = 1.0
+"""Seconds after which it is asked whether silent workers live."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,15 @@ def run_jobs(
     retries: int = 2,
     progress: Progress | None = None,
     environments: Sequence[Mapping[str, str]] = (),
+    fresh: bool = False,
 ) -> Iterator[tuple[int, Result]]:
     """Yield ``(position, work(job, report))`` as jobs finish, in any order.
 
     work: a picklable function; it may call ``report(done, total)``. With one worker everything runs here, in order.
     A worker that dies (killed, out of memory) is replaced and its job redone up to ``retries`` times; an exception of
     ``work`` is raised here, as it was when it is one of vestige's own. environments: variables of each worker's slot,
-    set before the job is unpickled. ``progress`` is called with thousandths of a job
+    set before the job is unpickled. fresh: a new process for every job, also with one worker: for code that is not
+    ours, whose modules may keep what one job did for the next. ``progress`` is called with thousandths of a job
     done and to do, over all jobs.
     """
     shares = [0.0] * len(jobs)
@@ -55,13 +60,13 @@ def run_jobs(
         if progress is not None:
             progress(int(1000 * sum(shares)), 1000 * len(jobs))
 
-    if (workers <= 1 or len(jobs) <= 1) and not environments:
+    if (workers <= 1 or len(jobs) <= 1) and not environments and not fresh:
         for position, job in enumerate(jobs):
             result = work(job, lambda done, total, position=position: report(position, done / total))  # type: ignore[misc]
             report(position, 1.0)
             yield position, result
         return
-    yield from _on_processes(work, jobs, workers, retries, report, environments)
+    yield from _on_processes(work, jobs, workers, retries, report, environments, fresh)
 
 
 def available_workers() -> int:
@@ -84,41 +89,43 @@ def _on_processes(
     retries: int,
     report: Callable[[int, float], None],
     environments: Sequence[Mapping[str, str]],
+    fresh: bool,
 ) -> Iterator[tuple[int, Result]]:
     waiting, deaths, free = list(range(len(jobs))), [0] * len(jobs), list(range(workers))
     staff: dict[Connection, _Worker] = {}
     doing: dict[Connection, int] = {}
+    leaving: list[SpawnProcess] = []
 
     def employ(connection: Connection) -> None:
         doing[connection] = waiting.pop(0)
         with suppress(OSError):  # it has died: reading from it will tell
             connection.send(jobs[doing[connection]])
 
-    def dismiss(connection: Connection) -> _Worker:
+    def dismiss(connection: Connection) -> SpawnProcess:
         connection.close()  # which it takes for the end
         one = staff.pop(connection)
-        one.process.join()
+        leaving.append(one.process)
         free.append(one.slot)
-        return one
+        return one.process
 
     try:
         while waiting or doing:
             while waiting and free:
                 slot = free.pop(0)
                 employ(_start(work, environments[slot] if environments else {}, slot, staff))
-            for ready in wait(list(doing)):
-                assert isinstance(ready, Connection)
+            for ready in _heard(doing, staff):
                 position = doing[ready]
                 try:
-                    kind, value = ready.recv()
+                    kind, value = _message(ready)
                 except (EOFError, OSError):
                     del doing[ready]
                     dead = dismiss(ready)
                     deaths[position] += 1
                     if deaths[position] > retries:
+                        _await([dead])
                         raise DataError(
                             f"job {position + 1} of {len(jobs)}: its process died {deaths[position]} times "
-                            f"(last exit code {dead.process.exitcode}); check free memory, or use fewer workers"
+                            f"(last exit code {dead.exitcode}); check free memory, or use fewer workers"
                         ) from None
                     waiting.insert(0, position)
                     continue
@@ -128,21 +135,42 @@ def _on_processes(
                 del doing[ready]
                 if isinstance(value, _Failure):
                     raise value.refusal or RuntimeError(f"job {position + 1} of {len(jobs)} failed:\n{value.text}")
-                if waiting:
+                if waiting and not fresh:
                     employ(ready)
                 else:
                     dismiss(ready)
                 report(position, 1.0)
                 yield position, value
     finally:
-        for one in staff.values():
-            one.process.terminate()
         for connection, one in staff.items():
-            one.process.join(PATIENCE)
-            if one.process.is_alive():
-                one.process.kill()
-            one.process.join()
+            one.process.terminate()
             connection.close()
+        _await([*leaving, *(one.process for one in staff.values())])
+
+
+def _heard(doing: Mapping[Connection, int], staff: Mapping[Connection, _Worker]) -> list[Connection]:
+    """The lines on which there is something, or whose process is gone. A child that it left behind may hold its end of
+    the line open, and that of its sentinel, so that nothing but asking tells."""
+    found = set(wait(list(doing), LOOK))
+    return [connection for connection in doing if connection in found or not staff[connection].process.is_alive()]
+
+
+def _message(connection: Connection) -> tuple[str, Any]:
+    if not connection.poll():
+        raise EOFError
+    kind, value = connection.recv()
+    return kind, value
+
+
+def _await(processes: Sequence[SpawnProcess]) -> None:
+    """See that they end; all together have ``PATIENCE`` for it, whatever they or their children are doing."""
+    until = time.monotonic() + PATIENCE
+    for one in processes:
+        if one.is_alive():
+            one.join(max(0.0, until - time.monotonic()))
+        if one.is_alive():
+            one.kill()
+        one.join()
 
 
 def _start(

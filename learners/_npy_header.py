@@ -46,6 +46,8 @@ def read_npy_header(stream: IO[bytes], size: int) -> NpyHeader:
         raise ValueError(f"damaged header ({one_line(error)})") from error
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are never read; convert with .astype(str) or to numbers")
+    if dtype.itemsize == 0 and 0 not in shape:  # NumPy would make room for values of a size that nothing tells
+        raise ValueError("it holds values of no size; write it again")
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - start:
         raise ValueError(f"its header says {dtype} {list(shape)}, but {size - start} bytes follow; write it again")
     return NpyHeader(shape, dtype, fortran, start)

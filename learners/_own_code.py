@@ -5,9 +5,12 @@ import importlib
 import inspect
 import re
 import sys
+import sysconfig
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from learners._errors import ConfigError, DataError
@@ -16,6 +19,7 @@ FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 """What such a name looks like as a whole."""
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _MOST_MODULES = 2000
+_LARGEST = 2**22
 
 
 def find_function(module: str, function: str, name: str, setting: str) -> Any:
@@ -37,33 +41,62 @@ def find_function(module: str, function: str, name: str, setting: str) -> Any:
     return found
 
 
-def own_sources(function: Any) -> tuple[str, ...]:
-    """Texts of the module that holds ``function`` and of those beside it that it imports, directly or through others:
-    an edit of any of them may change what the function does. Installed packages are not followed. Empty where there is
-    no text, as of a function typed into a session."""
-    module = inspect.getmodule(function)
-    file = None if module is None else getattr(module, "__file__", None)
-    if module is None or file is None or not file.endswith(".py"):
-        return ()
-    start = Path(file)
-    parts = module.__name__.split(".")
-    depth = len(parts) - (start.name != "__init__.py")
-    root = start.parents[min(depth, len(start.parents) - 1)] if module.__name__ != "__main__" else start.parent
-    installed = bool(_INSTALLED.intersection(root.parts))
+def own_sources(name: str, function: Any, *, base: Path = Path(".")) -> tuple[str, ...]:
+    """Texts of the user's own modules that ``function``, found as ``package.module:function``, depends on: the module
+    of its name, that of what a decorator wraps, and what these import from beside themselves, from ``base`` or from the
+    current folder, directly or through others. An edit of any of them may change what the function does. Installed
+    packages are not followed."""
+    roots = list(dict.fromkeys((base.resolve(), Path.cwd())))
+    named, wrapped = sys.modules.get(name.partition(":")[0]), inspect.getmodule(inspect.unwrap(function))
+    waiting = [] if named is None else _start(named)
+    if wrapped is not None:
+        waiting += [(path, root) for path, root in _start(wrapped) if not _is_installed(root)]
     found: dict[Path, str] = {}
-    waiting = [start]
     while waiting and len(found) < _MOST_MODULES:
-        path = waiting.pop()
+        path, root = waiting.pop()
+        if path in found or path.stat().st_size > _LARGEST:
+            continue
         found[path] = path.read_text(encoding="utf-8", errors="replace")
         try:
             tree = ast.parse(found[path])
         except (SyntaxError, ValueError, RecursionError, MemoryError):  # a file that was cut short, say
             continue
-        package = path.relative_to(root).parent.parts
-        for name in _imported(tree, package):
-            if not installed or name[0] == parts[0]:
-                waiting += [one for one in _files_of(root, name) if one not in found and one not in waiting]
+        steps = path.relative_to(root).parts
+        installed = _is_installed(root)
+        for imported in _imported(tree, steps[:-1]):
+            if not installed or imported[0] == steps[0].removesuffix(".py"):
+                places = [root] if installed else [root, *roots]
+                waiting += [(one, place) for place in places for one in _files_of(place, imported)]
     return tuple(found[path] for path in sorted(found))
+
+
+def own_line(error: BaseException, name: str) -> str:
+    """Where an error was raised in the user's own code, for a sentence: the innermost line in the folder of the module
+    of ``package.module:function``; empty where there is none."""
+    file = getattr(sys.modules.get(name.partition(":")[0]), "__file__", None)
+    if file is None:
+        return ""
+    lines = [(Path(one.filename), one.lineno) for one in traceback.extract_tb(error.__traceback__)]
+    folder = Path(file).resolve().parent
+    own = [(path, line) for path, line in lines if path.is_file() and path.resolve().is_relative_to(folder)]
+    own = [(path, line) for path, line in own if not _INSTALLED.intersection(path.resolve().parts)]
+    return f" ({own[-1][0].name}, line {own[-1][1]})" if own else ""
+
+
+def _start(module: ModuleType) -> list[tuple[Path, Path]]:
+    """The module's file and those of the packages that it lies in, with the folder that imports start from."""
+    file = getattr(module, "__file__", None)
+    if file is None or not file.endswith(".py"):
+        return []
+    path = Path(file).resolve()
+    steps = () if module.__name__ == "__main__" else tuple(module.__name__.split("."))
+    depth = max(0, len(steps) - (path.name != "__init__.py"))
+    root = path.parents[min(depth, len(path.parents) - 1)]
+    return [(path, root), *((one, root) for one in _files_of(root, steps))]
+
+
+def _is_installed(root: Path) -> bool:
+    return bool(_INSTALLED.intersection(root.parts)) or root == Path(sysconfig.get_path("stdlib")).resolve()
 
 
 def _imported(tree: ast.Module, package: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

@@ -1,6 +1,6 @@
 """Models that others made, asked for logits."""
 
-from learners._own_code import also_from, own_sources
+from learners._own_code import also_from, own_line, own_sources
 from learners.outside._asking import ask
 from learners.outside._factory import Factory
 from learners.outside._model_files import OutsideModel, load_model
@@ -27,6 +27,7 @@ __all__ = [
     "find_preprocessing",
     "find_training",
     "load_model",
+    "own_line",
     "own_sources",
     "parse_mean",
     "parse_preprocessing",

@@ -96,3 +96,47 @@ def test_what_fails_before_or_in_a_job_is_told_and_not_repeated() -> None:
         dict(run_jobs(crash, [Unreadable(), Unreadable()], workers=2))
     with pytest.raises(RuntimeError, match="EOFError: a file that is cut short"):
         dict(run_jobs(reads_to_the_end, [1, 2], workers=2))
+
+
+def leave_a_child(job: int, report: Callable[[int, int], None]) -> int:
+    """A child that outlives its parent and holds the line to it open."""
+    if os.fork() == 0:
+        time.sleep(60)
+        os._exit(0)
+    if job == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return job
+
+
+def stubborn(job: int, report: Callable[[int, int], None]) -> int:
+    """Training of somebody who catches everything."""
+    if job == 0:
+        time.sleep(1)
+        raise DataError("a sentence")
+    for _ in range(30):
+        try:
+            time.sleep(1)
+        except BaseException:
+            pass
+    return job
+
+
+def test_children_that_are_left_hold_nobody_up() -> None:
+    start = time.monotonic()
+    with pytest.raises(DataError, match="its process died 1 times"):
+        dict(run_jobs(leave_a_child, [0, 1], workers=2, retries=0))
+    assert time.monotonic() - start < 50
+
+
+def test_workers_that_do_not_listen_are_ended_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("learners._jobs.PATIENCE", 1.0)
+    start = time.monotonic()
+    with pytest.raises(DataError, match="a sentence"):
+        dict(run_jobs(stubborn, list(range(4)), workers=4))
+    assert time.monotonic() - start < 25  # the start of four processes, and one wait
+
+
+def test_fresh_processes_keep_nothing() -> None:
+    for workers in (1, 2):
+        found = dict(run_jobs(own_process, list(range(3)), workers=workers, fresh=True))
+        assert len({process for process, _ in found.values()} - {os.getpid()}) == 3

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from learners._own_code import also_from, find_function, own_sources
+from learners._own_code import also_from, find_function, own_line, own_sources
 
 FILES = {
     "project/__init__.py": "",
@@ -26,14 +26,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     (tmp_path / "project/layers.py").write_text("x = 1\n")
-    for module in [name for name in sys.modules if name.split(".")[0] in ("project", "settings", "late", "other")]:
+    for module in [
+        name
+        for name in sys.modules
+        if name.split(".")[0]
+        in ("project", "settings", "late", "other", "timing", "wrapped", "plain", "broken_one", "starts")
+    ]:
         monkeypatch.delitem(sys.modules, module)
     return tmp_path
 
 
 def sources(folder: Path, module: str, function: str) -> set[str]:
     with also_from(folder):
-        return set(own_sources(find_function(module, function, function, "train")))
+        found = find_function(module, function, function, "train")
+        return set(own_sources(f"{module}:{function}", found, base=folder))
 
 
 def test_a_package_with_relative_and_late_imports(folder: Path) -> None:
@@ -49,9 +55,8 @@ def test_what_is_not_there_or_cannot_be_read(folder: Path) -> None:
     with also_from(folder):
         function = find_function("plain", "train", "train", "train")
         (folder / "broken_one.py").write_text("def (\n")
-        assert set(own_sources(function)) == {(folder / "plain.py").read_text(), "def (\n"}
-    assert own_sources(len) == () and own_sources(eval("lambda: 1")) != ()
-    assert own_sources(pytest.main)  # installed: its own package, and no other
+        assert set(own_sources("plain:train", function, base=folder)) == {(folder / "plain.py").read_text(), "def (\n"}
+    assert own_sources("builtins:len", len, base=folder) == ()
 
 
 def test_an_installed_package_is_not_followed_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +65,34 @@ def test_an_installed_package_is_not_followed_to_others(tmp_path: Path, monkeypa
     (place / "installed_one.py").write_text("import installed_two\ndef train(): pass\n")
     (place / "installed_two.py").write_text("")
     monkeypatch.syspath_prepend(str(place))
-    assert own_sources(find_function("installed_one", "train", "train", "train")) == (
-        "import installed_two\ndef train(): pass\n",
+    found = own_sources("installed_one:train", find_function("installed_one", "train", "train", "train"))
+    assert found == ("import installed_two\ndef train(): pass\n",)
+
+
+def test_the_named_module_counts_whatever_wraps_the_function(folder: Path) -> None:
+    (folder / "timing.py").write_text("def timed(f):\n    return lambda *a: f(*a)\n")
+    (folder / "wrapped.py").write_text(
+        "from functools import partial\nfrom timing import timed\n"
+        "@timed\ndef train(i, s): pass\nbound = partial(train, 1)\n"
+        "class Trainer:\n    def __call__(self, i, s):\n        raise ValueError('mine')\ntrainer = Trainer()\n"
     )
+    expected = {(folder / name).read_text() for name in ("timing.py", "wrapped.py")}
+    for name in ("train", "bound", "trainer"):
+        assert sources(folder, "wrapped", name) == expected, name
+    with also_from(folder):
+        trainer = find_function("wrapped", "trainer", "trainer", "train")
+    try:
+        trainer(0, 0)
+    except ValueError as error:
+        assert own_line(error, "wrapped:trainer") == " (wrapped.py, line 8)"
+        assert own_line(error, "json:load") == "" and own_line(error, "nowhere:f") == ""
+
+
+def test_helpers_in_the_current_folder_and_huge_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "configs").mkdir()
+    (folder / "configs" / "starts.py").write_text("def train():\n    import late, huge\n")
+    (folder / "huge.py").write_text("#" * 2**22 + "\nx = 1\n")
+    monkeypatch.chdir(folder)
+    with also_from(folder / "configs"):
+        found = own_sources("starts:train", find_function("starts", "train", "t", "t"), base=folder / "configs")
+    assert set(found) == {(folder / "configs" / "starts.py").read_text(), FILES["late.py"]}

@@ -241,3 +241,12 @@ def test_subjects_that_are_no_text(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", **made, subjects=crooked)
     with pytest.raises(DataError, match="letters beyond Unicode"):
         load_examples("npz:x.npz", base=tmp_path)
+
+
+def test_values_of_no_size_are_refused(tmp_path: Path) -> None:
+    """NumPy would make room for one letter each, ten thousand millions of them out of a file of 128 bytes."""
+    (tmp_path / "a.npy").write_bytes(npy((10**10,), "<U0", b""))
+    with pytest.raises(DataError, match="values of no size"):
+        read_npy(tmp_path / "a.npy")
+    (tmp_path / "b.npy").write_bytes(npy((0,), "<U0", b""))
+    assert read_npy(tmp_path / "b.npy").shape == (0,)
