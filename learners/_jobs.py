@@ -104,7 +104,7 @@ def _on_processes(
     def dismiss(connection: Connection) -> SpawnProcess:
         connection.close()  # which it takes for the end
         one = staff.pop(connection)
-        leaving.append(one.process)
+        leaving[:] = [*(before for before in leaving if before.is_alive()), one.process]
         free.append(one.slot)
         return one.process
 
