@@ -1,1 +1,7 @@
-"""Floor 4: policy, verdict, power, report, the whole audit, and the command ``vestige``."""
+"""Floor 4: policy, evidence, verdict, report, gate, studies, and the command ``vestige``.
+
+The public names, loaded when they are first used; ``__init__.pyi`` lists them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

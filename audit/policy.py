@@ -9,9 +9,11 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_vali
 from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
-from audit._nouns import Grade
-from audit._toml import read_toml
-from learners import ConfigError, canonical_json, digest, refusal
+from vestige.audit.files.toml import read_toml
+from vestige.audit.results.evidence import Grade
+from vestige.learners.errors import ConfigError
+from vestige.learners.files.io import canonical_json, digest
+from vestige.learners.files.validation import refusal
 
 ProfileName = Literal["strict", "standard", "screening"]
 PROFILES: Mapping[ProfileName, float] = {"strict": 0.03, "standard": 0.05, "screening": 0.10}

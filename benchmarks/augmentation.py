@@ -9,7 +9,10 @@ from PIL import Image, ImageOps
 
 from benchmarks._timing import bandwidth, medians, table
 from benchmarks.training import random_examples
-from learners import Batches, Recipe, one_thread, torch_generator
+from vestige.learners.seeds import torch_generator
+from vestige.learners.training.batches import Batches
+from vestige.learners.training.device import one_thread
+from vestige.learners.training.recipe import Recipe
 
 COUNT, PADDING = 2048, 4
 

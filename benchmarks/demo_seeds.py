@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from audit.demo import demo_config
-from audit.run import run_audit
-from audit.workspace import Workspace
+from vestige.audit.models.workspace import Workspace
+from vestige.audit.workflows.demo import demo_config
+from vestige.audit.workflows.run import run_audit
 
 CANDIDATES = ("no_op", "fresh_retrain", "retrain")
 

@@ -57,7 +57,7 @@ def write(path: Path, rows: int, classes: int) -> None:
 def audit(path: Path, folder: Path) -> tuple[float, float]:
     """Seconds, and peak memory of the process in GiB: what it allocated, not the pages of mapped files, which the
     system takes back at will."""
-    words = [sys.executable, "-c", "from audit._entry import main; main()", "audit"]
+    words = [sys.executable, "-c", "from vestige.audit.cli.entry import main; main()", "audit"]
     start = time.perf_counter()
     process = subprocess.Popen([*words, "--outputs", str(path), "--report", str(folder)], stdout=subprocess.DEVNULL)
     status, peak = Path(f"/proc/{process.pid}/status"), 0

@@ -9,8 +9,10 @@ timed on a part of the examples and scaled.
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks import auc_rows, rlira, rmia
 from benchmarks._timing import bandwidth, medians, table
+from vestige.attacks.metrics.roc import auc_rows
+from vestige.attacks.scores.rlira import rlira
+from vestige.attacks.scores.rmia import rmia
 
 RETRAINS, FORGET, UNSEEN, PART = 10, 1000, 10_000, 200
 Floats = NDArray[np.float64]

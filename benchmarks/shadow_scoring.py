@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from attacks import lira, lira_leave_pair_out, rmia_shadows
-from attacks.rmia import population_share
 from benchmarks._timing import bandwidth, medians, table
+from vestige.attacks.scores.lira import lira
+from vestige.attacks.scores.lira_bank import lira_leave_pair_out
+from vestige.attacks.scores.rmia import population_share
+from vestige.attacks.scores.rmia_shadows import rmia_shadows
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -18,21 +18,19 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from attacks import ShadowDesign, make_shadows
 from benchmarks._timing import matmul_flops, table
-from learners import (
-    Examples,
-    Processes,
-    Recipe,
-    accuracy,
-    available_workers,
-    build_classifier,
-    forward_flops,
-    load_torchvision,
-    one_thread,
-    predict_logits,
-    schedule_factor,
-)
+from vestige.attacks.shadows.design import ShadowDesign
+from vestige.attacks.shadows.making import make_shadows
+from vestige.learners.data.examples import Examples
+from vestige.learners.engine.engines import Processes
+from vestige.learners.engine.jobs import available_workers
+from vestige.learners.torchvision import load_torchvision
+from vestige.learners.training.architectures import build_classifier
+from vestige.learners.training.device import one_thread
+from vestige.learners.training.flops import forward_flops
+from vestige.learners.training.inference import accuracy, predict_logits
+from vestige.learners.training.recipe import Recipe
+from vestige.learners.training.train import schedule_factor
 
 CPU = torch.device("cpu")
 MODELS, POOL, EPOCHS = 4, 2_000, 16

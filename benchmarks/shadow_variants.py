@@ -20,17 +20,13 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks._timing import table
 from benchmarks.shadow_training import pictures
-from learners import (
-    Classifier,
-    Examples,
-    Recipe,
-    accuracy,
-    build_classifier,
-    one_thread,
-    predict_logits,
-    train,
-    train_stacked,
-)
+from vestige.learners.data.examples import Examples
+from vestige.learners.training.architectures import Classifier, build_classifier
+from vestige.learners.training.device import one_thread
+from vestige.learners.training.inference import accuracy, predict_logits
+from vestige.learners.training.recipe import Recipe
+from vestige.learners.training.stacked import train_stacked
+from vestige.learners.training.train import train
 
 MODELS, POOL, EPOCHS, ROUNDS = 4, 2_000, 3, 2
 NETWORKS = (

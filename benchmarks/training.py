@@ -9,7 +9,13 @@ import numpy as np
 import torch
 
 from benchmarks._timing import matmul_flops, medians, table
-from learners import Examples, Recipe, build_classifier, forward_flops, one_thread, train, train_stacked
+from vestige.learners.data.examples import Examples
+from vestige.learners.training.architectures import build_classifier
+from vestige.learners.training.device import one_thread
+from vestige.learners.training.flops import forward_flops
+from vestige.learners.training.recipe import Recipe
+from vestige.learners.training.stacked import train_stacked
+from vestige.learners.training.train import train
 
 CPU = torch.device("cpu")
 CASES = (

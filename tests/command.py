@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from audit._entry import main
+from vestige.audit.cli.entry import main
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from learners import Examples, Recipe
+from vestige.learners.data.examples import Examples
+from vestige.learners.training.recipe import Recipe
 
 
 def make_examples(

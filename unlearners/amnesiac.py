@@ -10,15 +10,18 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from learners import Classifier, DataError, Ledger, weights_digest
-from unlearners._base import STRICT, refuse_unless_finite
-from unlearners._defaults import BySize, Grid, Scaled
-from unlearners._losses import retain_loss
-from unlearners._pool import Pool
-from unlearners._registry import register
-from unlearners._retain_phase import ContrastHost
-from unlearners._steps import Seen, autocast, train_mode
-from unlearners._task import Task
+from vestige.learners.errors import DataError
+from vestige.learners.training.architectures import Classifier
+from vestige.learners.training.checkpoints import weights_digest
+from vestige.learners.training.ledger import Ledger
+from vestige.unlearners.core.defaults import BySize, Grid, Scaled
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT, refuse_unless_finite
+from vestige.unlearners.shared.losses import retain_loss
+from vestige.unlearners.shared.pool import Pool
+from vestige.unlearners.shared.retain_phase import ContrastHost
+from vestige.unlearners.shared.steps import Seen, autocast, train_mode
 
 UNDONE = 0.5
 """Above this share of its batches taken back, a training run is undone rather than amended."""

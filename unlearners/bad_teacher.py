@@ -11,15 +11,18 @@ from pydantic.dataclasses import dataclass
 from scipy.special import log_softmax, rel_entr
 from torch import Tensor
 
-from learners import Batches, Classifier, Indices, build_classifier, derive_seed, torch_generator
-from unlearners._base import STRICT, Unlearner
-from unlearners._defaults import Among, BySize, Grid, Scaled, epochs_of, filled
-from unlearners._losses import distillation_loss
-from unlearners._optimisation import Steps, constant_adam
-from unlearners._ranges import BatchSize, Fraction, Positive, Share
-from unlearners._registry import register
-from unlearners._steps import autocast, frozen_copy, train_mode
-from unlearners._task import Task
+from vestige.learners.data.examples import Indices
+from vestige.learners.seeds import derive_seed, torch_generator
+from vestige.learners.training.architectures import Classifier, build_classifier
+from vestige.learners.training.batches import Batches
+from vestige.unlearners.core.defaults import Among, BySize, Grid, Scaled, epochs_of, filled
+from vestige.unlearners.core.ranges import BatchSize, Fraction, Positive, Share
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT, Unlearner
+from vestige.unlearners.shared.losses import distillation_loss
+from vestige.unlearners.shared.optimisation import Steps, constant_adam
+from vestige.unlearners.shared.steps import autocast, frozen_copy, train_mode
 
 
 def zero_retrain_forgetting(candidate: NDArray[np.floating], incompetent: NDArray[np.floating]) -> float:

@@ -8,13 +8,15 @@ import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from learners import Classifier, DataError, torch_generator
-from unlearners._base import STRICT
-from unlearners._defaults import BySize
-from unlearners._forget_phase import ForgetPhase
-from unlearners._registry import register
-from unlearners._steps import Seen
-from unlearners._task import Task
+from vestige.learners.errors import DataError
+from vestige.learners.seeds import torch_generator
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.core.defaults import BySize
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT
+from vestige.unlearners.shared.forget_phase import ForgetPhase
+from vestige.unlearners.shared.steps import Seen
 
 
 def widened(head: nn.Linear, generator: torch.Generator) -> nn.Linear:

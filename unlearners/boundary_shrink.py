@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 
-from learners import Classifier
-from unlearners._base import STRICT
-from unlearners._boundary import neighbours
-from unlearners._defaults import BySize
-from unlearners._forget_phase import ForgetPhase
-from unlearners._ranges import Fraction
-from unlearners._registry import register
-from unlearners._task import Task
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.core.defaults import BySize
+from vestige.unlearners.core.ranges import Fraction
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT
+from vestige.unlearners.shared.boundary import neighbours
+from vestige.unlearners.shared.forget_phase import ForgetPhase
 
 
 @register(

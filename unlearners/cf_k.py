@@ -5,15 +5,15 @@ from typing import Any, ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from learners import Classifier
-from unlearners._base import STRICT
-from unlearners._blocks import last_blocks
-from unlearners._defaults import Among, BySize, Grid, Scaled, filled
-from unlearners._losses import retain_loss
-from unlearners._ranges import Count
-from unlearners._registry import register
-from unlearners._retain_phase import ContrastHost
-from unlearners._task import Task
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.core.defaults import Among, BySize, Grid, Scaled, filled
+from vestige.unlearners.core.ranges import Count
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT
+from vestige.unlearners.shared.blocks import last_blocks
+from vestige.unlearners.shared.losses import retain_loss
+from vestige.unlearners.shared.retain_phase import ContrastHost
 
 
 @register(
@@ -27,7 +27,7 @@ from unlearners._task import Task
 class CFk(ContrastHost):
     """``min CE(f, D_r)`` over the last ``k`` blocks of the body and the head; with all blocks it is ``finetune``.
 
-    k: blocks as ``unlearners._blocks.blocks_of`` counts them: a layer with its normalisation, or a residual or
+    k: blocks as ``blocks.blocks_of`` counts them: a layer with its normalisation, or a residual or
     transformer block. The frozen part keeps its weights and, in eval mode, its running statistics to the last bit. No
     guarantee covers it: its features were learnt from the forget set too.
 

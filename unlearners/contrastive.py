@@ -5,14 +5,18 @@ from functools import partial
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from learners import Classifier
-from unlearners._base import STRICT
-from unlearners._contrastive_losses import ContrastiveTerm, contrastive_class_loss, contrastive_sample_loss
-from unlearners._contrastive_phase import ContrastivePhase
-from unlearners._partners import Partners
-from unlearners._pool import Pool
-from unlearners._registry import register
-from unlearners._task import Task
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT
+from vestige.unlearners.shared.contrastive_losses import (
+    ContrastiveTerm,
+    contrastive_class_loss,
+    contrastive_sample_loss,
+)
+from vestige.unlearners.shared.contrastive_phase import ContrastivePhase
+from vestige.unlearners.shared.partners import Partners
+from vestige.unlearners.shared.pool import Pool
 
 
 @register(

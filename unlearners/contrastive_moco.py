@@ -10,17 +10,19 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from learners import Classifier, Indices, numpy_generator
-from unlearners._base import STRICT
-from unlearners._contrastive_losses import ContrastiveTerm, contrastive_class_loss, queue_loss
-from unlearners._contrastive_phase import ContrastivePhase
-from unlearners._defaults import Among, BySize, Grid, Scaled, filled
-from unlearners._pool import Pool
-from unlearners._queue import Queue
-from unlearners._ranges import Fraction
-from unlearners._registry import register
-from unlearners._steps import autocast, frozen_copy
-from unlearners._task import Task
+from vestige.learners.data.examples import Indices
+from vestige.learners.seeds import numpy_generator
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.core.defaults import Among, BySize, Grid, Scaled, filled
+from vestige.unlearners.core.ranges import Fraction
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT
+from vestige.unlearners.shared.contrastive_losses import ContrastiveTerm, contrastive_class_loss, queue_loss
+from vestige.unlearners.shared.contrastive_phase import ContrastivePhase
+from vestige.unlearners.shared.pool import Pool
+from vestige.unlearners.shared.queue import Queue
+from vestige.unlearners.shared.steps import autocast, frozen_copy
 
 KEYS_PER_CLASS = 20
 """At least this many keys for each class of the task: fewer hardly show where a class lies."""

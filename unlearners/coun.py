@@ -5,15 +5,15 @@ from typing import Any, ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from learners import Classifier
-from unlearners._base import STRICT
-from unlearners._defaults import Among, BySize, Grid, Scaled, filled
-from unlearners._losses import retain_loss
-from unlearners._ranges import Positive, Weight
-from unlearners._registry import register
-from unlearners._retain_phase import RetainPhase
-from unlearners._task import Task
-from unlearners._view_contrast import ViewContrast, Views
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.core.defaults import Among, BySize, Grid, Scaled, filled
+from vestige.unlearners.core.ranges import Positive, Weight
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT
+from vestige.unlearners.shared.losses import retain_loss
+from vestige.unlearners.shared.retain_phase import RetainPhase
+from vestige.unlearners.shared.view_contrast import ViewContrast, Views
 
 
 @register(

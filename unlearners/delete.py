@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from learners import Classifier
-from unlearners._base import STRICT, refuse_unless_finite
-from unlearners._defaults import BySize
-from unlearners._forget_phase import ForgetPhase
-from unlearners._pool import Pool
-from unlearners._registry import register
-from unlearners._task import Task
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.core.defaults import BySize
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT, refuse_unless_finite
+from vestige.unlearners.shared.forget_phase import ForgetPhase
+from vestige.unlearners.shared.pool import Pool
 
 
 def erased_targets(logits: Tensor, labels: Tensor) -> Tensor:

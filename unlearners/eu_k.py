@@ -8,13 +8,17 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from learners import Batches, Classifier, DataError, build_classifier, check_finite, fit, seeded_torch
-from unlearners._base import STRICT, Unlearner
-from unlearners._blocks import last_blocks
-from unlearners._defaults import Among, BySize, Grid, filled
-from unlearners._ranges import Count
-from unlearners._registry import register
-from unlearners._task import Task
+from vestige.learners.errors import DataError
+from vestige.learners.seeds import seeded_torch
+from vestige.learners.training.architectures import Classifier, build_classifier
+from vestige.learners.training.batches import Batches
+from vestige.learners.training.train import check_finite, fit
+from vestige.unlearners.core.defaults import Among, BySize, Grid, filled
+from vestige.unlearners.core.ranges import Count
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT, Unlearner
+from vestige.unlearners.shared.blocks import last_blocks
 
 
 @register(
@@ -29,7 +33,7 @@ class EUk(Unlearner):
     """``min CE(f, D_r)`` over the last ``k`` blocks of the body and the head, from fresh weights, for all of the
     recipe's epochs, with its optimiser and schedule; with all blocks it is ``retrain``, bit for bit.
 
-    k: blocks as ``unlearners._blocks.blocks_of`` counts them. initial_seed: seed of the fresh weights, None for the
+    k: blocks as ``blocks.blocks_of`` counts them. initial_seed: seed of the fresh weights, None for the
     task's. Given the original's own seed they are the weights it started from, as in a code around SCRUB. The frozen
     part keeps its weights and, in eval mode, its running statistics to the last bit; no guarantee covers it.
     Batch normalisation of the trained part starts afresh and trains, with the recipe's augmentation.

@@ -5,13 +5,13 @@ from typing import Any, ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from learners import Classifier
-from unlearners._base import STRICT
-from unlearners._defaults import BySize
-from unlearners._losses import retain_loss
-from unlearners._registry import register
-from unlearners._retain_phase import ContrastHost
-from unlearners._task import Task
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.core.defaults import BySize
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT
+from vestige.unlearners.shared.losses import retain_loss
+from vestige.unlearners.shared.retain_phase import ContrastHost
 
 
 @register(

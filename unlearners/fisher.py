@@ -9,15 +9,16 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from learners import Classifier, numpy_generator, torch_generator
-from unlearners._base import STRICT, Unlearner
-from unlearners._defaults import BySize, Grid, Scaled, filled
-from unlearners._gradients import Gradients, Reading, batch_count, fisher_sum, trainable_names, weights_of
-from unlearners._optimisation import trainable
-from unlearners._pool import Pool
-from unlearners._ranges import BatchSize, Weight
-from unlearners._registry import register
-from unlearners._task import Task
+from vestige.learners.seeds import numpy_generator, torch_generator
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.core.defaults import BySize, Grid, Scaled, filled
+from vestige.unlearners.core.ranges import BatchSize, Weight
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT, Unlearner
+from vestige.unlearners.shared.gradients import Gradients, Reading, batch_count, fisher_sum, trainable_names, weights_of
+from vestige.unlearners.shared.optimisation import trainable
+from vestige.unlearners.shared.pool import Pool
 
 Exponent = Literal["code", "theory"]
 

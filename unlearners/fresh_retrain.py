@@ -4,11 +4,12 @@ from dataclasses import replace
 
 from pydantic.dataclasses import dataclass
 
-from learners import Classifier, derive_seed
-from unlearners._base import STRICT
-from unlearners._registry import register
-from unlearners._task import Task
-from unlearners.retrain import Retrain
+from vestige.learners.seeds import derive_seed
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT
+from vestige.unlearners.retrain import Retrain
 
 
 @register(

@@ -7,14 +7,14 @@ import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from learners import Classifier
-from unlearners._base import STRICT, refuse_unless_finite
-from unlearners._defaults import BySize
-from unlearners._forget_phase import ForgetPhase
-from unlearners._ranges import Positive
-from unlearners._registry import register
-from unlearners._steps import Seen, above_cap
-from unlearners._task import Task
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.core.defaults import BySize
+from vestige.unlearners.core.ranges import Positive
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT, refuse_unless_finite
+from vestige.unlearners.shared.forget_phase import ForgetPhase
+from vestige.unlearners.shared.steps import Seen, above_cap
 
 
 @register(

@@ -9,10 +9,14 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from learners import Classifier, numpy_generator
-from unlearners._base import STRICT, Unlearner, refuse_unless_finite
-from unlearners._defaults import Among, BySize, Grid, Scaled, filled
-from unlearners._gradients import (
+from vestige.learners.seeds import numpy_generator
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.core.defaults import Among, BySize, Grid, Scaled, filled
+from vestige.unlearners.core.ranges import BatchSize, Count, Fraction, Positive, Weight
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT, Unlearner, refuse_unless_finite
+from vestige.unlearners.shared.gradients import (
     Reading,
     batch_count,
     flat,
@@ -21,12 +25,9 @@ from unlearners._gradients import (
     per_sample_gradients,
     summed_gradient,
 )
-from unlearners._inverse import Curvature, conjugate_gradients, damped_product, single_vector, woodbury
-from unlearners._optimisation import trainable
-from unlearners._pool import Batch, Pool
-from unlearners._ranges import BatchSize, Count, Fraction, Positive, Weight
-from unlearners._registry import register
-from unlearners._task import Task
+from vestige.unlearners.shared.inverse import Curvature, conjugate_gradients, damped_product, single_vector, woodbury
+from vestige.unlearners.shared.optimisation import trainable
+from vestige.unlearners.shared.pool import Batch, Pool
 
 GRADIENT_BYTES = 2**29
 """Largest matrix of single images' gradients that ``solver="auto"`` still builds: half a gibibyte."""

@@ -8,17 +8,17 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from learners import Classifier
-from unlearners._base import STRICT
-from unlearners._defaults import BySize, Grid, Scaled, filled
-from unlearners._losses import retain_loss
-from unlearners._optimisation import trainable
-from unlearners._pool import Pool
-from unlearners._ranges import Fraction, Weight
-from unlearners._registry import register
-from unlearners._retain_phase import ContrastHost
-from unlearners._steps import Loss, Seen
-from unlearners._task import Task
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.core.defaults import BySize, Grid, Scaled, filled
+from vestige.unlearners.core.ranges import Fraction, Weight
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT
+from vestige.unlearners.shared.losses import retain_loss
+from vestige.unlearners.shared.optimisation import trainable
+from vestige.unlearners.shared.pool import Pool
+from vestige.unlearners.shared.retain_phase import ContrastHost
+from vestige.unlearners.shared.steps import Loss, Seen
 
 
 def l1_norm(model: nn.Module) -> Tensor:

@@ -11,16 +11,21 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from learners import Batches, Classifier, DataError, Indices, numpy_generator, torch_generator
-from unlearners._base import STRICT, Unlearner, refuse_unless_finite
-from unlearners._codec import foci
-from unlearners._defaults import Among, BySize, Grid, Scaled, filled
-from unlearners._gradients import full_precision
-from unlearners._losses import retain_loss
-from unlearners._pool import Pool, unaugmented
-from unlearners._ranges import Count, Fraction, Positive
-from unlearners._registry import register
-from unlearners._slices import (
+from vestige.learners.data.examples import Indices
+from vestige.learners.errors import DataError
+from vestige.learners.seeds import numpy_generator, torch_generator
+from vestige.learners.training.architectures import Classifier
+from vestige.learners.training.batches import Batches
+from vestige.unlearners.core.defaults import Among, BySize, Grid, Scaled, filled
+from vestige.unlearners.core.ranges import Count, Fraction, Positive
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT, Unlearner, refuse_unless_finite
+from vestige.unlearners.shared.codec import foci
+from vestige.unlearners.shared.gradients import full_precision
+from vestige.unlearners.shared.losses import retain_loss
+from vestige.unlearners.shared.pool import Pool, unaugmented
+from vestige.unlearners.shared.slices import (
     Curvature,
     Layer,
     Unit,
@@ -35,8 +40,7 @@ from unlearners._slices import (
     units_of,
     write_slice,
 )
-from unlearners._stopping import ROUNDING, accuracy
-from unlearners._task import Task
+from vestige.unlearners.shared.stopping import ROUNDING, accuracy
 
 AT_ONCE = 250
 """Copies in one forward pass."""
@@ -74,7 +78,7 @@ class LCodec(Unlearner):
     the last bit, and the example counts as not removed; without validation images nothing is taken back, and the record
     says so. The released code compares with the state before the step, so that utility may decay in small steps.
 
-    H is the Gauss-Newton matrix of the slices (``unlearners._slices.Curvature``), that of the images that remain; the
+    H is the Gauss-Newton matrix of the slices (``slices.Curvature``), that of the images that remain; the
     record calls it "exact slice Hessian". The paper writes ``(n H_all - H_x) / (n - 1)``, which is the same mean over
     all images but x. The released code has another: a rank-one difference of gradients that were stored in training,
     divided by a norm of weights, and an H_x that is zero because one gradient is used twice. It also lists examples

@@ -8,16 +8,16 @@ import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from learners import Classifier
-from unlearners._base import STRICT, refuse_unless_finite
-from unlearners._defaults import BySize, filled
-from unlearners._losses import retain_loss
-from unlearners._pool import Pool
-from unlearners._ranges import Fraction, Positive, Weight
-from unlearners._registry import register
-from unlearners._retain_phase import ContrastHost
-from unlearners._steps import Seen, above_cap, autocast, train_mode
-from unlearners._task import Task
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.core.defaults import BySize, filled
+from vestige.unlearners.core.ranges import Fraction, Positive, Weight
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT, refuse_unless_finite
+from vestige.unlearners.shared.losses import retain_loss
+from vestige.unlearners.shared.pool import Pool
+from vestige.unlearners.shared.retain_phase import ContrastHost
+from vestige.unlearners.shared.steps import Seen, above_cap, autocast, train_mode
 
 
 def neggrad_loss(retain: Tensor, forget: Tensor, beta: float) -> Tensor:

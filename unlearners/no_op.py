@@ -4,10 +4,10 @@ from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from learners import Classifier
-from unlearners._base import STRICT, Unlearner
-from unlearners._registry import register
-from unlearners._task import Task
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT, Unlearner
 
 
 @register(

@@ -6,13 +6,13 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from learners import Classifier
-from unlearners._base import STRICT
-from unlearners._defaults import Among, BySize, Grid, Scaled
-from unlearners._random_labels import RandomLabels
-from unlearners._registry import register
-from unlearners._saliency import saliency_mask
-from unlearners._task import Task
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.core.defaults import Among, BySize, Grid, Scaled
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT
+from vestige.unlearners.shared.random_labels import RandomLabels
+from vestige.unlearners.shared.saliency import saliency_mask
 
 
 @register(

@@ -8,19 +8,20 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from learners import Classifier, batch_bounds
-from unlearners._base import STRICT
-from unlearners._cost import Role
-from unlearners._defaults import Among, BySize, Grid, Scaled, filled
-from unlearners._losses import distillation_loss, retain_loss
-from unlearners._optimisation import Schedule, Steps
-from unlearners._pool import Pool
-from unlearners._ranges import BatchSize, Passes, Positive, Weight
-from unlearners._registry import register
-from unlearners._retain_phase import ContrastHost
-from unlearners._rewind import Rewind
-from unlearners._steps import Loss, Seen, above_cap, frozen_copy, one_pass, train_mode
-from unlearners._task import Task
+from vestige.learners.training.architectures import Classifier
+from vestige.learners.training.batches import batch_bounds
+from vestige.unlearners.core.cost import Role
+from vestige.unlearners.core.defaults import Among, BySize, Grid, Scaled, filled
+from vestige.unlearners.core.ranges import BatchSize, Passes, Positive, Weight
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT
+from vestige.unlearners.shared.losses import distillation_loss, retain_loss
+from vestige.unlearners.shared.optimisation import Schedule, Steps
+from vestige.unlearners.shared.pool import Pool
+from vestige.unlearners.shared.retain_phase import ContrastHost
+from vestige.unlearners.shared.rewind import Rewind
+from vestige.unlearners.shared.steps import Loss, Seen, above_cap, frozen_copy, one_pass, train_mode
 
 
 @register(

@@ -8,15 +8,17 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from learners import Classifier, Indices, numpy_generator
-from unlearners._base import STRICT, Unlearner, refuse_unless_finite
-from unlearners._defaults import BySize, Grid, Scaled, filled
-from unlearners._gradients import Gradients, batch_count, batch_gradient, squared_gradients, weights_of
-from unlearners._optimisation import trainable
-from unlearners._pool import unaugmented
-from unlearners._ranges import BatchSize, Positive
-from unlearners._registry import register
-from unlearners._task import Task
+from vestige.learners.data.examples import Indices
+from vestige.learners.seeds import numpy_generator
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.core.defaults import BySize, Grid, Scaled, filled
+from vestige.unlearners.core.ranges import BatchSize, Positive
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT, Unlearner, refuse_unless_finite
+from vestige.unlearners.shared.gradients import Gradients, batch_count, batch_gradient, squared_gradients, weights_of
+from vestige.unlearners.shared.optimisation import trainable
+from vestige.unlearners.shared.pool import unaugmented
 
 Importance = Literal["batch", "per_sample"]
 

@@ -9,17 +9,21 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from learners import Classifier, DataError, Indices, batch_bounds, numpy_generator, torch_generator
-from unlearners._base import STRICT, Unlearner
-from unlearners._defaults import BySize, Grid, Scaled, filled
-from unlearners._losses import retain_loss
-from unlearners._noise import learn_noise
-from unlearners._optimisation import Steps, constant_adam
-from unlearners._pool import Pool
-from unlearners._ranges import BatchSize, Count, Positive, Weight
-from unlearners._registry import register
-from unlearners._steps import Normalisation, autocast, one_pass, train_mode
-from unlearners._task import Task
+from vestige.learners.data.examples import Indices
+from vestige.learners.errors import DataError
+from vestige.learners.seeds import numpy_generator, torch_generator
+from vestige.learners.training.architectures import Classifier
+from vestige.learners.training.batches import batch_bounds
+from vestige.unlearners.core.defaults import BySize, Grid, Scaled, filled
+from vestige.unlearners.core.ranges import BatchSize, Count, Positive, Weight
+from vestige.unlearners.core.registry import register
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.core.unlearner import STRICT, Unlearner
+from vestige.unlearners.shared.losses import retain_loss
+from vestige.unlearners.shared.noise import learn_noise
+from vestige.unlearners.shared.optimisation import Steps, constant_adam
+from vestige.unlearners.shared.pool import Pool
+from vestige.unlearners.shared.steps import Normalisation, autocast, one_pass, train_mode
 
 Epochs = Annotated[int, Field(ge=0, le=1_000)]
 

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 
-from attacks import collect_outputs
+from vestige.attacks import collect_outputs
 
 FORGET, RETAIN = 300, 700
 table, labels = make_classification(2500, 20, n_informative=8, n_classes=3, flip_y=0.1, random_state=0)

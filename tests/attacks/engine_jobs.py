@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from learners import DataError
+from vestige.learners.errors import DataError
 
 
 class KillOnce:

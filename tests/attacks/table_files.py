@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from attacks import Outputs, TableFiles
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.attacks.outputs.tables.read import TableFiles
 
 FACTS = ("role", "group", "subject", "id")
 

@@ -9,8 +9,14 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from attacks import ATTACKS, NUMBERS, ON_SHADOWS, SIGNALS, Answered, Material, ShadowBank, auc
-from learners import DataError
+from vestige.attacks.metrics.roc import auc
+from vestige.attacks.registry.attacks import ATTACKS
+from vestige.attacks.registry.bank_entries import ON_SHADOWS
+from vestige.attacks.registry.inputs import Material
+from vestige.attacks.registry.numbers import NUMBERS, Answered
+from vestige.attacks.shadows.bank import ShadowBank
+from vestige.attacks.signals.signals import SIGNALS
+from vestige.learners.errors import DataError
 
 FORGET, RETAIN, RETRAINS, SHADOWS = 300, 300, 3, 16
 

@@ -10,8 +10,8 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from attacks import collect_outputs, stack_answers
-from learners import DataError
+from vestige.attacks.outputs.collect import collect_outputs, stack_answers
+from vestige.learners.errors import DataError
 
 N, CLASSES = 90, 3
 RANDOM = np.random.default_rng(0)

@@ -3,18 +3,11 @@
 import numpy as np
 import pytest
 
-from attacks import (
-    NotEstimable,
-    auc,
-    auc_influence,
-    clustered_variance,
-    delong_variance,
-    placements,
-    share_interval,
-    two_way_variance,
-)
-from audit.statistics import clopper_pearson
-from learners import DataError
+from vestige.attacks.arrays import NotEstimable
+from vestige.attacks.metrics.influence import auc_influence, clustered_variance, share_interval, two_way_variance
+from vestige.attacks.metrics.roc import auc, delong_variance, placements
+from vestige.audit.statistics.intervals import clopper_pearson
+from vestige.learners.errors import DataError
 
 
 def scored(n, seed, shift=0.7):

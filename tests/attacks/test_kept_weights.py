@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attacks import _shadow_work, make_shadows, read_shadows
-from attacks.shadow_making import store_of
-from learners import View
 from tests.attacks.test_shadow_bank import HERE, design
+from vestige.attacks.shadows import work
+from vestige.attacks.shadows.making import make_shadows, read_shadows, store_of
+from vestige.learners.training.augmentations import View
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a model was trained again")
 
-    monkeypatch.setattr(_shadow_work, "train", refuse)
+    monkeypatch.setattr(work, "train", refuse)
 
 
 def test_another_view_list_is_asked_of_kept_weights(tmp_path: Path, request: pytest.FixtureRequest) -> None:

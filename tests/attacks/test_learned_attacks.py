@@ -4,15 +4,12 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from attacks import (
-    NotEstimable,
-    auc,
-    mia_accuracy_logistic_loss,
-    mia_efficacy_logistic_entropy,
-    quantile,
-    shadow_classifier,
-)
-from learners import DataError
+from vestige.attacks.arrays import NotEstimable
+from vestige.attacks.metrics.literature import mia_accuracy_logistic_loss, mia_efficacy_logistic_entropy
+from vestige.attacks.metrics.roc import auc
+from vestige.attacks.scores.quantile import quantile
+from vestige.attacks.scores.shadow_classifier import shadow_classifier
+from vestige.learners.errors import DataError
 
 
 def heteroscedastic(examples, seed, leak):

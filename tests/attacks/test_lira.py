@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import norm, rankdata
 
-from attacks import NotEstimable, _gaussians, auc, lira, tpr_at_fpr
-from attacks._shrinkage import inverse_trigamma, shrink, spread_of
-from learners import ConfigError, DataError
 from tests.attacks.gaussian_bank import bank
+from vestige.attacks.arrays import NotEstimable
+from vestige.attacks.metrics.roc import auc, tpr_at_fpr
+from vestige.attacks.scores import gaussians
+from vestige.attacks.scores.lira import lira
+from vestige.attacks.scores.shrinkage import inverse_trigamma, shrink, spread_of
+from vestige.learners.errors import ConfigError, DataError
 
 
 def spread(mean: float, deviation: float) -> list[list[float]]:
@@ -112,7 +115,7 @@ def test_lira_07_too_few_shadows_are_refused():
 def test_lira_10_blocks_change_nothing(monkeypatch):
     values, member, _ = bank(12, 101, 7, shift=1.0)
     whole = lira(values[:2] + 0.5, values, member).scores
-    monkeypatch.setattr(_gaussians, "BLOCK_VALUES", 1)
+    monkeypatch.setattr(gaussians, "BLOCK_VALUES", 1)
     assert np.array_equal(lira(values[:2] + 0.5, values, member).scores, whole)
 
 

@@ -5,9 +5,13 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from attacks import NotEstimable, _gaussians, auc, lira, lira_leave_pair_out
-from learners import DataError
 from tests.attacks.gaussian_bank import bank
+from vestige.attacks.arrays import NotEstimable
+from vestige.attacks.metrics.roc import auc
+from vestige.attacks.scores import gaussians
+from vestige.attacks.scores.lira import lira
+from vestige.attacks.scores.lira_bank import lira_leave_pair_out
+from vestige.learners.errors import DataError
 
 
 @pytest.mark.parametrize("form", ["online", "offline", "offline_two_sided"])
@@ -58,7 +62,7 @@ def test_views_too():
 def test_lira_10_blocks_change_no_score(monkeypatch):
     values, member, _ = bank(12, 101, 4, shift=1.0)
     whole = {rule: lira_leave_pair_out(values, member, variance=rule).scores for rule in ("fixed", "shrunken")}
-    monkeypatch.setattr(_gaussians, "BLOCK_VALUES", 1)
+    monkeypatch.setattr(gaussians, "BLOCK_VALUES", 1)
     for rule, scores in whole.items():
         assert np.allclose(lira_leave_pair_out(values, member, variance=rule).scores, scores, atol=1e-9)
 

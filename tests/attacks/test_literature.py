@@ -2,9 +2,14 @@ import numpy as np
 import pytest
 from sklearn.svm import SVC
 
-from attacks import accuracy_percent, average_gap, mia_efficacy_svc_confidence, unlearn_accuracy
-from attacks._arrays import Floats
-from learners import DataError
+from vestige.attacks.arrays import Floats
+from vestige.attacks.metrics.literature import (
+    accuracy_percent,
+    average_gap,
+    mia_efficacy_svc_confidence,
+    unlearn_accuracy,
+)
+from vestige.learners.errors import DataError
 
 
 def confidences(seed: int, n: int, strength: float) -> Floats:

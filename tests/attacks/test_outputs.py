@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from attacks import Outputs, TableFiles, _npz, read_tables, signals
-from learners import DataError
+from vestige.attacks.outputs import npz
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.attacks.outputs.tables.read import TableFiles, read_tables
+from vestige.attacks.signals import signals
+from vestige.learners.errors import DataError
 
 N, C, K = 30, 4, 3
 
@@ -129,14 +132,14 @@ def test_a_disk_that_fills_up_leaves_the_old_file_and_no_scrap(tmp_path, monkeyp
     path = tmp_path / "a.npz"
     Outputs.from_arrays(arrays()).write(path)
     before = path.read_bytes()
-    written = _npz._write_array
+    written = npz._write_array
 
     def full(member, array):
         written(member, array)
         if array.ndim == 3:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(_npz, "_write_array", full)
+    monkeypatch.setattr(npz, "_write_array", full)
     with pytest.raises(OSError, match="No space left") as refusal:
         Outputs.from_arrays(arrays(seed=1)).write(path)
     assert refusal.value.filename == str(path)
@@ -166,8 +169,8 @@ def test_arrays_of_any_layout_are_written_as_numpy_does(tmp_path):
         "flat": whole[1, :, 0], "number": np.float64(3), "none": whole[:0],
         "no_letters": np.array(["", ""], "<U0"), "big": whole.astype(">f4"),
     }  # fmt: skip
-    (tmp_path / "a.npz").write_bytes(_npz.npz_bytes(odd, comment="made här"))
-    assert _npz.npz_comment(tmp_path / "a.npz") == "made här"
+    (tmp_path / "a.npz").write_bytes(npz.npz_bytes(odd, comment="made här"))
+    assert npz.npz_comment(tmp_path / "a.npz") == "made här"
     with np.load(tmp_path / "a.npz", allow_pickle=False) as held:
         for name, values in odd.items():
             assert np.array_equal(held[name], values) and held[name].shape == np.shape(values)

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from attacks import SIGNALS, Outputs, _blocks
-from audit.evidence import gather
-from audit.policy import Policy
-from audit.registration import subject
-from learners import DataError
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.attacks.signals import blocks
+from vestige.attacks.signals.signals import SIGNALS
+from vestige.audit.planning.registration import subject
+from vestige.audit.policy import Policy
+from vestige.audit.verdict.evidence import gather
+from vestige.learners.errors import DataError
 
 N, C, K = 400, 7, 4
 
@@ -42,7 +44,7 @@ def test_mapped_outputs_are_the_same_outputs(tmp_path: Path, dtype: type, order:
 
 
 def test_compressed_outputs_are_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("learners._scratch.IN_MEMORY", 0)
+    monkeypatch.setattr("vestige.learners.files.scratch.IN_MEMORY", 0)
     np.savez_compressed(tmp_path / "a.npz", **arrays(order="F"))
     found = Outputs.read(tmp_path / "a.npz", map_from=1000)
     assert np.array_equal(found.retrain, arrays()["retrain"])
@@ -71,7 +73,7 @@ def test_a_flipped_bit_in_a_mapped_array_is_found(tmp_path: Path) -> None:
 
 def test_blocks_part_every_row_once() -> None:
     for rows, classes, block in ((1, 5, 1), (10, 3, 7), (1000, 10, 64), (5, 100, 10)):
-        slices = _blocks.row_slices((rows, classes), block)
+        slices = blocks.row_slices((rows, classes), block)
         assert [i for one in slices for i in range(rows)[one]] == list(range(rows))
         assert max(one.stop - one.start for one in slices) <= max(1, block // classes)
 
@@ -82,8 +84,8 @@ def test_signals_do_not_depend_on_the_block(monkeypatch: pytest.MonkeyPatch) -> 
     for name, table in given.signals(*SIGNALS).items():
         assert np.array_equal(table, whole[name])
     slices = [slice(k, k + 3) for k in range(0, N, 3)]
-    monkeypatch.setattr(_blocks, "row_slices", lambda shape: slices)
-    again = _blocks.signal_tables(given.models, given.labels, list(SIGNALS))
+    monkeypatch.setattr(blocks, "row_slices", lambda shape: slices)
+    again = blocks.signal_tables(given.models, given.labels, list(SIGNALS))
     assert all(np.array_equal(again[name], whole[name]) for name in whole)
 
 
@@ -104,19 +106,19 @@ def test_threads_give_the_same_bits_and_what_a_block_raises_is_raised(
     dtype: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = Outputs.from_arrays(arrays(dtype))
-    alone = _blocks.signal_tables(given.models, given.labels, list(SIGNALS))
-    monkeypatch.setattr(_blocks, "FOR_THREADS", 0)
-    monkeypatch.setattr(_blocks, "available_workers", lambda: 4)
-    monkeypatch.setattr(_blocks, "row_slices", lambda shape: [slice(at, at + 7) for at in range(0, shape[0], 7)])
-    for name, table in _blocks.signal_tables(given.models, given.labels, list(SIGNALS)).items():
+    alone = blocks.signal_tables(given.models, given.labels, list(SIGNALS))
+    monkeypatch.setattr(blocks, "FOR_THREADS", 0)
+    monkeypatch.setattr(blocks, "available_workers", lambda: 4)
+    monkeypatch.setattr(blocks, "row_slices", lambda shape: [slice(at, at + 7) for at in range(0, shape[0], 7)])
+    for name, table in blocks.signal_tables(given.models, given.labels, list(SIGNALS)).items():
         assert np.array_equal(table, alone[name]), name
-    answers = _blocks.answers_of(given.models)
+    answers = blocks.answers_of(given.models)
     assert np.array_equal(answers, [one.argmax(1) for one in given.models])
     with pytest.raises(DataError, match="labels: expected values in 0..6"):
-        _blocks.signal_tables(given.models, given.labels + 1, ["loss"])
+        blocks.signal_tables(given.models, given.labels + 1, ["loss"])
 
 
 def test_of_equal_logits_the_first_is_the_answer() -> None:
     tied = np.zeros((3, 4), np.float16)
     tied[1, 2:] = 1
-    assert _blocks.answers_of([tied]).tolist() == [[0, 2, 0]]
+    assert blocks.answers_of([tied]).tolist() == [[0, 2, 0]]

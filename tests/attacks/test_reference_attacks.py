@@ -3,19 +3,14 @@
 import numpy as np
 import pytest
 
-from attacks import (
-    NotEstimable,
-    attack_r,
-    auc,
-    augmentation_vote,
-    before_after,
-    difficulty,
-    population,
-    sablayrolles,
-)
-from attacks.roc import threshold_at_fpr
-from learners import DataError
 from tests.attacks.gaussian_bank import bank
+from vestige.attacks.arrays import NotEstimable
+from vestige.attacks.metrics.roc import auc, threshold_at_fpr
+from vestige.attacks.scores.before_after import before_after
+from vestige.attacks.scores.label_only import augmentation_vote
+from vestige.attacks.scores.population import population
+from vestige.attacks.scores.references import attack_r, difficulty, sablayrolles
+from vestige.learners.errors import DataError
 
 
 def by_hand(name, target, values, member):

@@ -3,17 +3,15 @@
 import numpy as np
 import pytest
 
-from attacks import (
-    NotEstimable,
-    attack_r,
+from tests.attacks.gaussian_bank import bank
+from vestige.attacks.arrays import NotEstimable
+from vestige.attacks.metrics.roc import auc
+from vestige.attacks.scores.references import attack_r, difficulty, sablayrolles
+from vestige.attacks.scores.references_bank import (
     attack_r_leave_pair_out,
-    auc,
-    difficulty,
     difficulty_leave_pair_out,
-    sablayrolles,
     sablayrolles_leave_pair_out,
 )
-from tests.attacks.gaussian_bank import bank
 
 PAIRS = [
     (difficulty_leave_pair_out, difficulty),

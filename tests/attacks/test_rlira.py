@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from attacks import NotEstimable, auc, delong_variance, placements, rlira, tpr_at_fpr
-from learners import DataError
+from vestige.attacks.arrays import NotEstimable
+from vestige.attacks.metrics.roc import auc, delong_variance, placements, tpr_at_fpr
+from vestige.attacks.scores.rlira import rlira
+from vestige.learners.errors import DataError
 
 
 def table(seed, forget, unseen, retrains, others, theta=0.0, tau=0.0):

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 from scipy.stats import rankdata
 
-from attacks import NotEstimable, auc, rmia
-from attacks.rmia import expected_probability, likelihood_ratio, out_mean, population_share
-from learners import ConfigError, DataError
+from vestige.attacks.arrays import NotEstimable
+from vestige.attacks.metrics.roc import auc
+from vestige.attacks.scores.rmia import expected_probability, likelihood_ratio, out_mean, population_share, rmia
+from vestige.learners.errors import ConfigError, DataError
 
 probability = st.floats(0, 1)
 

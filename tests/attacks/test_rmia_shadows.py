@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from attacks import NotEstimable, auc, rmia_leave_pair_out, rmia_shadows
-from learners import ConfigError, DataError
 from tests.attacks.gaussian_bank import bank
+from vestige.attacks.arrays import NotEstimable
+from vestige.attacks.metrics.roc import auc
+from vestige.attacks.scores.rmia_shadows import rmia_leave_pair_out, rmia_shadows
+from vestige.learners.errors import ConfigError, DataError
 
 
 def by_definition(target, values, member, calibration, form, a, gamma):

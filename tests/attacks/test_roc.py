@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from attacks import (
-    NotEstimable,
+from vestige.attacks.arrays import NotEstimable
+from vestige.attacks.metrics.roc import (
     auc,
     auc_rows,
     delong_variance,
@@ -21,7 +21,7 @@ from attacks import (
     threshold_at_fpr,
     tpr_at_fpr,
 )
-from learners import ConfigError, DataError
+from vestige.learners.errors import ConfigError, DataError
 
 POSITIVE, NEGATIVE = [0.1, 0.4, 0.35, 0.8], [0.2, 0.3, 0.35]
 POSITIVE_2, NEGATIVE_2 = [0.3, 0.2, 0.6, 0.7], [0.1, 0.35, 0.2]

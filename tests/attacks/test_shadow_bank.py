@@ -10,20 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attacks import (
-    ShadowDesign,
-    auc,
-    lira_leave_pair_out,
-    make_shadows,
-    make_unlearned,
-    read_shadows,
-    read_unlearned,
-    ulira_leave_pair_out,
-)
-from attacks.shadow_making import store_of
-from attacks.signals import logit
-from learners import ConfigError, DataError, Examples, Processes, View, load_checkpoint
 from tests.attacks.test_shadow_design import design
+from vestige.attacks.metrics.roc import auc
+from vestige.attacks.scores.lira_bank import lira_leave_pair_out
+from vestige.attacks.scores.ulira import ulira_leave_pair_out
+from vestige.attacks.shadows.design import ShadowDesign
+from vestige.attacks.shadows.making import make_shadows, make_unlearned, read_shadows, read_unlearned, store_of
+from vestige.attacks.signals.signals import logit
+from vestige.learners.data.examples import Examples
+from vestige.learners.engine.engines import Processes
+from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.training.augmentations import View
+from vestige.learners.training.checkpoints import load_checkpoint
 
 HERE = Processes(workers=1)
 
@@ -89,10 +87,10 @@ def test_bank_07_what_is_finished_survives_a_kill(tmp_path: Path) -> None:
                     raise KeyboardInterrupt
                 yield from ((place, result) for _, result in HERE.run(work, [job]))
 
-    from attacks import shadow_making
+    from vestige.attacks.shadows import making
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(shadow_making, "DENSE_CHUNK", 3)
+        patch.setattr(making, "DENSE_CHUNK", 3)
         make_shadows(here, tmp_path, 8, engine=OneByOne())
     assert [here_store.has(model) for model in range(4)] == [True, True, True, False] and here_store.pairs() == 2
     (here_store.folder / ".shadow-00003.999999999.part").mkdir()
@@ -231,7 +229,8 @@ def test_methods_and_designs_that_do_not_fit_are_refused(made: tuple[ShadowDesig
 
 @pytest.mark.slow
 def test_more_shadows_tell_more_on_digits(tmp_path: Path) -> None:
-    from learners import Recipe, load_examples
+    from vestige.learners.data.sources.load import load_examples
+    from vestige.learners.training.recipe import Recipe
 
     examples: Examples = load_examples("digits").with_label_noise(0.2, 0)
     rows = np.arange(600)

@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attacks import ShadowDesign
-from learners import ConfigError, DataError, Examples, Recipe, View
 from tests.conftest import make_examples
+from vestige.attacks.shadows.design import ShadowDesign
+from vestige.learners.data.examples import Examples
+from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.training.augmentations import View
+from vestige.learners.training.recipe import Recipe
 
 
 def design(examples: Examples | None = None, **more: Any) -> ShadowDesign:
@@ -88,7 +91,7 @@ def test_bank_03_04_10_any_other_setting_has_another_key(change: dict[str, Any],
 
 
 def test_bank_03_other_source_code_has_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    from attacks import shadow_design
+    from vestige.attacks.shadows import design as shadow_design
 
     before = design().key
     monkeypatch.setattr(shadow_design, "code_version", lambda *modules: "another")

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from attacks import ShadowBank, make_shadows
-from learners import ConfigError, DataError, Processes, RayEngine
-from learners._jobs import run_jobs
 from tests.attacks.engine_jobs import KillOnce, crash, die, refuse, square, where
 from tests.attacks.test_shadow_design import design
+from vestige.attacks.shadows.bank import ShadowBank
+from vestige.attacks.shadows.making import make_shadows
+from vestige.learners.engine.engines import Processes
+from vestige.learners.engine.jobs import run_jobs
+from vestige.learners.engine.ray import RayEngine
+from vestige.learners.errors import ConfigError, DataError
 
 ray = pytest.importorskip("ray", reason="the extra vestige[ray] is not installed")
 pytestmark = pytest.mark.slow
@@ -50,9 +53,9 @@ class Seen:
 
 
 def test_both_engines_make_the_same_bank_though_a_worker_is_killed_on_each(cluster, tmp_path, monkeypatch):
-    from attacks import shadow_making
+    from vestige.attacks.shadows import making
 
-    monkeypatch.setattr(shadow_making, "DENSE_CHUNK", 1)
+    monkeypatch.setattr(making, "DENSE_CHUNK", 1)
     plain = make_shadows(design(), tmp_path / "here", 4, engine=Processes(workers=1))
     banks = {}
     for name, engine in (("processes", Processes(workers=2)), ("ray", RayEngine())):

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp, softmax
 from scipy.stats import spearmanr
 
-from attacks import SIGNALS, signals
-from learners import DataError
+from vestige.attacks.signals import signals
+from vestige.attacks.signals.signals import SIGNALS
+from vestige.learners.errors import DataError
 
 Z = [[2.0, 1.0, 0.0]] * 3
 Y = [0, 1, 2]

@@ -10,9 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-import attacks.tables._records as records
-from attacks import Columns, Outputs, RoleNames, TableFiles, file_kind, read_tables
 from tests.attacks import table_files as t
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.attacks.outputs.tables import records as records
+from vestige.attacks.outputs.tables.columns import Columns, RoleNames
+from vestige.attacks.outputs.tables.kinds import file_kind
+from vestige.attacks.outputs.tables.read import TableFiles, read_tables
 
 pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is absent (the extra vestige[parquet])")
 pa = pytest.importorskip("pyarrow")

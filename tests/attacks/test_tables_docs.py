@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attacks import TableFiles, read_tables
-from attacks.tables import _columns
+from vestige.attacks.outputs.tables import columns
+from vestige.attacks.outputs.tables.read import TableFiles, read_tables
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "outputs.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"`(\w+\.csv)`\n\n```csv\n(.*?)```", PAGE, re.DOTALL))
@@ -30,6 +30,6 @@ def test_the_examples_are_read(tmp_path, layout):
 
 def test_every_default_name_is_on_the_page():
     table = PAGE.partition("## Columns")[2].partition("If two")[0]
-    names = [name for several in _columns.DEFAULTS.values() for name in several]
-    for name in (*names, *_columns.PREFIXES, *_columns.LISTS):
+    names = [name for several in columns.DEFAULTS.values() for name in several]
+    for name in (*names, *columns.PREFIXES, *columns.LISTS):
         assert f"`{name}`" in table, name

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import attacks.tables._sheet as sheet
-from attacks import Columns, RoleNames, TableFiles, read_tables
-from learners import ConfigError, DataError
 from tests.attacks import table_files as t
+from vestige.attacks.outputs.tables import sheet as sheet
+from vestige.attacks.outputs.tables.columns import Columns, RoleNames
+from vestige.attacks.outputs.tables.read import TableFiles, read_tables
+from vestige.learners.errors import ConfigError, DataError
 
 HEAD = "id,model,label,role,p_0,p_1\n"
 ROWS = [
@@ -117,15 +118,15 @@ def test_each_fault_of_a_csv_file_gets_one_sentence(tmp_path, content, part):
 
 
 def test_lines_are_counted_over_quoted_line_ends_and_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr("attacks.tables._records._BLOCK", 50)
+    monkeypatch.setattr("vestige.attacks.outputs.tables.records._BLOCK", 50)
     rows = [f'"a\n{i}",candidate,0,forget,1,{"x" if i == 30 else 2}\n' for i in range(60)]
     (tmp_path / "o.csv").write_text(HEAD + "".join(rows))
     assert "line 62, column 'p_1': expected a finite number, got 'x'" in refused(TableFiles(outputs=tmp_path / "o.csv"))
 
 
 def test_a_row_without_end_is_refused_before_it_fills_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("attacks.tables._records.LONGEST_ROW", 10**5)
-    monkeypatch.setattr("attacks.tables._records._BLOCK", 10**4)
+    monkeypatch.setattr("vestige.attacks.outputs.tables.records.LONGEST_ROW", 10**5)
+    monkeypatch.setattr("vestige.attacks.outputs.tables.records._BLOCK", 10**4)
     for name, content in {
         "one line": HEAD + "1" * 10**6,
         "an open quote": HEAD + '"' + ROWS[0] * 10**5,
@@ -342,7 +343,7 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch):
         path.write_bytes(path.read_bytes().rstrip(b"\n").rpartition(b"\n")[0])
         return made(*arguments)
 
-    monkeypatch.setattr("attacks.tables._csv.scratch_array", shorten)
+    monkeypatch.setattr("vestige.attacks.outputs.tables.csv.scratch_array", shorten)
     assert "copy" in refused(TableFiles(outputs=path))
 
 

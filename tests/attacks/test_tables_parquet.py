@@ -5,10 +5,10 @@ import re
 import numpy as np
 import pytest
 
-from attacks import TableFiles, read_tables
-from attacks.tables._footer import read_chunks
-from learners import DataError
 from tests.attacks import table_files as t
+from vestige.attacks.outputs.tables.footer import read_chunks
+from vestige.attacks.outputs.tables.read import TableFiles, read_tables
+from vestige.learners.errors import DataError
 
 pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is absent (the extra vestige[parquet])")
 pa = pytest.importorskip("pyarrow")

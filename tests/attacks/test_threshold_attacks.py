@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attacks import auc, class_centred
-from learners import DataError
+from vestige.attacks.metrics.roc import auc
+from vestige.attacks.scores.threshold import class_centred
+from vestige.learners.errors import DataError
 
 
 def slow_centred(scores, labels, calibration):

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
-from attacks import NotEstimable, auc, lira, lira_leave_pair_out, ulira, ulira_leave_pair_out
-from learners import DataError
 from tests.attacks.gaussian_bank import bank
+from vestige.attacks.arrays import NotEstimable
+from vestige.attacks.metrics.roc import auc
+from vestige.attacks.scores.lira import lira
+from vestige.attacks.scores.lira_bank import lira_leave_pair_out
+from vestige.attacks.scores.ulira import ulira, ulira_leave_pair_out
+from vestige.learners.errors import DataError
 
 
 @pytest.mark.parametrize("variance", ["fixed", "per_example", "shrunken"])

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks import Outputs, lira, ulira
-from audit._scores import calibration_rows
-from audit._shadow_nouns import FEWEST, ShadowEvidence, ShadowTables
-from audit._simulation import World
-from audit.policy import Policy
-from learners import numpy_generator
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.attacks.scores.lira import lira
+from vestige.attacks.scores.ulira import ulira
+from vestige.audit.endpoints.scores import calibration_rows
+from vestige.audit.endpoints.simulation import World
+from vestige.audit.policy import Policy
+from vestige.audit.results.shadows import FEWEST, ShadowEvidence, ShadowTables
+from vestige.learners.seeds import numpy_generator
 
 Floats = NDArray[np.float64]
 

@@ -5,11 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attacks import ATTACKS, NotEstimable, auc, auc_influence, lira
-from audit._attack_results import OperatingPoint
-from audit.attacking import attack_all
-from learners import ConfigError, DataError
 from tests.audit.test_attacking import material, noise
+from vestige.attacks.arrays import NotEstimable
+from vestige.attacks.metrics.influence import auc_influence
+from vestige.attacks.metrics.roc import auc
+from vestige.attacks.registry.attacks import ATTACKS
+from vestige.attacks.scores.lira import lira
+from vestige.audit.results.attacks import OperatingPoint
+from vestige.audit.studies.attacks.table import attack_all
+from vestige.learners.errors import ConfigError, DataError
 
 
 def test_p12_every_attack_gives_each_example_one_finite_score_member_or_not() -> None:
@@ -110,7 +114,7 @@ def test_one_person_who_wants_to_be_forgotten_gives_no_certainty() -> None:
 
 def test_few_people_coverage_simulation() -> None:
     """Five people a side with twenty rows each: the interval holds the expected AUC in about 95 of 100 draws."""
-    from audit._attack_results import _variance
+    from vestige.audit.studies.attacks.measure import _variance
 
     random, inside = np.random.default_rng(5), []
     people = np.repeat(np.arange(10), 20)

@@ -10,14 +10,19 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from attacks import ATTACKS, SIGNALS, Material, Outputs, ShadowBank
-from attacks.shadow_checks import bank_problems
-from audit._entry import main
-from audit._making import plan_models
-from audit.attacking import attack_all, literature_numbers
-from audit.config import parse_config
-from audit.shadowing import design_of, requests_of
-from learners import ConfigError, View
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.attacks.registry.attacks import ATTACKS
+from vestige.attacks.registry.inputs import Material
+from vestige.attacks.shadows.bank import ShadowBank
+from vestige.attacks.shadows.checks import bank_problems
+from vestige.attacks.signals.signals import SIGNALS
+from vestige.audit.cli.entry import main
+from vestige.audit.config.config import parse_config
+from vestige.audit.models.making import plan_models
+from vestige.audit.shadows.bank import design_of, requests_of
+from vestige.audit.studies.attacks.table import attack_all, literature_numbers
+from vestige.learners.errors import ConfigError
+from vestige.learners.training.augmentations import View
 
 TOML = """
 workers = 1
@@ -236,7 +241,7 @@ def test_the_design_suits_the_audit(audited: Path) -> None:
 
 
 def parse_shadows() -> Any:
-    from audit._config_tables import ShadowsTable
+    from vestige.audit.config.tables import ShadowsTable
 
     return ShadowsTable()
 

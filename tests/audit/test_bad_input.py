@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attacks import Outputs
-from audit._simulation import World, memorised, none
 from tests.audit.gating.conftest import run
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.endpoints.simulation import World, memorised, none
 
 WORLD = World(forget=1200, unseen=5000, retain=200, retrains=5)
 

@@ -5,10 +5,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from attacks import ShadowBank, ShadowDesign
-from attacks.signals import logit
-from audit.bank_study import attack_shadows
-from learners import Recipe, load_examples, one_thread, predict_logits, train
+from vestige.attacks.shadows.bank import ShadowBank
+from vestige.attacks.shadows.design import ShadowDesign
+from vestige.attacks.signals.signals import logit
+from vestige.audit.studies.attacks.bank_study import attack_shadows
+from vestige.learners.data.sources.load import load_examples
+from vestige.learners.training.device import one_thread
+from vestige.learners.training.inference import predict_logits
+from vestige.learners.training.recipe import Recipe
+from vestige.learners.training.train import train
 
 SHADOWS = 32
 

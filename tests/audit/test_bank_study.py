@@ -9,12 +9,17 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from attacks import ATTACKS, ON_SHADOWS, SIGNALS, ShadowBank, lira, lira_leave_pair_out
-from audit._entry import main
-from audit.bank_study import attack_shadows, attack_unlearned, sizes_up_to
-from learners import ConfigError, DataError
 from tests.attacks.gaussian_bank import bank as gaussian
 from tests.audit.test_attacking import TOML
+from vestige.attacks.registry.attacks import ATTACKS
+from vestige.attacks.registry.bank_entries import ON_SHADOWS
+from vestige.attacks.scores.lira import lira
+from vestige.attacks.scores.lira_bank import lira_leave_pair_out
+from vestige.attacks.shadows.bank import ShadowBank
+from vestige.attacks.signals.signals import SIGNALS
+from vestige.audit.cli.entry import main
+from vestige.audit.studies.attacks.bank_study import attack_shadows, attack_unlearned, sizes_up_to
+from vestige.learners.errors import ConfigError, DataError
 
 
 def run(*words: str) -> int:

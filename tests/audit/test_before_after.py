@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from attacks import auc_rows, before_after
-from audit._judgement import fail_test
-from audit._scores import score_phi
-from audit.endpoints import Definition, Measured, measure
-from audit.policy import Policy
-from audit.statistics import clopper_pearson
+from vestige.attacks.metrics.roc import auc_rows
+from vestige.attacks.scores.before_after import before_after
+from vestige.audit.endpoints.decisions import fail_test
+from vestige.audit.endpoints.endpoints import Definition, Measured, measure
+from vestige.audit.endpoints.scores import score_phi
+from vestige.audit.policy import Policy
+from vestige.audit.statistics.intervals import clopper_pearson
 
 POLICY = Policy()
 FORGET, UNSEEN, RETRAINS = 800, 3000, 8

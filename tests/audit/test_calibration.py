@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import audit.calibration_worlds as worlds_module
-from attacks.signals import logit
-from audit._entry import main
-from audit._scores import read_signals
-from audit._simulation import World, constant
-from audit.calibration import SHARES, Trials, join, summarise, try_model
-from audit.calibration_worlds import calibrate_worlds
-from audit.endpoints import DEFINITIONS
-from audit.evidence import gather
-from audit.policy import Policy
-from audit.statistics import clopper_pearson
-from audit.verdict import decide
+from vestige.attacks.signals.signals import logit
+from vestige.audit.cli.entry import main
+from vestige.audit.endpoints.endpoints import DEFINITIONS
+from vestige.audit.endpoints.scores import read_signals
+from vestige.audit.endpoints.simulation import World, constant
+from vestige.audit.policy import Policy
+from vestige.audit.statistics.intervals import clopper_pearson
+from vestige.audit.studies.calibration import synthetic as worlds_module
+from vestige.audit.studies.calibration.synthetic import calibrate_worlds
+from vestige.audit.studies.calibration.trials import SHARES, Trials, join, summarise, try_model
+from vestige.audit.verdict.evidence import gather
+from vestige.audit.verdict.rule import decide
 
 SMALL = World(forget=300, unseen=1500, retrains=4)
 POLICY = Policy(min_evidence="C")

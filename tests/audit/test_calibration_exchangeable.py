@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import audit.calibration_exchangeable as module
-from audit._entry import main
-from audit._exchangeable_rates import SHARES, Setting, Trials, summarise
-from audit._exchangeable_tests import WORDS
-from audit._simulation import World
-from audit.calibration_exchangeable import _Job, _Pool, _try_models, draw_forget
-from audit.policy import Policy
+from vestige.audit.cli.entry import main
+from vestige.audit.endpoints.simulation import World
+from vestige.audit.exchangeable.decisions import WORDS
+from vestige.audit.policy import Policy
+from vestige.audit.studies.calibration import exchangeable as module
+from vestige.audit.studies.calibration.exchangeable import _Job, _Pool, _try_models, draw_forget
+from vestige.audit.studies.calibration.exchangeable_rates import SHARES, Setting, Trials, summarise
 
 POLICY = Policy(min_evidence="C", profile="screening")
 
@@ -126,7 +126,7 @@ def partial_of(settings: Sequence[Setting]):  # type: ignore[no-untyped-def]
 
 
 def test_settings_name_what_the_page_says() -> None:
-    from audit._exchangeable_page import named
+    from vestige.audit.studies.calibration.exchangeable_page import named
 
     assert named(Setting("random", 1, 0, 0)) == ("at random", "nothing")
     assert named(replace(Setting("difficulty", 4, 1, 0), shadows=8)) == ("difficulty 4 : 1", "1 retrain and 8 shadows")

@@ -10,31 +10,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audit._canary_nouns import CanaryAudit
-from audit._config_tables import CanariesTable
-from audit._entry import main
-from audit._making import plan_models
-from audit.canaries import canary_rows, plant_canaries, register_planting
-from audit.canary_bounds import CanaryQuestion
-from audit.config import AuditConfig, parse_config
-from audit.one_run import plant
-from audit.policy import Policy
-from audit.report import read_report, write_report
-from audit.run import run_audit
-from audit.single import audit_checkpoints
-from audit.unlearning import unlearn_checkpoint
-from audit.workspace import Workspace
-from learners import (
-    ConfigError,
-    DataError,
-    Split,
-    digest,
-    load_checkpoint,
-    pick_device,
-    split_random,
-    weights_digest,
-)
 from tests.conftest import make_examples
+from vestige.audit.canaries.bounds import CanaryQuestion
+from vestige.audit.canaries.planting import CanariesTable, canary_rows, plant_canaries, register_planting
+from vestige.audit.cli.entry import main
+from vestige.audit.config.config import AuditConfig, parse_config
+from vestige.audit.models.making import plan_models
+from vestige.audit.models.unlearning import unlearn_checkpoint
+from vestige.audit.models.workspace import Workspace
+from vestige.audit.policy import Policy
+from vestige.audit.report.write import write_report
+from vestige.audit.results.canaries import CanaryAudit
+from vestige.audit.results.json import read_report
+from vestige.audit.statistics.one_run import plant
+from vestige.audit.workflows.run import run_audit
+from vestige.audit.workflows.single import audit_checkpoints
+from vestige.learners.data.split import Split, split_random
+from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.files.io import digest
+from vestige.learners.training.checkpoints import load_checkpoint, weights_digest
+from vestige.learners.training.device import pick_device
 
 TOML = """
 workers = 1
@@ -151,7 +146,7 @@ def test_the_planting_was_written_down_by_its_digest(audited: Path) -> None:
 
 def test_retrains_and_roles_know_no_canary(audited: Path) -> None:
     plan = plan_models(config(), Path())
-    from audit.run import audited_rows
+    from vestige.audit.models.outputs import audited_rows
 
     rows, _ = audited_rows(plan)
     assert not np.isin(canary_rows(plan.split), rows).any()

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audit._entry import main
-from audit.canary_scores import read_scores
-from audit.epsilon import one_run_epsilon
-from audit.one_run import plant
-from audit.planting_file import read_planting, write_planting
-from learners import ConfigError, DataError
+from vestige.audit.canaries.planting_file import read_planting, write_planting
+from vestige.audit.cli.entry import main
+from vestige.audit.statistics.canary_scores import read_scores
+from vestige.audit.statistics.epsilon import one_run_epsilon
+from vestige.audit.statistics.one_run import plant
+from vestige.learners.errors import ConfigError, DataError
 
 M = 40
 

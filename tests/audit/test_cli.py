@@ -11,11 +11,12 @@ import click
 import numpy as np
 import pytest
 
-from audit import cli as command_line
-from audit._entry import main, run_command
-from audit.cli import exit_code
-from audit.report import Method, Report, read_report
-from learners import DataError
+from vestige.audit.cli import main as command_line
+from vestige.audit.cli.entry import main, run_command
+from vestige.audit.cli.finish import exit_code
+from vestige.audit.results.json import read_report
+from vestige.audit.results.report import Method, Report
+from vestige.learners.errors import DataError
 
 CLASSES = 4
 
@@ -194,7 +195,7 @@ def test_rp_05_no_crash_can_look_like_a_verdict(
 
 
 def test_a_broken_pipe_exits_with_4() -> None:
-    code = "from audit._entry import main; main(['attacks', '--json'])"
+    code = "from vestige.audit.cli.entry import main; main(['attacks', '--json'])"
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, check=False)
@@ -203,8 +204,10 @@ def test_a_broken_pipe_exits_with_4() -> None:
 
 
 def test_listings_are_the_registries(capsys: pytest.CaptureFixture[str]) -> None:
-    from attacks import ATTACKS, NUMBERS, SIGNALS
-    from unlearners import names
+    from vestige.attacks.registry.attacks import ATTACKS
+    from vestige.attacks.registry.numbers import NUMBERS
+    from vestige.attacks.signals.signals import SIGNALS
+    from vestige.unlearners.core.registry import names
 
     assert run("methods", "--json") == 0
     methods = json.loads(capsys.readouterr().out)
@@ -247,7 +250,7 @@ def test_a_closed_pipe_leaves_the_report_whole(tmp_path: Path, report: Path) -> 
     arguments = ["audit", "--outputs", str(outputs(tmp_path / "o.npz", forget=50, unseen=100)), "--report", str(report)]
     reader, writer = os.pipe()
     os.close(reader)
-    code = f"from audit._entry import main; main({arguments!r})"
+    code = f"from vestige.audit.cli.entry import main; main({arguments!r})"
     done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, check=False)
     os.close(writer)
     assert done.returncode == 4 and read_report(report).audits[0].candidate == "o"
@@ -342,6 +345,6 @@ def test_the_demo_is_loud_when_a_control_is_wrong(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("audit", "--outputs", str(outputs(tmp_path / "o.npz", forget=50, unseen=100)), "--report", str(tmp_path / "r"))
-    monkeypatch.setattr("audit.demo.run_demo", lambda *_, **__: read_report(tmp_path / "r"))
+    monkeypatch.setattr("vestige.audit.workflows.demo.run_demo", lambda *_, **__: read_report(tmp_path / "r"))
     assert run("demo", "--workspace", str(tmp_path / "demo")) == 4
     assert "THE CONTROLS ARE WRONG: the control no_op must FAIL" in capsys.readouterr().err

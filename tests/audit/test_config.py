@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from audit._listing import template
-from audit.config import AuditConfig, parse_config, read_config
-from audit.demo import demo_config
-from learners import ConfigError, DataError, Recipe
+from vestige.audit.cli.listing import template
+from vestige.audit.config.config import AuditConfig, parse_config, read_config
+from vestige.audit.workflows.demo import demo_config
+from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.training.recipe import Recipe
 
 MINIMAL: dict[str, Any] = {"data": {"source": "digits"}, "forget": {"random": 10, "unseen": 20}}
 
@@ -68,7 +69,11 @@ def changed(path: str, value: object) -> dict[str, Any]:
         ("data.download", 1, "data.download: expected a valid boolean, got 1"),
         ("recipe.nesterov", "yes", "recipe.nesterov: expected a valid boolean, got 'yes'"),
         ("recipe", {"nesterov": True, "momentum": 0.0}, "recipe: expected a momentum above 0 beside nesterov"),
-        ("unlearners.no_op", {"method": "finetune"}, "unlearners.no_op: expected the control itself, got .*'finetune'"),
+        (
+            "unlearners.no_op",
+            {"method": "finetune"},
+            "unlearners.no_op: expected the control itself, got .*'finetune'",
+        ),
         ("unlearners.soft", {"method": "neggrad_plus", "beta": 2}, "unlearners.soft.beta: expected less than or equal"),
         ("model.epochs", 3, "model.epochs: expected one of the keys architecture, width, got an unknown key"),
         ("recipe.epochs", 0, "recipe.epochs: expected greater than or equal to 1, got 0"),
@@ -77,7 +82,11 @@ def changed(path: str, value: object) -> dict[str, Any]:
         ("retrains.count", -1, "retrains.count: expected greater than or equal to 0, got -1"),
         ("retrains.count", "many", "retrains.count: expected a valid integer"),
         ("unlearners.magic", {}, "unlearners.magic: expected a method among .*finetune.*, got 'magic'"),
-        ("unlearners.finetune", {"rate": -1}, "unlearners.finetune.rate: expected greater than 0, got -1"),
+        (
+            "unlearners.finetune",
+            {"rate": -1},
+            "unlearners.finetune.rate: expected greater than 0, got -1",
+        ),
         ("unlearners.finetune", {"speed": 1}, "unlearners.finetune.speed.*unknown key"),
         ("unlearners.controls", "no", "unlearners.controls: expected true or false"),
         ("attacks.signals", ["aura"], "attacks: expected signals among .*aura is none of them"),

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from audit._nouns import Controls, NullControl
-from audit._simulation import World, constant, memorised
-from audit.controls import SHARES, run_controls
-from audit.evidence import gather
-from audit.judging import judge
-from audit.policy import Policy
-from audit.verdict import decide
-from learners import numpy_generator
+from vestige.audit.endpoints.simulation import World, constant, memorised
+from vestige.audit.policy import Policy
+from vestige.audit.results.evidence import Controls, NullControl
+from vestige.audit.verdict.controls import SHARES, run_controls
+from vestige.audit.verdict.evidence import gather
+from vestige.audit.verdict.rule import decide
+from vestige.audit.workflows.judge import judge
+from vestige.learners.seeds import numpy_generator
 
 SMALL = World(forget=600, unseen=3000, retain=200, retrains=5)
 

@@ -1,4 +1,4 @@
-"""audit._data_file: data and split for models made elsewhere, out of an audit file or of the command line."""
+"""Data and split for models made elsewhere, out of an audit file or of the command line."""
 
 from pathlib import Path
 from typing import Any
@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audit._data_file import data_from_options, parse_data, read_data, unseen_option
-from audit.config import read_config
-from learners import ConfigError, DataError, load_examples
 from tests.conftest import make_examples
+from vestige.audit.config.audit_data import data_from_options, parse_data, read_data, unseen_option
+from vestige.audit.config.config import read_config
+from vestige.learners.data.sources.load import load_examples
+from vestige.learners.errors import ConfigError, DataError
 
 DATA = '[data]\nsource = "digits"\nlabel_noise = 0.1\n'
 FORGET = "[forget]\nrandom = 50\nunseen = 60\nvalidation = 20\n"

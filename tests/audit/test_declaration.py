@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audit._declaration import declaration, unused
-from audit._entry import main
-from audit._making import plan_models
-from audit._simulation import World
-from audit.config import parse_config
-from audit.gating import Requirement, gate
-from audit.policy import Policy
-from learners import ConfigError
+from vestige.audit.cli.entry import main
+from vestige.audit.config.config import parse_config
+from vestige.audit.endpoints.simulation import World
+from vestige.audit.gate.gate import Requirement, gate
+from vestige.audit.models.making import plan_models
+from vestige.audit.policy import Policy
+from vestige.audit.workflows.declaration import declaration, unused
+from vestige.learners.errors import ConfigError
 
 SMALL: dict[str, Any] = {
     "workers": 1,
@@ -66,8 +66,8 @@ def test_a_declaration_that_is_not_needed_is_said_to_be_unused() -> None:
 
 
 def test_no_retrain_is_refused_where_nobody_vouches(tmp_path: Path) -> None:
-    from audit.run import run_audit
-    from audit.workspace import Workspace
+    from vestige.audit.models.workspace import Workspace
+    from vestige.audit.workflows.run import run_audit
 
     config = parse_config(
         {**SMALL, "retrains": {"count": 0}, "forget": {"random": 150, "unseen": 500, "exchangeable": False}}

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from audit._entry import main
-from audit.demo import control_problems
-from audit.report import read_report
+from vestige.audit.cli.entry import main
+from vestige.audit.results.json import read_report
+from vestige.audit.workflows.demo import control_problems
 
 
 def demo(folder: Path) -> int:

@@ -7,20 +7,22 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from attacks import Outputs
-from audit import _utility as useful
-from audit import statistics
-from audit._endpoint_nouns import Endpoint
-from audit._judgement import judge
-from audit._nouns import Evidence
-from audit._remedy import remedy
-from audit._scores import calibration_rows, score_phi
-from audit._simulation import World, constant, memorised
-from audit.endpoints import DEFINITIONS, Measured, measure
-from audit.evidence import gather, preconditions
-from audit.policy import Policy
-from audit.preconditions import examine
-from learners import DataError, canonical_json, numpy_generator
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.endpoints import utility as useful
+from vestige.audit.endpoints.decisions import judge
+from vestige.audit.endpoints.endpoints import DEFINITIONS, Measured, measure
+from vestige.audit.endpoints.preconditions import examine
+from vestige.audit.endpoints.remedy import remedy
+from vestige.audit.endpoints.scores import calibration_rows, score_phi
+from vestige.audit.endpoints.simulation import World, constant, memorised
+from vestige.audit.policy import Policy
+from vestige.audit.results.endpoint import Endpoint
+from vestige.audit.results.evidence import Evidence
+from vestige.audit.statistics import intervals
+from vestige.audit.verdict.evidence import gather, preconditions
+from vestige.learners.errors import DataError
+from vestige.learners.files.io import canonical_json
+from vestige.learners.seeds import numpy_generator
 
 Floats = NDArray[np.float64]
 UNSHADOWED = ["A1", "A2", "A3", "T1", "T2", "F1", "F2", "F3"]
@@ -163,16 +165,16 @@ def test_gaps_and_intervals_are_those_of_the_statistics() -> None:
             continue
         spread = float(np.std(one.retrains, ddof=1))
         gap = one.candidate - float(np.mean(one.retrains))  # type: ignore[operator]
-        half = statistics.half_width(spread, 5, 0.05)
+        half = intervals.half_width(spread, 5, 0.05)
         assert one.gap == pytest.approx(gap, abs=1e-12)
         assert one.interval == pytest.approx((gap - half, gap + half), abs=1e-12)
-        wide = statistics.bonferroni_half_width(spread, 5, 0.05, 8)
+        wide = intervals.bonferroni_half_width(spread, 5, 0.05, 8)
         assert one.simultaneous == pytest.approx((gap - wide, gap + wide), abs=1e-12)
-        error = statistics.seed_error(spread, 5)
-        p_values.append(statistics.fail_p(gap, one.margin, error, 5, one.sides))
+        error = intervals.seed_error(spread, 5)
+        p_values.append(intervals.fail_p(gap, one.margin, error, 5, one.sides))
         assert one.p_value == pytest.approx(p_values[-1], abs=1e-12)
     assert [one.p_holm for one in evidence.endpoints if one.name in UNSHADOWED] == pytest.approx(
-        statistics.holm(p_values), abs=1e-12
+        intervals.holm(p_values), abs=1e-12
     )
 
 
@@ -244,7 +246,7 @@ def test_st_15_utility_non_inferior() -> None:
 
 def test_utility_of_equal_retrains_has_an_interval() -> None:
     _, width = useful.compare(np.full(5, 0.93), 0.92, 200, 0.05, np.zeros(200))
-    assert width == pytest.approx(statistics.half_width(1 / 200, 5, 0.05))
+    assert width == pytest.approx(intervals.half_width(1 / 200, 5, 0.05))
 
 
 @pytest.mark.parametrize("k", [1, 2])
@@ -348,7 +350,7 @@ def test_the_randomisation_p_is_reported_and_stays_above_its_floor() -> None:
     evidence = gather(outputs, Policy(), drawings=False)
     for one in (one for one in evidence.endpoints if one.name in UNSHADOWED):
         null = 0.01 if one.sides == "upper" else 0.5
-        assert one.randomisation_p == statistics.randomisation_p(one.candidate or 0.0, one.retrains, null)
+        assert one.randomisation_p == intervals.randomisation_p(one.candidate or 0.0, one.retrains, null)
     assert evidence.endpoints[0].randomisation_p == pytest.approx(1 / 6)
 
 
@@ -378,13 +380,13 @@ def test_the_remedy_names_the_smallest_number_of_retrains_that_is_enough(margin:
     one = replace(one, spread=0.01)
     text = remedy([(one, margin)], 1000, 0.05)
     k = int(text.split(": ")[1].split(" retrains")[0])
-    assert statistics.plan_width(0.01, k, 0.05) <= margin < statistics.plan_width(0.01, k - 1, 0.05)
+    assert intervals.plan_width(0.01, k, 0.05) <= margin < intervals.plan_width(0.01, k - 1, 0.05)
     assert "unseen" not in text
 
 
 def test_the_remedy_names_a_number_of_unseen_examples() -> None:
     one = replace(_by_hand("A1", [0.49, 0.51, 0.5], 0.5, 0.8), spread=0.01, unseen_variance=0.9e-4)
-    margin = statistics.plan_width(0.01 * np.sqrt(0.1 + 0.9 / 4), 3, 0.05)
+    margin = intervals.plan_width(0.01 * np.sqrt(0.1 + 0.9 / 4), 3, 0.05)
     text = remedy([(one, margin)], 1000, 0.05)
     assert "about 4" in text and "unseen examples in place of 1000" in text
     assert remedy([], 1000, 0.05) == ""
@@ -419,7 +421,7 @@ def test_operating_points_are_the_estimable_ones(drawn: tuple[Outputs, Evidence]
     point = next(one for one in full.operating_points if (one.score, one.fpr) == ("z", 0.01))
     assert (point.tpr, point.original_tpr) == (t1.candidate, t1.original)
     assert point.retrain_tpr == pytest.approx(np.mean(t1.retrains))
-    assert point.tpr_interval == statistics.clopper_pearson(round(400 * point.tpr), 400)
+    assert point.tpr_interval == intervals.clopper_pearson(round(400 * point.tpr), 400)
     assert point.realised_fpr_interval[0] <= point.realised_fpr <= point.realised_fpr_interval[1]
 
 

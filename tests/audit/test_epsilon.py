@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
 
-from audit.epsilon import (
+from vestige.audit.statistics.epsilon import (
     Mistakes,
     ceiling,
     clopper_pearson_epsilon,
@@ -24,8 +24,9 @@ from audit.epsilon import (
     one_run_p,
     upper_rate,
 )
-from audit.one_run import GAUSSIAN, INDEPENDENT, Canaries, plant
-from learners import ConfigError, DataError, numpy_generator
+from vestige.audit.statistics.one_run import GAUSSIAN, INDEPENDENT, Canaries, plant
+from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.seeds import numpy_generator
 
 EXACT = 1e-9
 RUNS = 400

@@ -8,17 +8,17 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from attacks import Outputs
-from audit._exchangeable_nouns import Exchangeable
-from audit._exchangeable_tests import LEVEL, Sizes, Value, contradicted, fail_p, plan_width, rank_error
-from audit._nouns import Evidence, Verdict
-from audit._scores import calibration_rows
-from audit._simulation import World, constant, memorised, none
-from audit.evidence import gather, preconditions
-from audit.exchangeable import contradictions, judge_phi
-from audit.policy import Policy
-from audit.verdict import decide
-from learners import DataError
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.endpoints.scores import calibration_rows
+from vestige.audit.endpoints.simulation import World, constant, memorised, none
+from vestige.audit.exchangeable.decisions import LEVEL, Sizes, Value, contradicted, fail_p, plan_width, rank_error
+from vestige.audit.exchangeable.measurement import contradictions, judge_phi
+from vestige.audit.policy import Policy
+from vestige.audit.results.evidence import Evidence, Verdict
+from vestige.audit.results.exchangeable import Exchangeable
+from vestige.audit.verdict.evidence import gather, preconditions
+from vestige.audit.verdict.rule import decide
+from vestige.learners.errors import DataError
 
 WORLD = World(forget=1000, unseen=4000, retrains=1, seed_effect=0.0)
 BIG = replace(WORLD, forget=3000, unseen=10_000, retain=500)

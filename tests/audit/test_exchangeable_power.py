@@ -8,13 +8,13 @@ import pytest
 from click.testing import CliRunner
 from scipy.stats import norm
 
-from audit._exchangeable_tests import Sizes
-from audit._scores import calibration_rows
-from audit._simulation import World, constant
-from audit.cli import cli
-from audit.exchangeable import judge_phi
-from audit.exchangeable_power import fail_gap, half_width, pass_probability, plan_exchangeable
-from audit.policy import Policy, profile
+from vestige.audit.cli.main import cli
+from vestige.audit.endpoints.scores import calibration_rows
+from vestige.audit.endpoints.simulation import World, constant
+from vestige.audit.exchangeable.decisions import Sizes
+from vestige.audit.exchangeable.measurement import judge_phi
+from vestige.audit.exchangeable.power import fail_gap, half_width, pass_probability, plan_exchangeable
+from vestige.audit.policy import Policy, profile
 
 POLICY = profile("standard")
 WORLD = World(forget=500, unseen=2500, retrains=1, seed_effect=0.0, difficulty=0.0)

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attacks import Outputs
-from audit._hygiene_console import BEFORE
-from audit._making import MadeModel, plan_models
-from audit.config import parse_config
-from audit.near_duplicates import STAGE
-from audit.run import audited_rows, role_outputs
-from learners import Checkpoint
 from tests.audit.outside_world import FORGET, TEST, N, arguments, forget_module, make_world
 from tests.command import say
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.cli.data_checks import BEFORE
+from vestige.audit.config.config import parse_config
+from vestige.audit.data_checks.near_duplicates import STAGE
+from vestige.audit.models.making import MadeModel, plan_models
+from vestige.audit.models.outputs import audited_rows, role_outputs
+from vestige.learners.training.checkpoints import Checkpoint
 
 MODULE = "net_of_the_exporting_tests"
 COPIES = 7

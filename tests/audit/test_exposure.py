@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 from scipy.special import digamma, polygamma
 
-from attacks import NotEstimable
-from audit.annex import COLUMNS, safe_cell, write_annex
-from audit.exposure import Exposure, Prior, exposure, moderated_t, moderated_variance, prior_of
-from learners import ConfigError, DataError, numpy_generator
+from vestige.attacks.arrays import NotEstimable
+from vestige.audit.exposure.annex import COLUMNS, safe_cell, write_annex
+from vestige.audit.exposure.examples import Exposure, Prior, exposure, moderated_t, moderated_variance, prior_of
+from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.seeds import numpy_generator
 
 Floats = NDArray[np.float64]
 FORGET, EVALUATION, CALIBRATION = 300, 2000, 300

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit._entry import main
-from audit._simulation import World
-from audit.evidence import gather
-from audit.exposures import write_exposed
-from audit.policy import Policy
-from audit.report import read_report
-from learners import DataError
+from vestige.audit.cli.entry import main
+from vestige.audit.endpoints.simulation import World
+from vestige.audit.exposure.counts import write_exposed
+from vestige.audit.policy import Policy
+from vestige.audit.results.json import read_report
+from vestige.audit.verdict.evidence import gather
+from vestige.learners.errors import DataError
 
 WORLD = World(forget=400, unseen=2500, retain=50, retrains=5)
 

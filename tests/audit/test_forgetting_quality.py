@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from attacks import NotEstimable
-from audit import forgetting_quality as module
-from audit.forgetting_quality import CAP, DELTA, Epsilons, epsilons, forgetting_quality
-from learners import DataError, numpy_generator
+from vestige.attacks.arrays import NotEstimable
+from vestige.audit.studies.methods import quality_scores as module
+from vestige.audit.studies.methods.quality_scores import CAP, DELTA, Epsilons, epsilons, forgetting_quality
+from vestige.learners.errors import DataError
+from vestige.learners.seeds import numpy_generator
 
 Floats = NDArray[np.float64]
 

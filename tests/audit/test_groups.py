@@ -5,18 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attacks import Outputs, auc
-from audit._judgement import fail_tests
-from audit._scores import score_phi
-from audit._simulation import World, memorised
-from audit.endpoints import measure
-from audit.evidence import gather
-from audit.groups import LEAST, MOST_MEMORISED, find_groups, most_memorised
-from audit.judging import judge
-from audit.policy import Policy
-from audit.statistics import holm
-from audit.verdict import decide
 from tests.audit.gating.conftest import NOT_RUN
+from vestige.attacks.metrics.roc import auc
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.endpoints.decisions import fail_tests
+from vestige.audit.endpoints.endpoints import measure
+from vestige.audit.endpoints.groups import LEAST, MOST_MEMORISED, find_groups, most_memorised
+from vestige.audit.endpoints.scores import score_phi
+from vestige.audit.endpoints.simulation import World, memorised
+from vestige.audit.policy import Policy
+from vestige.audit.statistics.intervals import holm
+from vestige.audit.verdict.evidence import gather
+from vestige.audit.verdict.rule import decide
+from vestige.audit.workflows.judge import judge
 
 SMALL = World(forget=900, unseen=4000, retrains=6, classes=3)
 

@@ -4,8 +4,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from audit._help import Section, SectionedCommand
-from audit.cli import cli
+from vestige.audit.cli.help import Section, SectionedCommand
+from vestige.audit.cli.main import cli
 
 first, second = Section("First things"), Section("Second things")
 

@@ -8,14 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attacks import Outputs
-from audit._entry import main
-from audit._hygiene_nouns import Finding
-from audit._simulation import World, constant
-from audit.hygiene import data_hygiene, outputs_hygiene
-from audit.near_duplicates import write_pairs
-from audit.preconditions import identify
-from learners import DataError, Duplicates, Examples, NearDuplicates, Split, find_near_duplicates
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.cli.entry import main
+from vestige.audit.data_checks.checks import data_hygiene, outputs_hygiene
+from vestige.audit.data_checks.near_duplicates import write_pairs
+from vestige.audit.endpoints.preconditions import identify
+from vestige.audit.endpoints.simulation import World, constant
+from vestige.audit.results.data_checks import Finding
+from vestige.learners.data.duplicates import Duplicates
+from vestige.learners.data.examples import Examples
+from vestige.learners.data.near_duplicates import NearDuplicates, find_near_duplicates
+from vestige.learners.data.split import Split
+from vestige.learners.errors import DataError
 
 SMALL = World(forget=200, unseen=600, retain=300, retrains=4, classes=4)
 

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from audit._ledgers import ledger_folder
-from audit._making import Plan, plan_models, train_missing, unlearn_missing
-from audit.config import AuditConfig, CandidateSpec, parse_config
-from audit.run import ignore, run_audit
-from audit.workspace import Workspace
-from learners import DataError, Ledger, load_checkpoint, weights_digest
+from vestige.audit.config.config import AuditConfig, CandidateSpec, parse_config
+from vestige.audit.models.ledgers import ledger_folder
+from vestige.audit.models.making import Plan, plan_models, train_missing, unlearn_missing
+from vestige.audit.models.workspace import Workspace
+from vestige.audit.progress import ignore
+from vestige.audit.workflows.run import run_audit
+from vestige.learners.errors import DataError
+from vestige.learners.training.checkpoints import load_checkpoint, weights_digest
+from vestige.learners.training.ledger import Ledger
 
 TOML = """
 workers = 1
@@ -109,8 +112,8 @@ def test_an_original_that_comes_out_otherwise_is_refused(
     model, _ = workspace.load(plan.original, torch.device("cpu"))
     with torch.no_grad():
         model.head.bias += 1e-3
-    from audit._making import _header
-    from learners import checkpoint_bytes
+    from vestige.audit.models.making import _header
+    from vestige.learners.training.checkpoints import checkpoint_bytes
 
     workspace.write_model(plan.original, checkpoint_bytes(model, _header(plan, plan.original)))
     before = models(workspace)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from audit._entry import main
-from audit._methods import accepts, method_record
-from audit._methods_page import PAGE, REGENERATE, _escape, _paragraphs, _rows, _tries, markdown
-from unlearners import entry, names
+from vestige.audit.cli.entry import main
+from vestige.audit.cli.methods_page import PAGE, REGENERATE, _escape, _paragraphs, _rows, _tries, markdown
+from vestige.audit.cli.methods_text import accepts, method_record
+from vestige.unlearners.core.registry import entry, names
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from attacks import Outputs
-from audit._model_options import expand
-from audit.report import Report, read_report
-from learners import DataError
 from tests.attacks import table_files
 from tests.audit.outside_world import FORGET, TEST, N, arguments, data_file, make_world
 from tests.command import say
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.cli.model_options import expand
+from vestige.audit.results.json import read_report
+from vestige.audit.results.report import Report
+from vestige.learners.errors import DataError
 
 MODULE = "net_of_the_outside_tests"
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audit.config import parse_config
-from audit.plan_file import read_plan
-from audit.report import read_report
-from audit.workspace import Workspace
 from tests.audit.test_cli import outputs, run
+from vestige.audit.config.config import parse_config
+from vestige.audit.models.workspace import Workspace
+from vestige.audit.planning.plan_file import read_plan
+from vestige.audit.results.json import read_report
 
 TOML = """
 workers = 1
@@ -189,7 +189,7 @@ def test_a_candidate_in_the_workspace_is_not_read(tmp_path: Path, capsys: pytest
     capsys.readouterr()
     assert run("plan", str(file), "--workspace", str(place), "--json") == 0
     before = capsys.readouterr().out
-    from audit._making import plan_models
+    from vestige.audit.models.making import plan_models
 
     (_, key), *_ = plan_models(parse_config(tomllib.loads(file.read_text())), tmp_path).candidates
     Workspace(place).write_model(key, b"not a model")

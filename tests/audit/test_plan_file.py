@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from audit._simulation import World
-from audit._wording import BATTERY
-from audit.plan_file import PlanFile, Sizes, make_plan, parse_plan, read_plan, write_plan
-from audit.policy import Policy
-from audit.preregistration import judged_under, record_of, sizes_of, subject_of
-from learners import DataError, canonical_json, digest
+from vestige.audit.endpoints.endpoints import BATTERY
+from vestige.audit.endpoints.simulation import World
+from vestige.audit.planning.plan_file import PlanFile, Sizes, make_plan, parse_plan, read_plan, write_plan
+from vestige.audit.planning.preregistration import judged_under, record_of, sizes_of, subject_of
+from vestige.audit.policy import Policy
+from vestige.learners.errors import DataError
+from vestige.learners.files.io import canonical_json, digest
 
 WORLD = World(forget=30, unseen=60, retain=10, retrains=5)
 OUTPUTS = WORLD.draw(1).outputs()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from audit._label_order import moved_classes
-from audit.plausibility import Problem, far_below, find_problems, near_chance, refuse_problems
-from learners import DataError
+from vestige.audit.data_checks.label_order import moved_classes
+from vestige.audit.data_checks.plausibility import Problem, far_below, find_problems, near_chance, refuse_problems
+from vestige.learners.errors import DataError
 
 Floats = NDArray[np.float64]
 

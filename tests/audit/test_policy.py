@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from attacks import Outputs
-from audit._simulation import World
-from audit.policy import Policy, profile
-from audit.registration import register
-from learners import ConfigError, DataError
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.endpoints.simulation import World
+from vestige.audit.planning.registration import register
+from vestige.audit.policy import Policy, profile
+from vestige.learners.errors import ConfigError, DataError
 
 
 def _write(folder: Path, text: str) -> Path:

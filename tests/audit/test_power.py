@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from audit.power import Plan, plan
-from audit.statistics import epsilon_of_margin
-from learners import ConfigError
+from vestige.audit.planning.power import Plan, plan
+from vestige.audit.statistics.intervals import epsilon_of_margin
+from vestige.learners.errors import ConfigError
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""audit.preparation: images that are not prepared as in training are noticed, and honest models are left alone."""
+"""Images that are not prepared as in training are noticed, and honest models are left alone."""
 
 import inspect
 from collections.abc import Callable
@@ -14,14 +14,34 @@ from scipy.stats import binomtest
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from attacks import Outputs
-from audit import preparation
-from audit._preparations import STEPS, common, gained, moved, reversed_colours, values_of, words
-from audit.preparation import MOST_PASSES, ROWS, STAGE, Better, check_preparation, draw_rows, find_better
-from learners import DataError
-from learners.outside import Preprocessing, as_predictor, ask, load_model, parse_preprocessing
 from tests.audit.outside_world import forget_module
 from tests.command import say
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.data_checks import preprocessing
+from vestige.audit.data_checks.preprocessing import (
+    MOST_PASSES,
+    ROWS,
+    STAGE,
+    Better,
+    check_preparation,
+    draw_rows,
+    find_better,
+)
+from vestige.audit.data_checks.preprocessing_trials import (
+    STEPS,
+    common,
+    gained,
+    moved,
+    reversed_colours,
+    values_of,
+    words,
+)
+from vestige.learners.errors import DataError
+from vestige.learners.external.inference import ask
+from vestige.learners.external.model_files import load_model
+from vestige.learners.external.predictors import as_predictor
+from vestige.learners.external.preprocessing import Preprocessing
+from vestige.learners.external.settings import parse_preprocessing
 
 MODULE = "net_of_the_preparation_tests"
 GIVEN = Preprocessing(mean=(0.5,), std=(0.5,))
@@ -127,7 +147,7 @@ def test_means_that_are_not_those_of_training_are_noticed(outsider: Asked, given
     right = [Asked(outsider.model, outsider.data)(own, slice(128, 512)).argmax(1) for own in (given, again)]
     old, new = (one == outsider.data.labels[128:512] for one in right)
     p = binomtest(int((new & ~old).sum()), int((new != old).sum()), 0.5, alternative="greater").pvalue
-    assert p < preparation.LEVEL and (found.given, found.other) == (old.sum(), new.sum())
+    assert p < preprocessing.LEVEL and (found.given, found.other) == (old.sum(), new.sum())
 
 
 def test_right_means_cost_one_pass(outsider: Asked) -> None:
@@ -191,9 +211,9 @@ def test_honest_models_that_are_often_wrong_are_left_alone(digits: Digits, kind:
 
 def test_choosing_among_many_costs_no_level(monkeypatch: pytest.MonkeyPatch) -> None:
     """Preparations that are equally good: the chosen one is better with p < .05 in at most 5 % of audits."""
-    monkeypatch.setattr(preparation, "LEVEL", 0.05)
-    monkeypatch.setattr(preparation, "FEWER", 1.0)
-    monkeypatch.setattr(preparation, "RIGHT", 0.0)
+    monkeypatch.setattr(preprocessing, "LEVEL", 0.05)
+    monkeypatch.setattr(preprocessing, "FEWER", 1.0)
+    monkeypatch.setattr(preprocessing, "RIGHT", 0.0)
     labels, audits = np.zeros(ROWS, np.int64), 500
     random = np.random.default_rng(0)
 

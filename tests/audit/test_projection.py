@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from audit._remedy import left_spread
-from audit._scores import score
-from audit._simulation import World, constant, memorised
-from audit.endpoints import Measured, measure
-from audit.evidence import stand
-from audit.policy import Policy
-from audit.projection import EndpointOutlook, MeasuredPlan, project_reference, spread_ratios
-from audit.statistics import fail_slack, spread_factor
+from vestige.audit.endpoints.endpoints import Measured, measure
+from vestige.audit.endpoints.remedy import left_spread
+from vestige.audit.endpoints.scores import score
+from vestige.audit.endpoints.simulation import World, constant, memorised
+from vestige.audit.planning.projection import EndpointOutlook, MeasuredPlan, project_reference, spread_ratios
+from vestige.audit.policy import Policy
+from vestige.audit.statistics.intervals import fail_slack, spread_factor
+from vestige.audit.verdict.evidence import stand
 
 WORLD = World(forget=300, unseen=1500, retain=200, retrains=5, original=memorised(2.5))
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit._entry import main
-from audit.config import parse_config
-from audit.forgetting_quality import CAP, Epsilons
-from audit.quality_audit import EpsilonSummary, quality_test
-from audit.run import ignore
-from audit.workspace import Workspace
-from learners import ConfigError
 from tests.audit.test_swap import TOML
+from vestige.audit.cli.entry import main
+from vestige.audit.config.config import parse_config
+from vestige.audit.models.workspace import Workspace
+from vestige.audit.progress import ignore
+from vestige.audit.studies.methods.quality import EpsilonSummary, quality_test
+from vestige.audit.studies.methods.quality_scores import CAP, Epsilons
+from vestige.learners.errors import ConfigError
 
 CONFIG = parse_config(tomllib.loads(TOML))
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from attacks import Outputs
-from audit.report import read_report
 from tests.audit.outside_world import CLASSES, FORGET, TRAIN, N, arguments, forget_module, make_world
 from tests.command import say
 from tests.hostile.conftest import remains, start
 from tests.hostile.test_signals import check, interrupt, said_in, when
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.results.json import read_report
 
 NET = "net_of_the_retrain_tests"
 

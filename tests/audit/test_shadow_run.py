@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 
-from audit._entry import main
-from audit.attack_audit import attack_candidates
-from audit.config import AuditConfig, parse_config
-from audit.gating import Requirement, gate
-from audit.report import Report, comparable, to_json
-from audit.run import run_audit
-from audit.shadowing import run_shadows
-from audit.workspace import Workspace
-from learners import run_jobs
+from vestige.audit.cli.entry import main
+from vestige.audit.config.config import AuditConfig, parse_config
+from vestige.audit.gate.gate import Requirement, gate
+from vestige.audit.models.workspace import Workspace
+from vestige.audit.results.json import comparable, to_json
+from vestige.audit.results.report import Report
+from vestige.audit.shadows.bank import run_shadows
+from vestige.audit.studies.attacks.candidates import attack_candidates
+from vestige.audit.workflows.run import run_audit
+from vestige.learners.engine.jobs import run_jobs
 
 TOML = """
 workers = 1
@@ -145,7 +146,7 @@ def test_a_faulty_bank_is_refused_with_its_fault(
     def equal(bank: Any, **accuracies: float) -> tuple[str, ...]:
         return ("2 of 16 shadows say exactly what another says",)
 
-    monkeypatch.setattr("audit.shadow_evidence.bank_problems", equal)
+    monkeypatch.setattr("vestige.audit.shadows.scores.bank_problems", equal)
     found = run_audit(config, workspace)
     for audit in found.audits:
         assert {one.reason for one in audit.endpoints if one.name in ("A4", "F4", "F5")} == set(equal(None))

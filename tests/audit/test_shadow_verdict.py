@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from audit._nouns import Evidence
-from audit._scores import score_phi
-from audit._shadow_nouns import ShadowEvidence, ShadowTables, why_absent
-from audit._simulation import World, constant, memorised
-from audit.controls import SHARES, run_controls
-from audit.endpoints import DEFINITIONS, measure
-from audit.evidence import gather, preconditions
-from audit.judging import judge
-from audit.policy import Policy
-from audit.preconditions import examine
-from audit.statistics import clopper_pearson
-from audit.verdict import decide, grade_of
 from tests.audit.shadow_tables import Shadowed
+from vestige.audit.endpoints.endpoints import DEFINITIONS, measure
+from vestige.audit.endpoints.preconditions import examine
+from vestige.audit.endpoints.scores import score_phi
+from vestige.audit.endpoints.simulation import World, constant, memorised
+from vestige.audit.policy import Policy
+from vestige.audit.results.evidence import Evidence
+from vestige.audit.results.shadows import ShadowEvidence, ShadowTables, why_absent
+from vestige.audit.statistics.intervals import clopper_pearson
+from vestige.audit.verdict.controls import SHARES, run_controls
+from vestige.audit.verdict.evidence import gather, preconditions
+from vestige.audit.verdict.rule import decide, grade_of
+from vestige.audit.workflows.judge import judge
 
 POLICY = Policy()
 WORLD = World(forget=1500, unseen=8000, retain=1500, retrains=8)

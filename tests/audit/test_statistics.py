@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attacks import auc_rows
-from audit import statistics as st
-from learners import numpy_generator
+from vestige.attacks.metrics.roc import auc_rows
+from vestige.audit.statistics import intervals as st
+from vestige.learners.seeds import numpy_generator
 
 RETRAINS = np.array([0.49, 0.50, 0.51, 0.50, 0.50])
 SPREAD = float(np.std(RETRAINS, ddof=1))

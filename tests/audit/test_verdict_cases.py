@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from attacks import Outputs
-from audit._endpoint_nouns import Endpoint
-from audit._nouns import Evidence, Verdict
-from audit._scores import Scores, score_signals
-from audit._simulation import Shift, Table, World, constant, memorised, none
-from audit.policy import Policy, profile
-from audit.report import FORBIDDEN
-from audit.verdict import decide, gather, grade_of
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.endpoints.scores import Scores, score_signals
+from vestige.audit.endpoints.simulation import Shift, Table, World, constant, memorised, none
+from vestige.audit.policy import Policy, profile
+from vestige.audit.results.endpoint import Endpoint
+from vestige.audit.results.evidence import Evidence, Verdict
+from vestige.audit.results.wording import FORBIDDEN
+from vestige.audit.verdict.evidence import gather
+from vestige.audit.verdict.rule import decide, grade_of
 
 Floats = NDArray[np.float64]
 STANDARD = World(retain=500)
@@ -338,7 +339,7 @@ def test_f1_alone_fails_a_candidate_end_to_end(monkeypatch: pytest.MonkeyPatch) 
         moved[scores.retrains, scores.forget] += 0.3
         return replace(scores, rmia=moved)
 
-    monkeypatch.setattr("audit.evidence.score_signals", seeing)
+    monkeypatch.setattr("vestige.audit.verdict.evidence.score_signals", seeing)
     evidence, verdict = _judge(STANDARD.draw(1))
     assert {one.name for one in _tested(evidence) if one.decision != "within"} == {"F1"}
     assert (verdict.outcome, verdict.reasons) == ("FAIL", ("LEAK",)) and "F1 +0." in verdict.headline

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from audit import statistics
-from audit._judgement import fail_test
-from audit._scores import score, score_phi
-from audit._simulation import World, constant, memorised, none
-from audit.endpoints import Measured, measure
-from audit.policy import Policy
-from audit.verdict import decide, gather
+from vestige.audit.endpoints.decisions import fail_test
+from vestige.audit.endpoints.endpoints import Measured, measure
+from vestige.audit.endpoints.scores import score, score_phi
+from vestige.audit.endpoints.simulation import World, constant, memorised, none
+from vestige.audit.policy import Policy
+from vestige.audit.statistics import intervals
+from vestige.audit.verdict.evidence import gather
+from vestige.audit.verdict.rule import decide
 
 pytestmark = pytest.mark.slow
 
@@ -183,7 +184,7 @@ def test_st_19_coverage(null_runs: list[tuple[Measured, ...]]) -> None:
     covered: Counter[str] = Counter()
     for run in null_runs:
         for one in (each for each in run if each.in_force):
-            covered[one.definition.name] += abs(one.gap(0)) <= statistics.half_width(one.spread or 0.0, 5, 0.05)
+            covered[one.definition.name] += abs(one.gap(0)) <= intervals.half_width(one.spread or 0.0, 5, 0.05)
     # 300 runs: 3.3 standard errors of .90 are .057. A2 is known to over-cover.
     for name in ("A1", "A3", "T1", "T2", "F2", "F3"):
         assert covered[name] / RUNS == pytest.approx(0.90, abs=0.057), (name, covered)

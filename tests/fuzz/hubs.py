@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet
 from PIL import Image
 
-from learners import load_examples
+from vestige.learners.data.sources.load import load_examples
 
 _ARROW = "data-00000-of-00001.arrow"
 _FEATURES = {"label": {"names": ["ant", "bee"], "_type": "ClassLabel"}, "image": {"_type": "Image"}}

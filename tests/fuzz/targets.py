@@ -21,17 +21,22 @@ from PIL import Image
 from safetensors import torch as safetensors
 from torch import nn
 
-from attacks import Outputs, TableFiles, npz_bytes, read_tables
-from audit._text import one_line
-from audit.config import read_config
-from audit.gating._reading import read as read_for_gate
-from audit.plan_file import Sizes, make_plan, parse_plan
-from audit.planting_file import read_planting
-from audit.policy import Policy, profile
-from learners import Examples, VestigeError, load_examples, read_selection
-from learners.outside import load_model
 from tests.conftest import make_examples
 from tests.fuzz import hubs
+from vestige.attacks.outputs.npz import npz_bytes
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.attacks.outputs.tables.read import TableFiles, read_tables
+from vestige.audit.canaries.planting_file import read_planting
+from vestige.audit.config.config import read_config
+from vestige.audit.files.text import one_line
+from vestige.audit.gate.reading import read as read_for_gate
+from vestige.audit.planning.plan_file import Sizes, make_plan, parse_plan
+from vestige.audit.policy import Policy, profile
+from vestige.learners.data.examples import Examples
+from vestige.learners.data.selection import read_selection
+from vestige.learners.data.sources.load import load_examples
+from vestige.learners.errors import VestigeError
+from vestige.learners.external.model_files import load_model
 
 MOST_BYTES = 2**20
 __all__ = ["TARGETS", "Target", "hold"]
@@ -86,10 +91,11 @@ def _config() -> list[bytes]:
 
 
 def _report() -> list[bytes]:
-    from audit._records import build_report, policy_record
-    from audit._simulation import World
-    from audit.judging import judge
-    from audit.report import DataRecord, ModelsRecord, to_json
+    from vestige.audit.endpoints.simulation import World
+    from vestige.audit.results.json import to_json
+    from vestige.audit.results.report import DataRecord, ModelsRecord
+    from vestige.audit.workflows.judge import judge
+    from vestige.audit.workflows.records import build_report, policy_record
 
     outputs = World(forget=20, unseen=40, retain=10, retrains=3).draw(0).outputs()
     policy = profile("standard")
@@ -100,8 +106,8 @@ def _report() -> list[bytes]:
 
 
 def _planting() -> list[bytes]:
-    from audit.one_run import plant
-    from audit.planting_file import write_planting
+    from vestige.audit.canaries.planting_file import write_planting
+    from vestige.audit.statistics.one_run import plant
 
     with tempfile.TemporaryDirectory() as folder:
         write_planting(Path(folder) / "p", plant(20, 3))

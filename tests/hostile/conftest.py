@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attacks import Outputs
-from audit._simulation import World
 from tests.command import Said, say
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.endpoints.simulation import World
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = World(forget=60, unseen=200, retain=40, retrains=3)
-PROGRAM = "import sys; from audit._entry import main; main(sys.argv[1:])"
+PROGRAM = "import sys; from vestige.audit.cli.entry import main; main(sys.argv[1:])"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
 
 

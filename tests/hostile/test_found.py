@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from learners import VestigeError
 from tests.fuzz.targets import TARGETS, hold
+from vestige.learners.errors import VestigeError
 
 FOUND = sorted((Path(__file__).parents[1] / "fuzz" / "found").glob("*-*"))
 

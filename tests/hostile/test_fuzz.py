@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from learners import VestigeError
 from tests.fuzz.targets import TARGETS, hold
+from vestige.learners.errors import VestigeError
 
 SHORT = settings(
     max_examples=60,

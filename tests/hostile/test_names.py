@@ -14,11 +14,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from attacks import Outputs
-from audit._text import HIDDEN
-from audit.annex import FORMULA, safe_cell
-from audit.report import Report, from_json, read_report, render_html, to_json
 from tests.command import Said
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.exposure.annex import FORMULA, safe_cell
+from vestige.audit.files.text import HIDDEN
+from vestige.audit.report.html import render_html
+from vestige.audit.results.json import from_json, read_report, to_json
+from vestige.audit.results.report import Report
 
 Run = Callable[..., Said]
 ACTIVE = re.compile(r"^<(script|iframe|object|embed|link|img|base|form)|\('(on\w+|src|srcdoc|action|formaction)'")
@@ -135,8 +137,8 @@ def worst(report: Report) -> Report:
 @pytest.fixture(scope="module")
 def page(hostile: Outputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page rendered from the worst of reports."""
-    from audit.policy import profile
-    from audit.single import audit_outputs
+    from vestige.audit.policy import profile
+    from vestige.audit.workflows.single import audit_outputs
 
     folder = tmp_path_factory.mktemp("page")
     hostile.write(folder / "o.npz")

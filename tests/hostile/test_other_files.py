@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audit.one_run import plant
-from audit.plan_file import Sizes, make_plan, write_plan
-from audit.planting_file import write_planting
-from audit.policy import profile
-from learners import Checkpoint, Recipe, build_classifier, read_header, save_checkpoint
 from tests.command import Said
 from tests.hostile.conftest import write_npz
+from vestige.audit.canaries.planting_file import write_planting
+from vestige.audit.planning.plan_file import Sizes, make_plan, write_plan
+from vestige.audit.policy import profile
+from vestige.audit.statistics.one_run import plant
+from vestige.learners.training.architectures import build_classifier
+from vestige.learners.training.checkpoints import Checkpoint, read_header, save_checkpoint
+from vestige.learners.training.recipe import Recipe
 
 Run = Callable[..., Said]
 RECIPE = Recipe(architecture="mlp", width=16, epochs=1, batch_size=16, learning_rate=0.1)

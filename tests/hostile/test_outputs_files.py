@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audit.report import read_report
 from tests.hostile.conftest import write_npz
+from vestige.audit.results.json import read_report
 
 TINY = np.float32(1e-42)  # a denormal number
 
@@ -139,7 +139,7 @@ def test_every_flipped_bit_is_refused_or_harmless(
     def stop(*_: Any, **__: Any) -> None:
         raise Accepted("accepted; nothing to do")
 
-    monkeypatch.setattr("audit.single.register", stop)
+    monkeypatch.setattr("vestige.audit.workflows.single.register", stop)
     content, path = whole.read_bytes(), tmp_path / "flipped.npz"
     random = np.random.default_rng(1)
     accepted = 0

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from audit.report import read_report
-from learners import write_together
 from tests.command import Said
 from tests.hostile.conftest import ENVIRONMENT, TINY, command, remains, write_npz
+from vestige.audit.results.json import read_report
+from vestige.learners.files.io import write_together
 
 Run = Callable[..., Said]
 
@@ -119,8 +119,8 @@ def test_read_only_places_are_refused_before_anything_is_judged(
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("judged, or trained, for nothing")
 
-    monkeypatch.setattr("audit.single.judge", never)
-    monkeypatch.setattr("audit.run.train_missing", never)
+    monkeypatch.setattr("vestige.audit.workflows.single.judge", never)
+    monkeypatch.setattr("vestige.audit.workflows.run.train_missing", never)
     for arguments in (
         ("audit", "--outputs", file, "--report", read_only),
         ("audit", "--outputs", file, "--report", read_only / "a" / "b"),

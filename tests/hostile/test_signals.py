@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from audit.report import read_report
 from tests.command import Said
 from tests.hostile.conftest import TINY, ended, remains, start, write_npz
+from vestige.audit.results.json import read_report
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="process groups and signals of POSIX")
 WAIT = 60.0
@@ -156,7 +156,7 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
     code = (
         "import os, signal, click\n"
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
-        "from audit._entry import run_command\n"
+        "from vestige.audit.cli.entry import run_command\n"
         "@click.command()\n"
         "def one():\n    os.kill(os.getpid(), signal.SIGHUP)\n    return 3\n"
         "run_command(lambda: one, [])\n"

@@ -2,7 +2,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from learners import ConfigError, Recipe, build_classifier, count_flops, forward_flops
+from vestige.learners.errors import ConfigError
+from vestige.learners.training.architectures import build_classifier
+from vestige.learners.training.flops import count_flops, forward_flops
+from vestige.learners.training.recipe import Recipe
 
 SHAPE = (32, 32, 3)
 

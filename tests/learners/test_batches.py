@@ -3,7 +3,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from learners import Batches, ConfigError, Examples, Recipe, batch_bounds, crop_windows, to_input, torch_generator
+from vestige.learners.data.examples import Examples
+from vestige.learners.errors import ConfigError
+from vestige.learners.seeds import torch_generator
+from vestige.learners.training.batches import Batches, batch_bounds, crop_windows, to_input
+from vestige.learners.training.recipe import Recipe
 
 CPU = torch.device("cpu")
 

@@ -6,19 +6,19 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from learners import (
+from vestige.learners.data.examples import LabelNoise
+from vestige.learners.errors import DataError
+from vestige.learners.files.io import canonical_json
+from vestige.learners.training.architectures import build_classifier
+from vestige.learners.training.checkpoints import (
     Checkpoint,
-    DataError,
-    LabelNoise,
-    Recipe,
-    build_classifier,
-    canonical_json,
     checkpoint_bytes,
     load_checkpoint,
     read_header,
     save_checkpoint,
     weights_digest,
 )
+from vestige.learners.training.recipe import Recipe
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(architecture="cnn", width=4)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learners._errors import ConfigError, DataError
-from learners._examples import Examples
+from vestige.learners.data.examples import Examples
+from vestige.learners.errors import ConfigError, DataError
 
 
 def make(n: int = 60, test: int = 20, classes: int = 4, subjects: bool = False) -> Examples:

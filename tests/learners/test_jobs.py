@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from learners import DataError, run_jobs
+from vestige.learners.engine.jobs import run_jobs
+from vestige.learners.errors import DataError
 
 pytestmark = pytest.mark.slow  # every worker is a fresh interpreter
 
@@ -129,7 +130,7 @@ def test_children_that_are_left_hold_nobody_up() -> None:
 
 
 def test_workers_that_do_not_listen_are_ended_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("learners._jobs.PATIENCE", 1.0)
+    monkeypatch.setattr("vestige.learners.engine.jobs.PATIENCE", 1.0)
     start = time.monotonic()
     with pytest.raises(DataError, match="a sentence"):
         dict(run_jobs(stubborn, list(range(4)), workers=4))

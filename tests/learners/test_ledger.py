@@ -9,22 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from learners import (
-    Batches,
-    DataError,
-    Examples,
-    Indices,
-    Ledger,
-    LedgerWriter,
-    Recipe,
-    TrainJob,
-    build_classifier,
-    plan_groups,
-    train,
-    train_many,
-    weights_digest,
-)
-from learners._ledger import flat_parameters, training_batches
+from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.errors import DataError
+from vestige.learners.training.architectures import build_classifier
+from vestige.learners.training.batches import Batches
+from vestige.learners.training.checkpoints import weights_digest
+from vestige.learners.training.ledger import Ledger, LedgerWriter, flat_parameters, training_batches
+from vestige.learners.training.recipe import Recipe
+from vestige.learners.training.train import train
+from vestige.learners.training.train_many import TrainJob, plan_groups, train_many
 
 INDICES = np.arange(5, 55)  # with batches of 16: three full ones and one of two
 CPU = torch.device("cpu")

@@ -10,8 +10,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from learners import DataError, Examples, Split, count_duplicates, find_near_duplicates, load_examples
-from learners._likeness import greys, is_flat, likeness, moved, signature
+from vestige.learners.data.duplicates import count_duplicates
+from vestige.learners.data.examples import Examples
+from vestige.learners.data.near_duplicates import find_near_duplicates
+from vestige.learners.data.similarity import greys, is_flat, likeness, moved, signature
+from vestige.learners.data.sources.load import load_examples
+from vestige.learners.data.split import Split
+from vestige.learners.errors import DataError
 
 Images = NDArray[np.uint8]
 NONE = np.zeros(0, np.int64)

@@ -1,4 +1,4 @@
-"""learners.outside: files that want more than to be read. Nothing in them runs, and nothing they claim is allocated."""
+"""Files that want more than to be read. Nothing in them runs, and nothing they claim is allocated."""
 
 import io
 import json
@@ -17,11 +17,6 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from learners import DataError
-from learners.outside import ask, load_model
-from learners.outside._archives import open_archive
-from learners.outside._opcodes import read_pickle
-from learners.outside._text import shown
 from tests.learners.outside_files import (
     evil_pickle,
     evil_torch_file,
@@ -32,6 +27,12 @@ from tests.learners.outside_files import (
     save_state,
     save_torchscript,
 )
+from vestige.learners.errors import DataError
+from vestige.learners.external.archives import open_archive
+from vestige.learners.external.inference import ask
+from vestige.learners.external.model_files import load_model
+from vestige.learners.external.opcodes import read_pickle
+from vestige.learners.external.text import shown
 
 
 def refused(path: Path, *, factory: Any = None) -> str:
@@ -365,7 +366,9 @@ def test_a_safetensors_header_is_bounded(tmp_path: Path) -> None:
 def test_a_checkpoint_of_vestige_that_claims_a_vast_network_is_refused(tmp_path: Path) -> None:
     from dataclasses import asdict
 
-    from learners import Checkpoint, Recipe, canonical_json
+    from vestige.learners.files.io import canonical_json
+    from vestige.learners.training.checkpoints import Checkpoint
+    from vestige.learners.training.recipe import Recipe
 
     header = Checkpoint("candidate", Recipe(architecture="mlp", width=4096), (16_384, 16_384, 64), 10, 0, "", "")
     path = tmp_path / "vast.safetensors"

@@ -1,4 +1,4 @@
-"""learners.outside: each kind of file gives the logits of the model that was saved."""
+"""vestige.learners.external: each kind of file gives the logits of the model that was saved."""
 
 import hashlib
 import warnings
@@ -11,10 +11,6 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from learners import Checkpoint, ConfigError, DataError, Recipe, build_classifier, load_torchvision, save_checkpoint
-from learners.outside import OutsideModel, Preprocessing, ask, load_model
-from learners.outside._archives import open_archive
-from learners.outside._state import state_of_torch_file
 from tests.learners.outside_files import (
     expected,
     images,
@@ -24,6 +20,16 @@ from tests.learners.outside_files import (
     save_state,
     save_torchscript,
 )
+from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.external.archives import open_archive
+from vestige.learners.external.inference import ask
+from vestige.learners.external.model_files import OutsideModel, load_model
+from vestige.learners.external.preprocessing import Preprocessing
+from vestige.learners.external.state import state_of_torch_file
+from vestige.learners.torchvision import load_torchvision
+from vestige.learners.training.architectures import build_classifier
+from vestige.learners.training.checkpoints import Checkpoint, save_checkpoint
+from vestige.learners.training.recipe import Recipe
 
 
 def check(model: OutsideModel, path: Path) -> None:

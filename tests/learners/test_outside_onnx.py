@@ -1,4 +1,4 @@
-"""learners.outside: ONNX models, made here with the onnx package, asked through onnxruntime."""
+"""vestige.learners.external: ONNX models, made here with the onnx package, asked through onnxruntime."""
 
 import hashlib
 import subprocess
@@ -14,9 +14,11 @@ onnx = pytest.importorskip("onnx", reason="the models of these tests are made wi
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from learners import ConfigError, DataError  # noqa: E402
-from learners.outside import Preprocessing, ask, load_model  # noqa: E402
 from tests.learners.outside_files import expected, images, make  # noqa: E402
+from vestige.learners.errors import ConfigError, DataError  # noqa: E402
+from vestige.learners.external.inference import ask  # noqa: E402
+from vestige.learners.external.model_files import load_model  # noqa: E402
+from vestige.learners.external.preprocessing import Preprocessing  # noqa: E402
 
 
 def weights() -> dict[str, Any]:
@@ -232,5 +234,5 @@ def test_without_onnxruntime_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
 
 
 def test_onnxruntime_is_imported_only_for_onnx() -> None:
-    code = "import sys, learners.outside; sys.exit('onnxruntime' in sys.modules)"
+    code = "import sys, vestige.learners.external; sys.exit('onnxruntime' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

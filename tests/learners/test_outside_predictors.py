@@ -1,4 +1,4 @@
-"""learners.outside: networks, estimators and functions give the logits that they should, and are checked."""
+"""vestige.learners.external: networks, estimators and functions give the logits that they should, and are checked."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,10 +15,12 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 from torch import nn
 
-from learners import ConfigError, DataError
-from learners.outside import Preprocessing, as_predictor, ask
-from learners.outside._estimators import LEAST
 from tests.learners.outside_files import expected, images, make
+from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.external.estimators import LEAST
+from vestige.learners.external.inference import ask
+from vestige.learners.external.predictors import as_predictor
+from vestige.learners.external.preprocessing import Preprocessing
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(90, 4))

@@ -1,4 +1,4 @@
-"""learners.outside: preprocessing does what torchvision does, and says what it did."""
+"""vestige.learners.external: preprocessing does what torchvision does, and says what it did."""
 
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from learners import ConfigError, DataError, load_torchvision
-from learners.outside import Preprocessing, as_predictor, ask, find_preprocessing, parse_preprocessing
 from tests.learners.outside_files import expected, images, make
+from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.external.inference import ask
+from vestige.learners.external.predictors import as_predictor
+from vestige.learners.external.preprocessing import Preprocessing
+from vestige.learners.external.settings import find_preprocessing, parse_preprocessing
+from vestige.learners.torchvision import load_torchvision
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 12, 20, 3), dtype=np.uint8)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from learners._own_code import also_from, find_function, own_line, own_sources
+from vestige.learners.files.user_code import also_from, find_function, own_line, own_sources
 
 FILES = {
     "project/__init__.py": "",

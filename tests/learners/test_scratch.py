@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from learners import DataError, scratch_array
+from vestige.learners.errors import DataError
+from vestige.learners.files.scratch import scratch_array
 
 
 def test_a_small_array_lies_in_memory_and_a_large_one_in_a_file_without_a_name(

@@ -11,17 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learners import (
-    ConfigError,
-    DataError,
-    Examples,
-    Selection,
-    Split,
-    read_selection,
-    split_indices,
-    split_selection,
-    split_subjects,
-)
+from vestige.learners.data.examples import Examples
+from vestige.learners.data.selection import Selection, read_selection
+from vestige.learners.data.split import Split, split_subjects
+from vestige.learners.data.split_selection import split_indices, split_selection
+from vestige.learners.errors import ConfigError, DataError
 
 N, TRAIN = 12, 8
 FILES = ("a/1.png", "a/2.png", "b/1.png", "b/é.png", "c.png", "b/c.png", "x y/z.png", "ab/2.png")

@@ -1,4 +1,4 @@
-"""learners.sources.huggingface against what the library itself wrote and decodes, and against damage."""
+"""vestige.learners.data.sources.huggingface against what the library itself wrote and decodes, and against damage."""
 
 import io
 import json
@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from learners import ConfigError, DataError, load_examples
-from learners.sources import huggingface
+from vestige.learners.data.sources import huggingface
+from vestige.learners.data.sources.load import load_examples
+from vestige.learners.errors import ConfigError, DataError
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is absent (the extra vestige[parquet])")
 

@@ -1,4 +1,4 @@
-"""learners.sources.imagecsv: rows in order, labels, parts, people; and everything that a stranger may write."""
+"""Images listed in a table: rows in order, labels, parts, people; and everything that a stranger may write."""
 
 import os
 import time
@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from learners import DataError, load_examples
-from learners.label_tables import read_columns
+from vestige.learners.data.sources.load import load_examples
+from vestige.learners.errors import DataError
+from vestige.learners.files.label_tables import read_columns
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 3, 5, 3), dtype=np.uint8)
 

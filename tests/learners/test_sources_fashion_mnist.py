@@ -1,4 +1,4 @@
-"""learners.sources.fashion_mnist: a strict reader of IDX files."""
+"""vestige.learners.data.sources.fashion_mnist: a strict reader of IDX files."""
 
 import gzip
 import tracemalloc
@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from learners._errors import DataError
-from learners.sources import load_examples
-from learners.sources.fashion_mnist import DEBIAN_FOLDER, read_idx
+from vestige.learners.data.sources.fashion_mnist import DEBIAN_FOLDER, read_idx
+from vestige.learners.data.sources.load import load_examples
+from vestige.learners.errors import DataError
 
 STEMS = {"train": 6, "t10k": 4}
 

@@ -1,4 +1,4 @@
-"""learners.sources.imagefolder and the decoding of image files."""
+"""vestige.learners.data.sources.imagefolder and the decoding of image files."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from learners._errors import DataError
-from learners.sources import load_examples
+from vestige.learners.data.sources.load import load_examples
+from vestige.learners.errors import DataError
 
 
 def paint(path: Path, seed: int, shape: tuple[int, ...] = (4, 6, 3), mode: str | None = None) -> np.ndarray:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from learners._errors import ConfigError, DataError
-from learners.sources import SOURCES, load_examples
+from vestige.learners.data.sources.load import SOURCES, load_examples
+from vestige.learners.errors import ConfigError, DataError
 
 
 def test_digits_are_all_there_and_scaled() -> None:
@@ -50,7 +50,7 @@ def test_columns_are_for_parquet_only() -> None:
 
 MODULE = """
 import numpy as np
-from learners._examples import Examples
+from vestige.learners.data.examples import Examples
 
 images = np.arange(2 * 4 * 4, dtype=np.uint8).reshape(2, 4, 4)
 

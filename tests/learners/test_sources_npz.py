@@ -1,4 +1,4 @@
-"""learners.sources.npz: plain arrays only, everything checked."""
+"""vestige.learners.data.sources.npz: plain arrays only, everything checked."""
 
 from pathlib import Path
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from learners._errors import DataError
-from learners.sources import load_examples
+from vestige.learners.data.sources.load import load_examples
+from vestige.learners.errors import DataError
 
 N = 6
 

@@ -1,4 +1,4 @@
-"""learners.sources.parquet: hub layouts, columns, encoded images, damaged rows."""
+"""vestige.learners.data.sources.parquet: hub layouts, columns, encoded images, damaged rows."""
 
 import io
 import json
@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from learners._errors import ConfigError, DataError
-from learners.sources import load_examples, parquet
+from vestige.learners.data.sources import parquet
+from vestige.learners.data.sources.load import load_examples
+from vestige.learners.errors import ConfigError, DataError
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is absent (the extra vestige[parquet])")
 pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is absent (the extra vestige[parquet])")

@@ -1,4 +1,4 @@
-"""learners.sources.torchvision on files written here; nothing is downloaded."""
+"""vestige.learners.data.sources.torchvision on files written here; nothing is downloaded."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from learners._errors import ConfigError, DataError
-from learners.sources import load_examples, torchvision
+from vestige.learners.data.sources import torchvision
+from vestige.learners.data.sources.load import load_examples
+from vestige.learners.errors import ConfigError, DataError
 
 
 def write_mnist(folder: Path, images: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> None:

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learners._class_mix import allocate, largest_match, mix_distance
-from learners._errors import ConfigError, DataError
-from learners._examples import Examples
-from learners._split import Split, split_classes, split_random, split_subjects
-from learners._split_selection import split_indices
+from vestige.learners.data.class_mix import allocate, largest_match, mix_distance
+from vestige.learners.data.examples import Examples
+from vestige.learners.data.split import Split, split_classes, split_random, split_subjects
+from vestige.learners.data.split_selection import split_indices
+from vestige.learners.errors import ConfigError, DataError
 
 
 def make(n: int = 200, test: int = 60, classes: int = 4, people: int = 20, seed: int = 0) -> Examples:

@@ -1,4 +1,4 @@
-"""learners.strangers, learners.npz_files, and the older sources under attack: bounded before anything is allocated."""
+"""Untrusted files and sources under attack: bounded before anything is allocated."""
 
 import io
 import os
@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from learners import DataError, load_examples, strangers
-from learners.npz_files import read_npy, read_npz
-from learners.sources._decode import decode_all
-from learners.sources._parts import join
-from learners.strangers import Folder, as_names, check_regular, shown, shown_path
+from vestige.learners.data.sources.decode import decode_all
+from vestige.learners.data.sources.load import load_examples
+from vestige.learners.data.sources.parts import join
+from vestige.learners.errors import DataError
+from vestige.learners.files import untrusted
+from vestige.learners.files.npz import read_npy, read_npz
+from vestige.learners.files.untrusted import Folder, as_names, check_regular, shown, shown_path
 
 
 def npy(shape: tuple[int, ...], descr: str, data: bytes) -> bytes:
@@ -56,7 +58,7 @@ def test_a_bomb_is_refused_before_it_goes_off(tmp_path: Path, monkeypatch: pytes
     size = 200 * 2**20
     path = archive(tmp_path / "bomb.npz", {"images.npy": npy((size,), "|u1", bytes(size))})
     assert path.stat().st_size < 2**20
-    monkeypatch.setattr("learners.npz_files.most_bytes", lambda: 100 * 2**20)
+    monkeypatch.setattr("vestige.learners.files.npz.most_bytes", lambda: 100 * 2**20)
     tracemalloc.start()
     with pytest.raises(DataError, match=r"at most 0\.0977 GiB once unpacked .half of the memory here., got 0\.195 GiB"):
         load_examples(f"npz:{path}")
@@ -120,7 +122,7 @@ def test_pixels_that_do_not_fit_in_memory(tmp_path: Path, monkeypatch: pytest.Mo
     for label in "ab":
         (tmp_path / label).mkdir()
         Image.new("RGB", (100, 100)).save(tmp_path / label / "0.png")
-    monkeypatch.setattr("learners.sources._decode.most_bytes", lambda: 50_000)
+    monkeypatch.setattr("vestige.learners.data.sources.decode.most_bytes", lambda: 50_000)
     with pytest.raises(DataError, match=r"0\.png: expected at most .* of pixels .* got 2 images of 100 x 100 pixels"):
         load_examples(f"imagefolder:{tmp_path}")
 
@@ -170,7 +172,7 @@ def test_a_parquet_file_that_repeats_one_image_is_bounded(tmp_path: Path, monkey
     path = tmp_path / "x.parquet"
     parquet.write_table(pa.table({"img": column, "label": np.zeros(rows, np.int64)}), path, store_schema=False)
     assert path.stat().st_size < 300_000 and rows * len(stream.getvalue()) > 2**31
-    monkeypatch.setattr("learners.sources._decode.most_bytes", lambda: 2**30)
+    monkeypatch.setattr("vestige.learners.data.sources.decode.most_bytes", lambda: 2**30)
     with pytest.raises(DataError, match=r"row 0: expected at most 1 GiB of pixels .*got 20000 images of 200 x 200"):
         load_examples(f"parquet:{path}")
 
@@ -215,7 +217,7 @@ def test_names_as_an_array() -> None:
 
 
 def test_many_long_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(strangers, "most_bytes", lambda: 10_000)
+    monkeypatch.setattr(untrusted, "most_bytes", lambda: 10_000)
     with pytest.raises(DataError, match="names that fit in memory, got 100 of up to 900 characters"):
         as_names("x", ["y" * 900, *["z"] * 99])
 
@@ -231,8 +233,8 @@ def test_memory_is_that_of_the_machine_or_the_group(tmp_path: Path, monkeypatch:
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for text, expected in [("max\n", physical), ("1000000\n", 1_000_000), (f"{physical * 2}\n", physical)]:
         (tmp_path / "memory.max").write_text(text)
-        monkeypatch.setattr(strangers, "_CGROUP", tmp_path / "memory.max")
-        assert strangers.most_bytes() == expected // 2
+        monkeypatch.setattr(untrusted, "_CGROUP", tmp_path / "memory.max")
+        assert untrusted.most_bytes() == expected // 2
 
 
 def test_subjects_that_are_no_text(tmp_path: Path) -> None:

@@ -8,34 +8,34 @@ from types import ModuleType
 import pytest
 import torch
 
-from learners import _torchvision
+from vestige.learners import torchvision
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_import_works_and_happens_once() -> None:
-    module = _torchvision.load_torchvision()
+    module = torchvision.load_torchvision()
     assert module.__name__ == "torchvision"
-    assert _torchvision.load_torchvision() is module
+    assert torchvision.load_torchvision() is module
 
 
 def test_models_transforms_and_datasets_work() -> None:
-    torchvision = _torchvision.load_torchvision()
+    loaded = torchvision.load_torchvision()
     from torchvision.transforms import v2
 
     gc.collect()
     assert hasattr(torch.ops.torchvision, "nms")
-    model = torchvision.models.resnet18(num_classes=3).eval()
+    model = loaded.models.resnet18(num_classes=3).eval()
     with torch.no_grad():
         assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
     assert v2.RandomHorizontalFlip(1.0)(torch.arange(2).reshape(1, 1, 2)).tolist() == [[[1, 0]]]
-    assert torchvision.datasets.CIFAR10.__name__ == "CIFAR10"
+    assert loaded.datasets.CIFAR10.__name__ == "CIFAR10"
 
 
 def test_working_operators_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = ModuleType("torchvision")
-    monkeypatch.setattr(_torchvision.importlib, "import_module", lambda name: fake)
-    loaded = _torchvision._import.__wrapped__()
+    monkeypatch.setattr(torchvision.importlib, "import_module", lambda name: fake)
+    loaded = torchvision._import.__wrapped__()
     assert loaded.module is fake and loaded.schemas is None
 
 
@@ -43,9 +43,9 @@ def test_other_failures_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(name: str) -> ModuleType:
         raise RuntimeError("driver too old")
 
-    monkeypatch.setattr(_torchvision.importlib, "import_module", fail)
+    monkeypatch.setattr(torchvision.importlib, "import_module", fail)
     with pytest.raises(RuntimeError, match="driver too old"):
-        _torchvision._import.__wrapped__()
+        torchvision._import.__wrapped__()
 
 
 def direct_imports(path: Path) -> list[str]:

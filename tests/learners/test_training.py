@@ -6,24 +6,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from learners import (
-    ConfigError,
-    DataError,
-    Examples,
-    Indices,
-    Recipe,
-    TrainJob,
-    build_classifier,
-    plan_groups,
-    predict_logits,
-    schedule_factor,
-    to_input,
-    torch_generator,
-    train,
-    train_many,
-    train_stacked,
-    weights_digest,
-)
+from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.seeds import torch_generator
+from vestige.learners.training.architectures import build_classifier
+from vestige.learners.training.batches import to_input
+from vestige.learners.training.checkpoints import weights_digest
+from vestige.learners.training.inference import predict_logits
+from vestige.learners.training.recipe import Recipe
+from vestige.learners.training.stacked import train_stacked
+from vestige.learners.training.train import schedule_factor, train
+from vestige.learners.training.train_many import TrainJob, plan_groups, train_many
 
 CPU = torch.device("cpu")
 

@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from learners import DataError, Examples, with_unseen
 from tests.conftest import make_examples
+from vestige.learners.data.examples import Examples
+from vestige.learners.data.unseen_source import with_unseen
+from vestige.learners.errors import DataError
 
 
 def first() -> Examples:

@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from learners import ConfigError, Examples, Recipe, View, build_classifier, parse_views, predict_logits, predict_views
-from learners._batches import crop_windows
+from vestige.learners.data.examples import Examples
+from vestige.learners.errors import ConfigError
+from vestige.learners.training.architectures import build_classifier
+from vestige.learners.training.augmentations import View, parse_views, predict_views
+from vestige.learners.training.batches import crop_windows
+from vestige.learners.training.inference import predict_logits
+from vestige.learners.training.recipe import Recipe
 
 
 @pytest.mark.parametrize("name", ["identity", "mirror", "shift:1,0", "shift:-2,3", "mirror+shift:0,-1"])

@@ -9,18 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from learners import (
-    Classifier,
-    Examples,
-    Indices,
-    Ledger,
-    LedgerWriter,
-    Recipe,
-    build_classifier,
-    one_thread,
-    train,
-)
-from unlearners import Task, entry
+from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.training.architectures import Classifier, build_classifier
+from vestige.learners.training.device import one_thread
+from vestige.learners.training.ledger import Ledger, LedgerWriter
+from vestige.learners.training.recipe import Recipe
+from vestige.learners.training.train import train
+from vestige.unlearners.core.registry import entry
+from vestige.unlearners.core.task import Task
 
 FORGET, RETAIN, VALIDATION, UNSEEN = (np.arange(a, b) for a, b in ((0, 10), (10, 43), (43, 55), (55, 70)))
 """With batches of 16: a forget set smaller than one batch, and a last retain batch of one example."""

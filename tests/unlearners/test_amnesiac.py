@@ -10,8 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from learners import DataError, Ledger, LedgerWriter, build_classifier, train
-from unlearners import Amnesiac, Task, entry
+from vestige.learners.errors import DataError
+from vestige.learners.training.architectures import build_classifier
+from vestige.learners.training.ledger import Ledger, LedgerWriter
+from vestige.learners.training.train import train
+from vestige.unlearners.amnesiac import Amnesiac
+from vestige.unlearners.core.registry import entry
+from vestige.unlearners.core.task import Task
 
 ONLY = {"share": 0.0, "statistics": False}
 
@@ -120,7 +125,7 @@ def test_the_repair_trains_on_what_the_subtraction_left(world: Any) -> None:
 def test_without_statistics_and_repair_the_retain_set_is_not_prepared(
     world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from unlearners import amnesiac as module
+    from vestige.unlearners import amnesiac as module
 
     built = []
     pool = module.Pool

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from learners import Batches, build_classifier, derive_seed
-from unlearners import BadTeacher, zero_retrain_forgetting
-from unlearners import bad_teacher as module
-from unlearners._losses import distillation_loss
-from unlearners._steps import frozen_copy
-from unlearners.bad_teacher import Teachers, retain_subset
+from vestige.learners.seeds import derive_seed
+from vestige.learners.training.architectures import build_classifier
+from vestige.learners.training.batches import Batches
+from vestige.unlearners import bad_teacher as module
+from vestige.unlearners.bad_teacher import BadTeacher, Teachers, retain_subset, zero_retrain_forgetting
+from vestige.unlearners.shared.losses import distillation_loss
+from vestige.unlearners.shared.steps import frozen_copy
 
 
 def images(world: Any, indices: Any) -> torch.Tensor:

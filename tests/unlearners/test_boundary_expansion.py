@@ -8,10 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from learners import Classifier, DataError, torch_generator
-from unlearners import BoundaryExpansion, _forget_phase, _stopping
-from unlearners._pool import Pool
-from unlearners.boundary_expansion import prune, widened
+from vestige.learners.errors import DataError
+from vestige.learners.seeds import torch_generator
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.boundary_expansion import BoundaryExpansion, prune, widened
+from vestige.unlearners.shared import forget_phase, stopping
+from vestige.unlearners.shared.pool import Pool
 
 
 def expand(**more: Any) -> BoundaryExpansion:
@@ -70,7 +72,7 @@ def test_what_is_still_stays_still() -> None:
 
 
 def test_every_batch_is_trained_with_one_class_more(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    widths, one_pass = [], _forget_phase.one_pass
+    widths, one_pass = [], forget_phase.one_pass
 
     def recording(model: Classifier, *arguments: Any, **more: Any) -> None:
         widths.append((model.classes, model.head.weight.shape[0]))
@@ -78,7 +80,7 @@ def test_every_batch_is_trained_with_one_class_more(world: Any, monkeypatch: pyt
             assert torch.equal(model.head.weight[:3], world.model.head.weight)
         one_pass(model, *arguments, **more)
 
-    monkeypatch.setattr(_forget_phase, "one_pass", recording)
+    monkeypatch.setattr(forget_phase, "one_pass", recording)
     world = world.of("class")
     candidate = expand(passes=3, rate=1e-4)(world.model, world.with_task(validation=None).task)
     assert widths == [(4, 4)] * 3
@@ -102,7 +104,7 @@ def test_one_step_of_all_parameters_and_then_the_row_is_cut(world: Any, fresh_mo
 
 
 def test_the_shadow_logit_rises_on_the_forget_set(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen, one_pass = [], _forget_phase.one_pass
+    seen, one_pass = [], forget_phase.one_pass
     world = world.of("class").with_task(validation=None)
 
     def recording(model: Classifier, *arguments: Any, **more: Any) -> None:
@@ -114,7 +116,7 @@ def test_the_shadow_logit_rises_on_the_forget_set(world: Any, monkeypatch: pytes
         one_pass(model, *arguments, **more)
         seen.append((before, shadow()))
 
-    monkeypatch.setattr(_forget_phase, "one_pass", recording)
+    monkeypatch.setattr(forget_phase, "one_pass", recording)
     expand(rate=0.2)(world.model, world.task)
     assert len(seen) == 1 and seen[0][1] > seen[0][0]
 
@@ -131,7 +133,7 @@ def test_the_rule_reads_the_pruned_network(world: Any) -> None:
 
 def test_below_the_floor_the_last_good_state_comes_back(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     falling = iter([0.9, 0.5, 0.2])  # other classes before; the class and other classes after the first pass
-    monkeypatch.setattr(_stopping, "accuracy", lambda *arguments: next(falling))
+    monkeypatch.setattr(stopping, "accuracy", lambda *arguments: next(falling))
     world = world.of("class")
     candidate = expand(rate=1.0, passes=4, max_utility_loss=0.1)(world.model, world.task)
     assert "state after pass 0 restored" in world.task.meter.cost().stop

@@ -9,10 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from learners import Classifier, Examples, Recipe, to_input
-from unlearners import BoundaryShrink, Task
-from unlearners._boundary import neighbours, sign_attack
-from unlearners._pool import Pool
+from vestige.learners.data.examples import Examples
+from vestige.learners.training.architectures import Classifier
+from vestige.learners.training.batches import to_input
+from vestige.learners.training.recipe import Recipe
+from vestige.unlearners.boundary_shrink import BoundaryShrink
+from vestige.unlearners.core.task import Task
+from vestige.unlearners.shared.boundary import neighbours, sign_attack
+from vestige.unlearners.shared.pool import Pool
 
 
 def shrink(**more: Any) -> BoundaryShrink:

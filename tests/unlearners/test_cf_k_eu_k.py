@@ -7,9 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from learners import Classifier, ConfigError, DataError, Recipe, build_classifier, forward_flops
-from unlearners import CFk, EUk, Finetune, Retrain
-from unlearners._blocks import blocks_of, last_blocks
+from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.training.architectures import Classifier, build_classifier
+from vestige.learners.training.flops import forward_flops
+from vestige.learners.training.recipe import Recipe
+from vestige.unlearners.cf_k import CFk
+from vestige.unlearners.eu_k import EUk
+from vestige.unlearners.finetune import Finetune
+from vestige.unlearners.retrain import Retrain
+from vestige.unlearners.shared.blocks import blocks_of, last_blocks
 
 BLOCKS = {"mlp": 2, "cnn": 3}
 TAILS = {("mlp", 1): ("body.3.", "head."), ("cnn", 1): ("body.8.", "body.9.", "head.")}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unlearners._codec import codec, conditional_codec, foci
+from vestige.unlearners.shared.codec import codec, conditional_codec, foci
 
 Y = np.arange(1, 7) / 10
 
@@ -47,7 +47,7 @@ def test_a_sum_modulo_one_is_seen_only_with_both_parts() -> None:
 
 
 def test_neighbours_are_the_nearest_others_in_any_dimension() -> None:
-    from unlearners._codec import _neighbours
+    from vestige.unlearners.shared.codec import _neighbours
 
     for shape in ((50,), (50, 1), (50, 3)):
         points = np.random.default_rng(8).random(shape)

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 import torch
 
-from unlearners import Contrastive, contrastive_sample_loss
-from unlearners._partners import Partners
-from unlearners._pool import Pool
+from vestige.unlearners.contrastive import Contrastive
+from vestige.unlearners.shared.contrastive_losses import contrastive_sample_loss
+from vestige.unlearners.shared.partners import Partners
+from vestige.unlearners.shared.pool import Pool
 
 U, P1, P2, N1, N2, V = (
     torch.tensor([point]) for point in ([1.0, 0.0], [0.6, 0.8], [0.8, -0.6], [0.0, 1.0], [-0.8, 0.6], [0.0, 1.0])
@@ -109,7 +110,8 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> Any:
     def install(forget: list[float], validation: list[float]) -> None:
         values = {"forget": iter(forget), "validation": iter(validation)}
         monkeypatch.setattr(
-            "unlearners._stopping.accuracy", lambda name, model, batches, task, role: next(values[role]) / 100
+            "vestige.unlearners.shared.stopping.accuracy",
+            lambda name, model, batches, task, role: next(values[role]) / 100,
         )
 
     return install
@@ -161,7 +163,7 @@ def test_without_validation_the_budget_is_used_and_recorded(world: Any) -> None:
 
 
 def test_the_rule_measures_what_inference_measures(world: Any) -> None:
-    from learners import accuracy, predict_logits
+    from vestige.learners.training.inference import accuracy, predict_logits
 
     task = world.task
     candidate = quick(passes=1, max_utility_loss=1.0)(world.model, task)
@@ -187,7 +189,7 @@ def test_distinct_retain_batches_are_drawn(world: Any, monkeypatch: pytest.Monke
 
 
 def test_forget_labels_enter_no_cross_entropy(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import unlearners._contrastive_phase as module
+    from vestige.unlearners.shared import contrastive_phase as module
 
     sizes = []
     original = module.retain_loss

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-import unlearners._contrastive_phase as phase
-import unlearners.contrastive as module
-from learners import DataError
-from unlearners import Contrastive, contrastive_class_loss
-from unlearners._defaults import BySize
+from vestige.learners.errors import DataError
+from vestige.unlearners import contrastive as module
+from vestige.unlearners.contrastive import Contrastive
+from vestige.unlearners.core.defaults import BySize
+from vestige.unlearners.shared import contrastive_phase as phase
+from vestige.unlearners.shared.contrastive_losses import contrastive_class_loss
 
 ANCHOR = torch.tensor([[1.0, 0.0]])
 RETAIN = torch.tensor([[0.6, 0.8], [0.8, -0.6], [0.0, 1.0], [-0.8, 0.6]])
@@ -110,7 +111,7 @@ def test_several_classes_are_forgotten_together(world: Any) -> None:
 
 
 def test_the_class_is_forgotten_and_the_others_are_not(perceptron_world: Any) -> None:
-    from learners import predict_logits
+    from vestige.learners.training.inference import predict_logits
 
     world = perceptron_world.of("class")
     task = world.task

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-import unlearners.contrastive_moco as module
-from learners import Classifier
-from unlearners import ContrastiveMoCo, queue_loss
-from unlearners._queue import Queue
-from unlearners.contrastive_moco import balanced, move_towards
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners import contrastive_moco as module
+from vestige.unlearners.contrastive_moco import ContrastiveMoCo, balanced, move_towards
+from vestige.unlearners.shared.contrastive_losses import queue_loss
+from vestige.unlearners.shared.queue import Queue
 
 ANCHOR, ZERO = torch.tensor([[1.0, 0.0]]), torch.tensor([0])
 KEYS = torch.tensor([[0.6, 0.8], [0.8, -0.6], [0.0, 1.0], [-0.8, 0.6]])

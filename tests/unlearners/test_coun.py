@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 import torch
 
-from unlearners import Cost, CoUn, Finetune
-from unlearners._view_contrast import ViewContrast
+from vestige.unlearners.core.cost import Cost
+from vestige.unlearners.coun import CoUn
+from vestige.unlearners.finetune import Finetune
+from vestige.unlearners.shared.view_contrast import ViewContrast
 
 
 def same(one: Any, other: Any) -> bool:

@@ -8,9 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from unlearners import Delete
-from unlearners._pool import Pool
-from unlearners.delete import erased_targets, erasure_loss
+from vestige.unlearners.delete import Delete, erased_targets, erasure_loss
+from vestige.unlearners.shared.pool import Pool
 
 
 def delete(**more: Any) -> Delete:
@@ -91,7 +90,7 @@ def test_one_step_without_augmentation(world: Any, fresh_model: Any) -> None:
 
 def test_targets_are_those_of_the_original_throughout(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every batch of every pass is given the original's answers to the un-augmented images."""
-    from unlearners import delete as module
+    from vestige.unlearners import delete as module
 
     given = []
     loss = module.erasure_loss

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from learners import DataError
-from unlearners import Fisher
-from unlearners.fisher import noise_variance
+from vestige.learners.errors import DataError
+from vestige.unlearners.fisher import Fisher, noise_variance
 
 DIAGONAL = torch.tensor([[1.0, 4.0], [100.0, 1e-9]])
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from learners import Batches, DataError
-from unlearners import GradientAscent
+from vestige.learners.errors import DataError
+from vestige.learners.training.batches import Batches
+from vestige.unlearners.gradient_ascent import GradientAscent
 
 
 def forget_gradient(world: Any, model: Any, *, bn: str) -> dict[str, torch.Tensor]:
@@ -131,7 +132,7 @@ def test_a_rate_per_pass_is_the_rate_divided_by_the_batches(world: Any, fresh_mo
 
 
 def test_a_cosine_spans_the_whole_budget(plain: Any, fresh_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from unlearners._optimisation import Optimisation
+    from vestige.unlearners.shared.optimisation import Optimisation
 
     rates, rate_at = [], Optimisation.rate_at
 

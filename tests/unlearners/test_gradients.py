@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from learners import Classifier, Recipe, build_classifier
-from unlearners import _gradients
-from unlearners._gradients import (
+from vestige.learners.training.architectures import Classifier, build_classifier
+from vestige.learners.training.recipe import Recipe
+from vestige.unlearners.shared import gradients
+from vestige.unlearners.shared.gradients import (
     Reading,
     batch_gradient,
     fisher_sum,
@@ -22,8 +23,14 @@ from unlearners._gradients import (
     squared_gradients,
     summed_gradient,
 )
-from unlearners._inverse import conjugate_gradients, curvature_product, damped_product, single_vector, woodbury
-from unlearners._pool import Pool
+from vestige.unlearners.shared.inverse import (
+    conjugate_gradients,
+    curvature_product,
+    damped_product,
+    single_vector,
+    woodbury,
+)
+from vestige.unlearners.shared.pool import Pool
 
 EXAMPLE = torch.tensor([[1.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
 
@@ -61,7 +68,7 @@ def test_chunks_change_nothing(world: Any, monkeypatch: pytest.MonkeyPatch) -> N
     x, y = batch(world)
     whole, squares, diagonal = matrix(world.model, x, y), squared_gradients(world.model, x, y), None
     diagonal = flat(fisher_sum(world.model, x, None))
-    monkeypatch.setattr(_gradients, "CHUNK_BYTES", 3 * 4 * sum(p.numel() for p in world.model.parameters()))
+    monkeypatch.setattr(gradients, "CHUNK_BYTES", 3 * 4 * sum(p.numel() for p in world.model.parameters()))
     assert [len(chunk[0]) for chunk in per_sample_gradients(world.model, x, y)] == [3, 3, 1]
     torch.testing.assert_close(matrix(world.model, x, y), whole, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(squared_gradients(world.model, x, y), squares, rtol=1e-4, atol=1e-7)
@@ -224,7 +231,7 @@ def test_the_published_loop_corrects_one_direction_only() -> None:
 def test_woodbury_and_recursion_agree_with_a_dense_solve(
     samples: int, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("unlearners._inverse.BLOCK", 3)
+    monkeypatch.setattr("vestige.unlearners.shared.inverse.BLOCK", 3)
     generator = torch.Generator().manual_seed(0)
     gradients = torch.randn(samples, width, generator=generator, dtype=torch.float64)
     v = torch.randn(width, generator=generator, dtype=torch.float64)

@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 import torch
 
-from learners import Batches, ConfigError, DataError
-from unlearners import Influence, create
-from unlearners import influence as module
-from unlearners._gradients import batch_gradient, flat, flat_rows, like_weights, per_sample_gradients
-from unlearners._inverse import single_vector
+from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.training.batches import Batches
+from vestige.unlearners import influence as module
+from vestige.unlearners.core.registry import create
+from vestige.unlearners.influence import Influence
+from vestige.unlearners.shared.gradients import batch_gradient, flat, flat_rows, like_weights, per_sample_gradients
+from vestige.unlearners.shared.inverse import single_vector
 
 
 def vector(model: Any) -> torch.Tensor:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from learners import Batches
-from unlearners import Finetune, L1Sparse
-from unlearners._losses import retain_loss
-from unlearners.l1_sparse import l1_norm, penalty_at
+from vestige.learners.training.batches import Batches
+from vestige.unlearners.finetune import Finetune
+from vestige.unlearners.l1_sparse import L1Sparse, l1_norm, penalty_at
+from vestige.unlearners.shared.losses import retain_loss
 
 
 def test_the_schedule_of_the_worked_example() -> None:
@@ -35,7 +35,7 @@ def test_without_penalised_epochs_there_is_no_penalty() -> None:
 def test_the_penalty_of_each_epoch(
     options: dict[str, Any], expected: list[float], perceptron_world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from unlearners import l1_sparse
+    from vestige.unlearners import l1_sparse
 
     used: list[float] = []
     weigh = l1_sparse._loss

@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from learners import Classifier, DataError
-from unlearners import LCodec
-from unlearners._slices import (
+from vestige.learners.errors import DataError
+from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.lcodec import LCodec, noise_deviation
+from vestige.unlearners.shared.slices import (
     Curvature,
     Layer,
     Unit,
@@ -27,7 +28,6 @@ from unlearners._slices import (
     units_of,
     write_slice,
 )
-from unlearners.lcodec import noise_deviation
 
 QUICK: dict[str, Any] = {"perturbations": 30, "damping": 1.0, "hessian_images": 16}
 
@@ -106,12 +106,12 @@ def test_whatever_diverges_the_advice_is_more_damping(validation: bool, world: A
 
 @pytest.mark.parametrize("rows, values", [(7, 100), (100, 7)])
 def test_the_room_of_a_step_is_limited_to_the_byte(rows: int, values: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from unlearners import _slices
+    from vestige.unlearners.shared import slices
 
     size = 8 * (700 + 2 * 49)
-    monkeypatch.setattr(_slices, "LARGEST_CURVATURE", size)
+    monkeypatch.setattr(slices, "LARGEST_CURVATURE", size)
     require_room(rows, values)
-    monkeypatch.setattr(_slices, "LARGEST_CURVATURE", size - 1)
+    monkeypatch.setattr(slices, "LARGEST_CURVATURE", size - 1)
     with pytest.raises(DataError, match="; lower lcodec.hessian_images or lcodec.most_units$"):
         require_room(rows, values)
 
@@ -120,12 +120,12 @@ def test_a_step_that_might_not_fit_is_refused_before_an_image_is_read(
     perceptron_world: Any, watch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """16 images, 3 classes; the largest slices are those of the first layer, 65 values each."""
-    from unlearners import _slices
+    from vestige.unlearners.shared import slices
 
     world = perceptron_world.with_task(forget=perceptron_world.task.forget[:1])
     needed = 8 * (48 * 2 * 65 + 2 * 48**2)
     derivatives = []
-    monkeypatch.setattr(_slices, "LARGEST_CURVATURE", needed - 1)
+    monkeypatch.setattr(slices, "LARGEST_CURVATURE", needed - 1)
     monkeypatch.setattr(Curvature, "add", lambda self, model, x: derivatives.append(len(x)))
     examples = watch(world.task.examples, range(len(world.task.examples)))
     for limits in ({"most_units": 2}, {"most_units": 10, "offered": 2}):
@@ -133,8 +133,8 @@ def test_a_step_that_might_not_fit_is_refused_before_an_image_is_read(
             run(world.with_task(examples=examples), **limits)
     assert not examples.seen and not derivatives
     monkeypatch.undo()
-    monkeypatch.setattr(_slices, "LARGEST_CURVATURE", needed)
-    monkeypatch.setattr(Curvature, "add", _without_limit(Curvature.add, _slices))
+    monkeypatch.setattr(slices, "LARGEST_CURVATURE", needed)
+    monkeypatch.setattr(Curvature, "add", _without_limit(Curvature.add, slices))
     run(world.with_task(), most_units=2)
 
 
@@ -150,12 +150,12 @@ def _without_limit(add: Any, slices: Any) -> Any:
 
 
 def test_the_factor_is_checked_too(net: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    from unlearners import _slices
+    from vestige.unlearners.shared import slices
 
     curvature = Curvature(last_layers(net, 4, X[:1]), len(X))
     curvature.add(net, X)
     assert curvature.factor([Unit(3, 1)]).shape == (18, 6)
-    monkeypatch.setattr(_slices, "LARGEST_CURVATURE", 8 * (18 * 6 + 2 * 36) - 1)
+    monkeypatch.setattr(slices, "LARGEST_CURVATURE", 8 * (18 * 6 + 2 * 36) - 1)
     with pytest.raises(DataError, match="lower lcodec.hessian_images or lcodec.most_units"):
         curvature.factor([Unit(3, 1)])
 
@@ -174,7 +174,7 @@ def test_large_networks_get_a_curvature_of_fewer_images() -> None:
 
 
 def test_the_revert_rule_restores_the_bits(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import unlearners.lcodec as module
+    from vestige.unlearners import lcodec as module
 
     measured = iter([0.9, *[0.84] * len(world.task.forget)])
     monkeypatch.setattr(module, "accuracy", lambda *arguments, **more: next(measured))
@@ -184,7 +184,7 @@ def test_the_revert_rule_restores_the_bits(world: Any, monkeypatch: pytest.Monke
 
 
 def test_a_fall_by_exactly_what_is_tolerated_is_kept(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import unlearners.lcodec as module
+    from vestige.unlearners import lcodec as module
 
     measured = iter([0.9, *[0.85] * len(world.task.forget)])
     monkeypatch.setattr(module, "accuracy", lambda *arguments, **more: next(measured))
@@ -193,7 +193,7 @@ def test_a_fall_by_exactly_what_is_tolerated_is_kept(world: Any, monkeypatch: py
 
 def test_utility_may_not_decay_in_small_steps(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each step loses less than the tolerance, all together more: the reference is the original."""
-    import unlearners.lcodec as module
+    from vestige.unlearners import lcodec as module
 
     measured = iter([0.9 - 0.01 * k for k in range(len(world.task.forget) + 1)])
     monkeypatch.setattr(module, "accuracy", lambda *arguments, **more: next(measured))
@@ -374,9 +374,9 @@ def test_across_layers_the_curvature_is_never_negative(net: Classifier) -> None:
 
 
 def test_too_many_derivatives_are_refused(net: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    from unlearners import _slices
+    from vestige.unlearners.shared import slices
 
-    monkeypatch.setattr(_slices, "LARGEST_CURVATURE", 1000)
+    monkeypatch.setattr(slices, "LARGEST_CURVATURE", 1000)
     with pytest.raises(DataError, match="lower lcodec.last_layers or lcodec.hessian_images"):
         Curvature(last_layers(net, 4, X[:1]), 6).add(net, X)
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from learners import Batches
-from unlearners import Finetune, NegGradPlus, neggrad_loss
-from unlearners._pool import Pool
+from vestige.learners.training.batches import Batches
+from vestige.unlearners.finetune import Finetune
+from vestige.unlearners.neggrad_plus import NegGradPlus, neggrad_loss
+from vestige.unlearners.shared.pool import Pool
 
 
 def test_the_loss_of_the_worked_example() -> None:

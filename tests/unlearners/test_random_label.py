@@ -7,10 +7,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from learners import Batches, ConfigError, torch_generator
-from unlearners import Finetune, RandomLabel, create
-from unlearners import _random_labels as module
-from unlearners._random_labels import random_labels
+from vestige.learners.errors import ConfigError
+from vestige.learners.seeds import torch_generator
+from vestige.learners.training.batches import Batches
+from vestige.unlearners.core.registry import create
+from vestige.unlearners.finetune import Finetune
+from vestige.unlearners.random_label import RandomLabel
+from vestige.unlearners.shared import random_labels as module
+from vestige.unlearners.shared.random_labels import random_labels
 
 CLASSES = 5
 

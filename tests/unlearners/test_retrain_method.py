@@ -7,8 +7,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from learners import Batches, Classifier, DataError, derive_seed, torch_generator, train
-from unlearners import Finetune, FreshRetrain, NoOp, Retrain
+from vestige.learners.errors import DataError
+from vestige.learners.seeds import derive_seed, torch_generator
+from vestige.learners.training.architectures import Classifier
+from vestige.learners.training.batches import Batches
+from vestige.learners.training.train import train
+from vestige.unlearners.finetune import Finetune
+from vestige.unlearners.fresh_retrain import FreshRetrain
+from vestige.unlearners.no_op import NoOp
+from vestige.unlearners.retrain import Retrain
 
 
 def states_equal(one: Any, other: Any) -> bool:

@@ -8,9 +8,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from learners import Batches, DataError
-from unlearners import RandomLabel, SalUn
-from unlearners._saliency import largest, saliency_mask
+from vestige.learners.errors import DataError
+from vestige.learners.training.batches import Batches
+from vestige.unlearners.random_label import RandomLabel
+from vestige.unlearners.salun import SalUn
+from vestige.unlearners.shared.saliency import largest, saliency_mask
 
 
 def mask_of(world: Any, share: float = 0.5, batch_size: int = 4) -> list[torch.Tensor]:

@@ -8,16 +8,19 @@ import pytest
 import torch
 from torch import nn
 
-from learners import Batches, Classifier, DataError, Indices
-from unlearners import Finetune, Scrub
-from unlearners import _rewind as rewinding
-from unlearners import scrub as module
-from unlearners._losses import distillation_loss
-from unlearners._optimisation import Optimisation
-from unlearners._pool import Pool
-from unlearners._rewind import Rewind, rewind_to
-from unlearners._steps import frozen_copy, one_pass, see
-from unlearners.scrub import same_function
+from vestige.learners.data.examples import Indices
+from vestige.learners.errors import DataError
+from vestige.learners.training.architectures import Classifier
+from vestige.learners.training.batches import Batches
+from vestige.unlearners import scrub as module
+from vestige.unlearners.finetune import Finetune
+from vestige.unlearners.scrub import Scrub, same_function
+from vestige.unlearners.shared import rewind as rewinding
+from vestige.unlearners.shared.losses import distillation_loss
+from vestige.unlearners.shared.optimisation import Optimisation
+from vestige.unlearners.shared.pool import Pool
+from vestige.unlearners.shared.rewind import Rewind, rewind_to
+from vestige.unlearners.shared.steps import frozen_copy, one_pass, see
 
 WARM_UP = "one min pass before the first max pass, whose gradient would have been zero"
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from learners import Batches
-from unlearners import SSD
-from unlearners._gradients import batch_gradient, per_sample_gradients
-from unlearners.ssd import dampened
+from vestige.learners.training.batches import Batches
+from vestige.unlearners.shared.gradients import batch_gradient, per_sample_gradients
+from vestige.unlearners.ssd import SSD, dampened
 
 WEIGHT, EVERYWHERE, FORGET = (torch.tensor(row) for row in ([2.0, 4.0, -3.0], [1.0, 1.0, 2.0], [20.0, 5.0, 30.0]))
 
@@ -75,7 +74,7 @@ def test_a_short_last_batch_counts_by_its_images(perceptron_world: Any) -> None:
     world = perceptron_world.with_task()
     task, model, five = world.task, world.model, perceptron_world.task.retain[:5]
     got = SSD(alpha=1.0)._importances(model, task, five, 4, steps=(0, 2))
-    from unlearners.ssd import _batches
+    from vestige.unlearners.ssd import _batches
 
     squares = [[part.square() for part in batch_gradient(model, x, y)] for x, y in _batches(task, five, 4)]
     for mean, first, last in zip(got, *squares, strict=True):
@@ -83,7 +82,7 @@ def test_a_short_last_batch_counts_by_its_images(perceptron_world: Any) -> None:
 
 
 def test_both_sets_use_the_batch_size_that_the_smaller_allows(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from unlearners import ssd
+    from vestige.unlearners import ssd
 
     sizes: list[int] = []
     batches = ssd._batches

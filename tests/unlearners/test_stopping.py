@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from unlearners import StoppingRule
-from unlearners._stopping import Check
+from vestige.unlearners.core.cost import Check
+from vestige.unlearners.shared.stopping import StoppingRule
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> Any:
             read.append((role, len(batches)))
             return next(values[f"{role}{len(batches)}"])
 
-        monkeypatch.setattr("unlearners._stopping.accuracy", measure)
+        monkeypatch.setattr("vestige.unlearners.shared.stopping.accuracy", measure)
         return read
 
     return install
@@ -150,7 +150,7 @@ def test_the_budget_ends_it(stubbed: Any, of_class: Any) -> None:
 
 def test_the_evaluator_is_that_of_inference(of_class: Any) -> None:
     """Nothing replaced: the numbers in the record are accuracies of the model on the images named."""
-    from learners import accuracy, predict_logits
+    from vestige.learners.training.inference import accuracy, predict_logits
 
     world = of_class(own=4)
     task = world.task

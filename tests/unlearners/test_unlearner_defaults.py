@@ -9,10 +9,15 @@ import torch
 from pydantic import ValidationError
 from pydantic.dataclasses import dataclass as hyperparameters
 
-from learners import Classifier, ConfigError, DataError, Recipe, build_classifier
-from unlearners import CostMeter, Entry, Finetune, GradientAscent, Unlearner, create, entry, get, names, register
-from unlearners._base import STRICT
-from unlearners._defaults import BySize, epochs_of, filled, size_of
+from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.training.architectures import Classifier, build_classifier
+from vestige.learners.training.recipe import Recipe
+from vestige.unlearners.core.cost import CostMeter
+from vestige.unlearners.core.defaults import BySize, epochs_of, filled, size_of
+from vestige.unlearners.core.registry import create, entry, get, names, register
+from vestige.unlearners.core.unlearner import STRICT, Entry, Unlearner
+from vestige.unlearners.finetune import Finetune
+from vestige.unlearners.gradient_ascent import GradientAscent
 
 
 @pytest.mark.parametrize(
@@ -213,7 +218,7 @@ def test_what_a_device_had_queued_before_is_waited_for_and_not_billed(monkeypatc
         queued[0] = 0.0
 
     monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
-    monkeypatch.setattr("unlearners._cost.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("vestige.unlearners.core.cost.time.perf_counter", lambda: now[0])
     meter = CostMeter()
     with meter.measure(1, torch.device("cuda")):
         queued[0] += 2.0

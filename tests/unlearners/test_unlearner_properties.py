@@ -14,8 +14,11 @@ import pytest
 import torch
 from torch import nn
 
-from learners import ConfigError, DataError, batch_bounds, forward_flops
-from unlearners import Cost, create, entry, names
+from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.training.batches import batch_bounds
+from vestige.learners.training.flops import forward_flops
+from vestige.unlearners.core.cost import Cost
+from vestige.unlearners.core.registry import create, entry, names
 
 Passes = dict[str, int]
 
@@ -229,15 +232,15 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 def never_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget accuracy stays above validation accuracy, whatever the network does; the images pass all the same."""
-    from unlearners import _stopping
+    from vestige.unlearners.shared import stopping
 
-    measure = _stopping.accuracy
+    measure = stopping.accuracy
 
     def accuracy(name: str, model: Any, batches: Any, task: Any, role: str) -> float:
         measure(name, model, batches, task, role)
         return 0.9 if role == "forget" else 0.8
 
-    monkeypatch.setattr(_stopping, "accuracy", accuracy)
+    monkeypatch.setattr(stopping, "accuracy", accuracy)
 
 
 def test_every_method_has_a_case() -> None:

@@ -8,12 +8,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import unlearners.unsir as module
-from learners import DataError, predict_logits, torch_generator
-from unlearners import Unsir
-from unlearners._noise import learn_noise, noise_loss
-from unlearners._pool import Pool
-from unlearners.unsir import mixed, subset
+from vestige.learners.errors import DataError
+from vestige.learners.seeds import torch_generator
+from vestige.learners.training.inference import predict_logits
+from vestige.unlearners import unsir as module
+from vestige.unlearners.shared.noise import learn_noise, noise_loss
+from vestige.unlearners.shared.pool import Pool
+from vestige.unlearners.unsir import Unsir, mixed, subset
 
 
 def quick(**more: Any) -> Unsir:

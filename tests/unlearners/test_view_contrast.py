@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from learners import ConfigError
-from unlearners import Finetune, NegGradPlus, create, get, names
-from unlearners._losses import retain_loss, view_contrastive_loss
-from unlearners._pool import Pool
-from unlearners._retain_phase import ContrastHost
-from unlearners._steps import one_pass
-from unlearners._view_contrast import ViewContrast, contrast_pass
+from vestige.learners.errors import ConfigError
+from vestige.unlearners.core.registry import create, get, names
+from vestige.unlearners.finetune import Finetune
+from vestige.unlearners.neggrad_plus import NegGradPlus
+from vestige.unlearners.shared.losses import retain_loss, view_contrastive_loss
+from vestige.unlearners.shared.pool import Pool
+from vestige.unlearners.shared.retain_phase import ContrastHost
+from vestige.unlearners.shared.steps import one_pass
+from vestige.unlearners.shared.view_contrast import ViewContrast, contrast_pass
 
 FIRST, SECOND = torch.tensor([[2.0, 0.0], [0.0, 3.0]]), torch.tensor([[4.0, 3.0], [0.0, 5.0]])
 HOSTS = [name for name in names() if issubclass(get(name), ContrastHost)]

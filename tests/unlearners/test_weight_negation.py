@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from learners import ConfigError, Recipe, build_classifier
-from unlearners import Finetune, WeightNegation, create
-from unlearners.weight_negation import first_layers
+from vestige.learners.errors import ConfigError
+from vestige.learners.training.architectures import build_classifier
+from vestige.learners.training.recipe import Recipe
+from vestige.unlearners.core.registry import create
+from vestige.unlearners.finetune import Finetune
+from vestige.unlearners.weight_negation import WeightNegation, first_layers
 
 
 @pytest.mark.parametrize("layers", [None, ("head.weight",), ("head.bias", "body.1.weight", "head.bias")])

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from audit._entry import main
-from audit._exchangeable_nouns import Declared
-from audit._nouns import Controls
-from audit._records import build_report, policy_record
-from audit._simulation import World, constant, memorised
-from audit.judging import judge
-from audit.policy import Policy
-from audit.report import Audit, DataRecord, ModelsRecord, Report, to_json
+from vestige.audit.cli.entry import main
+from vestige.audit.endpoints.simulation import World, constant, memorised
+from vestige.audit.policy import Policy
+from vestige.audit.results.evidence import Controls
+from vestige.audit.results.exchangeable import Declared
+from vestige.audit.results.json import to_json
+from vestige.audit.results.report import Audit, DataRecord, ModelsRecord, Report
+from vestige.audit.workflows.judge import judge
+from vestige.audit.workflows.records import build_report, policy_record
 
 WORLD = World(forget=1500, unseen=8000, retain=6000, retrains=8, difficulty=1.0)
 WORLDS = {

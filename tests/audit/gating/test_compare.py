@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from audit._simulation import constant
-from audit.gating import compare, compare_reports
-from audit.policy import Policy
-from audit.report import Audit, to_json
 from tests.audit.gating.conftest import SMALL, WORLD, audited, reported, run, write_edited
 from tests.audit.gating.test_gate_hostile import NAMES
+from vestige.audit.endpoints.simulation import constant
+from vestige.audit.gate.compare import compare, compare_reports
+from vestige.audit.policy import Policy
+from vestige.audit.results.json import to_json
+from vestige.audit.results.report import Audit
 
 
 def as_candidate(audit: Audit, name: str = "model") -> Audit:

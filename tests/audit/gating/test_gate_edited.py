@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from audit._simulation import constant
-from audit.gating import Requirement, gate
-from audit.policy import Policy
-from audit.report import Audit
-from learners import DataError
 from tests.audit.gating.conftest import SMALL, Edit, audited, reported, write_edited
+from vestige.audit.endpoints.simulation import constant
+from vestige.audit.gate.gate import Requirement, gate
+from vestige.audit.policy import Policy
+from vestige.audit.results.report import Audit
+from vestige.learners.errors import DataError
 
 Change = Callable[[dict[str, Any]], object]
 

@@ -13,14 +13,18 @@ import numpy as np
 import pytest
 import torch
 
-from audit.config import parse_config
-from audit.gating import Cited, Gate, Requirement, gate, in_toto
-from audit.policy import Policy
-from audit.report import Report, write_report
-from audit.run import run_audit
-from audit.workspace import Workspace
-from learners import DataError, load_checkpoint, save_checkpoint
 from tests.audit.gating.conftest import SMALL, run
+from vestige.audit.config.config import parse_config
+from vestige.audit.gate.cited_files import Cited
+from vestige.audit.gate.formats.in_toto import in_toto
+from vestige.audit.gate.gate import Gate, Requirement, gate
+from vestige.audit.models.workspace import Workspace
+from vestige.audit.policy import Policy
+from vestige.audit.report.write import write_report
+from vestige.audit.results.report import Report
+from vestige.audit.workflows.run import run_audit
+from vestige.learners.errors import DataError
+from vestige.learners.training.checkpoints import load_checkpoint, save_checkpoint
 
 RUN = """
 workers = 1

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from audit.policy import Policy
 from tests.audit.gating.conftest import run
+from vestige.audit.policy import Policy
 
 CI = Path(__file__).resolve().parents[3] / "examples" / "ci"
 OUTCOMES = {"forgot": ("PASS", 0), "remembers": ("FAIL", 1), "undecided": ("INCONCLUSIVE", 3)}

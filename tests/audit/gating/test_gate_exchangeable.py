@@ -7,16 +7,18 @@ from typing import Any
 
 import pytest
 
-from attacks import Outputs
-from audit._simulation import World, constant, memorised
-from audit.figures import write_figures
-from audit.gating import Requirement, gate
-from audit.gating._compare import compare_reports
-from audit.judging import judge
-from audit.policy import Policy
-from audit.report import ASSUMPTIONS, EXAMPLE_ASSUMPTIONS, Audit, to_json
-from learners import DataError
 from tests.audit.gating.conftest import NOT_RUN, Edit, reported, write_edited
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.endpoints.simulation import World, constant, memorised
+from vestige.audit.gate.compare import compare_reports
+from vestige.audit.gate.gate import Requirement, gate
+from vestige.audit.policy import Policy
+from vestige.audit.report.paper_figures import write_figures
+from vestige.audit.results.json import to_json
+from vestige.audit.results.report import Audit
+from vestige.audit.results.wording import ASSUMPTIONS, EXAMPLE_ASSUMPTIONS
+from vestige.audit.workflows.judge import judge
+from vestige.learners.errors import DataError
 
 POLICY = Policy(min_evidence="C", margin_utility=0.2)
 WORLD = World(forget=2500, unseen=8000, retain=800, retrains=1, seed_effect=0.0, classes=3)

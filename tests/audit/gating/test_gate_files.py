@@ -16,13 +16,19 @@ from junitparser import Error, Failure, JUnitXml
 from markdown_it import MarkdownIt
 from sarif_kit.validate import validation_errors
 
-from audit.gating import Gate, Requirement, cases, gate, in_toto, junit, one_line, sarif, summary
-from audit.gating._gate import Judged
-from audit.policy import Policy
-from audit.report import Audit, to_json
-from learners import ConfigError, DataError
 from tests.audit.gating.conftest import SMALL_REPORTS, reported, run
 from tests.audit.gating.test_gate_hostile import NAMES
+from vestige.audit.files.text import one_line
+from vestige.audit.gate.formats.cases import cases
+from vestige.audit.gate.formats.in_toto import in_toto
+from vestige.audit.gate.formats.junit import junit
+from vestige.audit.gate.formats.sarif import sarif
+from vestige.audit.gate.formats.summary import summary
+from vestige.audit.gate.gate import Gate, Judged, Requirement, gate
+from vestige.audit.policy import Policy
+from vestige.audit.results.json import to_json
+from vestige.audit.results.report import Audit
+from vestige.learners.errors import ConfigError, DataError
 
 
 @pytest.fixture

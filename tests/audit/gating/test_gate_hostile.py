@@ -8,9 +8,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from audit.gating import _reading
-from audit.report import Audit, shipped_schema, to_json
 from tests.audit.gating.conftest import Edit, reported, run, write_edited
+from vestige.audit.gate import reading
+from vestige.audit.results.json import shipped_schema, to_json
+from vestige.audit.results.report import Audit
 
 NAMES = ["<script>alert(1)</script>", "a\nb\r\n::error::x", "\x1b[31mred", "| x | `y` |", "\u202egreen", "&lt;", "]]>"]
 
@@ -186,4 +187,4 @@ def test_no_name_reaches_the_terminal_as_it_is(
 
 def test_the_bound_is_well_above_a_large_report(audits: dict[str, Audit]) -> None:
     text = to_json(reported([audits["PASS"]]))
-    assert 100 * len(text.encode()) < _reading.MOST_BYTES
+    assert 100 * len(text.encode()) < reading.MOST_BYTES

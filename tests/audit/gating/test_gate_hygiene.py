@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from audit._hygiene_nouns import Hygiene
-from audit._hygiene_rules import OF_DATA, Measurement, conclude
-from audit._simulation import World
-from audit.gating._gate import Requirement, gate
-from audit.gating._junit import junit
-from audit.gating._summary import summary
-from audit.policy import Policy
-from audit.report import Report, to_json
-from audit.report._model import DuplicatesRecord
-from learners import DataError
 from tests.audit.gating.conftest import audited, reported, write_edited
+from vestige.audit.data_checks.rules import OF_DATA, Measurement, conclude
+from vestige.audit.endpoints.simulation import World
+from vestige.audit.gate.formats.junit import junit
+from vestige.audit.gate.formats.summary import summary
+from vestige.audit.gate.gate import Requirement, gate
+from vestige.audit.policy import Policy
+from vestige.audit.results.data_checks import Hygiene
+from vestige.audit.results.json import to_json
+from vestige.audit.results.report import DuplicatesRecord, Report
+from vestige.learners.errors import DataError
 
 HARD = World(forget=200, unseen=600, retain=300, retrains=4, forget_difficulty=-2.0)
 Edit = Callable[[dict[str, Any]], None]

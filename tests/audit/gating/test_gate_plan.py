@@ -11,16 +11,21 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from attacks import Outputs
-from audit._records import build_report, policy_record
-from audit.gating import Requirement, gate, in_toto, junit, sarif
-from audit.judging import judge
-from audit.plan_file import PlanFile, Sizes, keep_plan, make_plan, read_plan, write_plan
-from audit.policy import Policy
-from audit.preregistration import judged_under, sizes_of, subject_of
-from audit.report import DataRecord, ModelsRecord, Report, to_json
-from learners import DataError, canonical_json, digest
 from tests.audit.gating.conftest import NOT_RUN, WORLD, run
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.gate.formats.in_toto import in_toto
+from vestige.audit.gate.formats.junit import junit
+from vestige.audit.gate.formats.sarif import sarif
+from vestige.audit.gate.gate import Requirement, gate
+from vestige.audit.planning.plan_file import PlanFile, Sizes, keep_plan, make_plan, read_plan, write_plan
+from vestige.audit.planning.preregistration import judged_under, sizes_of, subject_of
+from vestige.audit.policy import Policy
+from vestige.audit.results.json import to_json
+from vestige.audit.results.report import DataRecord, ModelsRecord, Report
+from vestige.audit.workflows.judge import judge
+from vestige.audit.workflows.records import build_report, policy_record
+from vestige.learners.errors import DataError
+from vestige.learners.files.io import canonical_json, digest
 
 POLICY = Policy(margin_auc=0.3, margin_tpr=0.2, margin_utility=0.3)
 WRITTEN = datetime(2026, 1, 2, tzinfo=UTC)

@@ -7,17 +7,19 @@ from typing import Any
 
 import pytest
 
-from audit._shadow_nouns import NO_BANK
-from audit._simulation import constant, memorised
-from audit.gating import Requirement, compare, gate
-from audit.gating._cases import cases
-from audit.judging import judge
-from audit.policy import Policy
-from audit.report import Audit, to_json
-from learners import DataError
 from tests.audit.gating.conftest import NOT_RUN, SMALL, WORLD, Edit, reported, write_edited
 from tests.audit.gating.test_gate_edited import not_estimable, of_audit, of_endpoint, of_part, to_pass
 from tests.audit.shadow_tables import Shadowed
+from vestige.audit.endpoints.simulation import constant, memorised
+from vestige.audit.gate.compare import compare
+from vestige.audit.gate.formats.cases import cases
+from vestige.audit.gate.gate import Requirement, gate
+from vestige.audit.policy import Policy
+from vestige.audit.results.json import to_json
+from vestige.audit.results.report import Audit
+from vestige.audit.results.shadows import NO_BANK
+from vestige.audit.workflows.judge import judge
+from vestige.learners.errors import DataError
 
 BIG = replace(WORLD, forget=1500, retrains=8)
 KINDS = {

@@ -8,18 +8,14 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
-from audit._endpoint_nouns import Endpoint
-from audit._group_nouns import GroupResult, RetainComparison, RetainExposure
-from audit._nouns import (
+from vestige.audit.results.endpoint import Endpoint
+from vestige.audit.results.evidence import (
     AttackResult,
     Baseline,
     Controls,
-    Curve,
     ExposureCounts,
     Grade,
-    Histogram,
     NullControl,
-    OperatingPoint,
     Outcome,
     PlantedLeak,
     Reference,
@@ -27,9 +23,9 @@ from audit._nouns import (
     Utility,
     Verdict,
 )
-from audit.report import (
-    ASSUMPTIONS,
-    LIMITS,
+from vestige.audit.results.figures import Curve, Histogram, OperatingPoint
+from vestige.audit.results.groups import GroupResult, RetainComparison, RetainExposure
+from vestige.audit.results.report import (
     Audit,
     Cost,
     DataRecord,
@@ -44,6 +40,7 @@ from audit.report import (
     Tool,
     Weights,
 )
+from vestige.audit.results.wording import ASSUMPTIONS, LIMITS
 
 RETRAINS = 10
 HOSTILE = "<script>alert(1)</script>"

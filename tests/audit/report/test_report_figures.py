@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from audit._drawn_nouns import Curve, Histogram
-from audit._endpoint_nouns import Endpoint
-from audit.report import Audit, _format
-from audit.report._curves import roc_figures
-from audit.report._histograms import histogram_rows
-from audit.report._intervals import interval_panels
-from audit.report._svg import LogScale, Scale, element, ticks
+from vestige.audit.report import format
+from vestige.audit.report.curves import roc_figures
+from vestige.audit.report.histograms import histogram_rows
+from vestige.audit.report.intervals import interval_panels
+from vestige.audit.report.svg import LogScale, Scale, element, ticks
+from vestige.audit.results.endpoint import Endpoint
+from vestige.audit.results.figures import Curve, Histogram
+from vestige.audit.results.report import Audit
 
 
 @pytest.fixture
@@ -137,22 +138,22 @@ def test_elements_escape() -> None:
 @pytest.mark.parametrize(
     ("made", "expected"),
     [
-        (_format.signed(0.1234), "+0.123"),
-        (_format.signed(-0.1234), "−0.123"),
-        (_format.signed(-0.0001), "0.000"),
-        (_format.signed(None), "–"),
-        (_format.fraction(0.010), "0.01"),
-        (_format.fraction(0.001), "0.001"),
-        (_format.interval((-0.01, 0.02)), "−0.010 to +0.020"),
-        (_format.probability(0.0001), "< 0.001"),
-        (_format.magnitude(1.234e12), "1.23 × 10¹²"),
-        (_format.magnitude(12.0), "12"),
-        (_format.epsilon(0.05), "0.20"),
-        (_format.epsilon(0.10), "0.41"),
-        (_format.epsilon(0.03), "0.12"),
-        (_format.advantage(0.05), "0.1"),
-        (_format.seconds(600), "10.0 min"),
-        (_format.share(0.001), "< 0.01 ×"),
+        (format.signed(0.1234), "+0.123"),
+        (format.signed(-0.1234), "−0.123"),
+        (format.signed(-0.0001), "0.000"),
+        (format.signed(None), "–"),
+        (format.fraction(0.010), "0.01"),
+        (format.fraction(0.001), "0.001"),
+        (format.interval((-0.01, 0.02)), "−0.010 to +0.020"),
+        (format.probability(0.0001), "< 0.001"),
+        (format.magnitude(1.234e12), "1.23 × 10¹²"),
+        (format.magnitude(12.0), "12"),
+        (format.epsilon(0.05), "0.20"),
+        (format.epsilon(0.10), "0.41"),
+        (format.epsilon(0.03), "0.12"),
+        (format.advantage(0.05), "0.1"),
+        (format.seconds(600), "10.0 min"),
+        (format.share(0.001), "< 0.01 ×"),
     ],
 )
 def test_numbers_as_printed(made: str, expected: str) -> None:

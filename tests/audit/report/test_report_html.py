@@ -10,19 +10,10 @@ from typing import Any
 
 import pytest
 
-from audit.report import (
-    ASSUMPTIONS,
-    EXAMPLE_ASSUMPTIONS,
-    FORBIDDEN,
-    LIMITS,
-    NOTES,
-    REASONS,
-    Audit,
-    Report,
-    from_json,
-    render_html,
-    to_json,
-)
+from vestige.audit.report.html import render_html
+from vestige.audit.results.json import from_json, to_json
+from vestige.audit.results.report import Audit, Report
+from vestige.audit.results.wording import ASSUMPTIONS, EXAMPLE_ASSUMPTIONS, FORBIDDEN, LIMITS, NOTES, REASONS
 
 ReportMaker = Callable[[tuple[Audit, ...]], Report]
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -155,7 +146,7 @@ def test_size_with_eight_candidates(full_report: Report) -> None:
 
 
 def test_rp_11_forbidden_phrases_never_occur(page: str, single: Report) -> None:
-    folder = resources.files("audit.report").joinpath("templates")
+    folder = resources.files("vestige.audit.report").joinpath("templates")
     texts = [page, render_html(single), *(file.read_text(encoding="utf-8") for file in folder.iterdir())]
     texts += [*ASSUMPTIONS, *EXAMPLE_ASSUMPTIONS, *LIMITS, *REASONS.values(), *NOTES.values()]
     for phrase in FORBIDDEN:

@@ -10,21 +10,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from audit.report import (
-    Audit,
-    Report,
-    Summary,
-    comparable,
-    from_json,
-    read_report,
-    render_html,
-    schema,
-    shipped_schema,
-    to_json,
-    write_report,
-)
-from audit.report._json import schema_text
-from learners import DataError
+from vestige.audit.report.html import render_html
+from vestige.audit.report.write import write_report
+from vestige.audit.results.json import comparable, from_json, read_report, schema, schema_text, shipped_schema, to_json
+from vestige.audit.results.report import Audit, Report, Summary
+from vestige.learners.errors import DataError
 
 ReportMaker = Callable[[tuple[Audit, ...]], Report]
 

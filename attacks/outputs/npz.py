@@ -1,0 +1,182 @@
+"""``.npz`` files from strangers: every array is judged by its header before a byte of it is allocated."""
+
+import io
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.learners.errors import DataError
+from vestige.learners.files.npy_header import NpyHeader, check_letters, read_npy_header
+from vestige.learners.files.scratch import scratch_array
+from vestige.learners.files.untrusted import one_line
+
+# One date for all files (the earliest that a zip can hold), so that equal arrays give equal bytes.
+_DATE = (1980, 1, 1, 0, 0, 0)
+_LOCAL_HEADER = 30
+_CHUNK = 2**24
+_LARGE = 2**31 - 2**16
+MAP_FROM = 2**26
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+)
+
+
+def read_headers(archive: zipfile.ZipFile, *, known: Iterable[str], max_bytes: int) -> dict[str, NpyHeader]:
+    """Headers of the arrays in ``archive`` by name; refuses unknown and repeated names, Python objects, a header that
+    disagrees with the archive's directory, and more than ``max_bytes`` once unpacked. What is not compressed counts for
+    nothing: it is mapped, and no larger than the file."""
+    headers: dict[str, NpyHeader] = {}
+    total = 0
+    for info in archive.infolist():
+        name = info.filename.removesuffix(".npy")
+        if name == info.filename or name not in known:
+            raise DataError(f"expected only the arrays {', '.join(known)}, got {info.filename!r}; remove it")
+        if name in headers:
+            raise DataError(f"expected one array {name}, got two; write the file again")
+        headers[name] = _header(archive, info, name)
+        total += info.file_size if info.compress_type != zipfile.ZIP_STORED else 0
+    if total > max_bytes:
+        raise DataError(
+            f"expected at most {max_bytes / 2**30:.3g} GiB once unpacked, got {total / 2**30:.3g} GiB; "
+            "save it uncompressed (numpy.savez), store float16 logits or audit fewer examples"
+        )
+    return headers
+
+
+def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> NpyHeader:
+    try:
+        with archive.open(info) as stream:
+            return read_npy_header(stream, info.file_size)
+    except _DAMAGED as error:
+        raise DataError(f"expected an array of plain values as {name}, could not be read: {one_line(error)}") from error
+
+
+def read_arrays(
+    archive: zipfile.ZipFile, headers: Mapping[str, NpyHeader], *, map_from: int = MAP_FROM
+) -> dict[str, NDArray[Any]]:
+    """The arrays behind ``headers``, without unpickling anything.
+
+    An array of ``map_from`` bytes or more that is not compressed is mapped from the file and takes no memory; one that
+    is compressed is unpacked, beyond what memory should hold into a temporary file. Checksums are verified for both.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, header in headers.items():
+        info = archive.getinfo(f"{name}.npy")
+        try:
+            if header.size >= map_from and info.compress_type == zipfile.ZIP_STORED:
+                arrays[name] = _mapped(archive, info, header)
+            else:
+                arrays[name] = _unpacked(archive, info, header)
+            check_letters(arrays[name])
+        except _DAMAGED as error:
+            raise DataError(f"expected a whole array {name}, got a damaged one ({one_line(error)})") from error
+    return arrays
+
+
+def _mapped(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: NpyHeader) -> NDArray[Any]:
+    whole = np.memmap(str(archive.filename), np.uint8, "r", _content(archive, info), (info.file_size,))
+    checksum = 0
+    for start in range(0, len(whole), _CHUNK):
+        checksum = zlib.crc32(whole[start : start + _CHUNK].data, checksum)
+    if checksum != info.CRC:
+        raise zipfile.BadZipFile("its checksum does not fit")
+    flat = whole[header.start :].view(header.dtype)
+    return flat.reshape(header.shape, order="F" if header.fortran else "C")
+
+
+def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> int:
+    """Where the content of a stored member begins: after its own header, whose lengths the directory does not have."""
+    with Path(str(archive.filename)).open("rb") as stream:
+        stream.seek(info.header_offset)
+        local = stream.read(_LOCAL_HEADER)
+    name, extra = (int.from_bytes(local[place : place + 2], "little") for place in (26, 28))
+    return info.header_offset + _LOCAL_HEADER + name + extra
+
+
+def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: NpyHeader) -> NDArray[Any]:
+    shape = header.shape[::-1] if header.fortran else header.shape
+    array = scratch_array(shape, header.dtype)
+    if not header.size:
+        return array.T if header.fortran else array
+    content = array.reshape(-1).view(np.uint8)
+    with archive.open(info) as stream:
+        stream.read(header.start)
+        for start in range(0, len(content), _CHUNK):
+            wanted = min(_CHUNK, len(content) - start)
+            part = stream.read(wanted)
+            if len(part) < wanted:
+                raise EOFError(f"{start + len(part)} of {len(content)} bytes")
+            content[start : start + wanted] = np.frombuffer(part, np.uint8)
+        stream.read(1)  # at its end the checksum is compared
+    return array.T if header.fortran else array
+
+
+def open_archive(path: Path) -> zipfile.ZipFile:
+    """The zip archive at ``path``, or a sentence on why it is none."""
+    if not path.is_file():
+        got = "a folder" if path.is_dir() else "a pipe or device" if path.exists() else "nothing"
+        raise DataError(f"expected an outputs file (.npz), got {got}")
+    try:
+        return zipfile.ZipFile(path)
+    except _DAMAGED as error:
+        raise DataError(
+            f"expected an outputs file as written by numpy.savez, got a truncated or different file ({one_line(error)})"
+        ) from error
+
+
+def npz_bytes(arrays: Mapping[str, NDArray[Any]], *, comment: str = "") -> bytes:
+    """An ``.npz`` of the arrays, uncompressed, that depends on nothing but names, types, shapes and values.
+
+    comment: of the archive, at most 65,535 bytes; ``npz_comment`` reads it."""
+    buffer = io.BytesIO()
+    write_archive(buffer, arrays, comment=comment)
+    return buffer.getvalue()
+
+
+def npz_comment(path: Path) -> str:
+    """The comment of an archive; DataError for another file."""
+    with open_archive(path) as archive:
+        return archive.comment.decode(errors="replace")
+
+
+def write_archive(stream: BinaryIO, arrays: Mapping[str, NDArray[Any]], *, comment: str = "") -> None:
+    """Write the ``.npz`` of ``npz_bytes`` into an open file, array by array."""
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        archive.comment = comment.encode()
+        for name, values in arrays.items():
+            info = zipfile.ZipInfo(f"{name}.npy", _DATE)
+            info.create_system = 3
+            info.external_attr = 0o644 << 16
+            array = np.asarray(values)
+            with archive.open(info, "w", force_zip64=array.nbytes > _LARGE) as member:
+                _write_array(member, array)
+
+
+def _write_array(member: IO[bytes], array: NDArray[Any]) -> None:
+    """As NumPy's own, but for arrays that are mapped from a file: in blocks along the first axis."""
+    descr = np.lib.format.dtype_to_descr(array.dtype)
+    header = {"descr": descr, "fortran_order": False, "shape": array.shape}
+    np.lib.format.write_array_header_1_0(member, header)
+    if not array.size:
+        return
+    flat = array.reshape(-1) if array.ndim == 0 or array.flags.c_contiguous else None
+    if flat is not None:
+        step = max(1, _CHUNK // max(1, array.itemsize))
+        for start in range(0, len(flat), step):
+            member.write(flat[start : start + step].tobytes())
+        return
+    for part in array:
+        member.write(part.tobytes())

@@ -1,0 +1,1 @@
+"""Outputs of models from tables: CSV, TSV and Parquet files."""

@@ -1,0 +1,90 @@
+"""Names of classes, and labels as places among them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.attacks.outputs.tables.columns import listed
+from vestige.attacks.outputs.tables.sheet import Sheet
+from vestige.learners.errors import DataError
+
+_WHOLE = re.compile(r"\+?([0-9]{1,9})(\.0*)?")
+
+
+@dataclass(frozen=True)
+class Classes:
+    """names: in the order of the logits' columns. base: the first number when names are numbers; None for texts.
+    by_place: the file had no names, only an order."""
+
+    names: tuple[str, ...]
+    base: int | None
+    by_place: bool = False
+
+    @classmethod
+    def of(cls, path: Path, names: Sequence[str]) -> "Classes":
+        """Classes with these names: numbers in their order, from 0 or 1 on without a gap; texts as they come."""
+        names = [name.strip() for name in names]
+        if not all(re.fullmatch(r"[0-9]{1,9}", name) for name in names):
+            if len(set(names)) < len(names):
+                raise DataError(f"{path}: expected each class once, got {listed(names)}")
+            return cls(tuple(names), None)
+        numbers = sorted(map(int, names))
+        first = numbers[0]
+        if first > 1 or numbers != list(range(first, first + len(numbers))):
+            raise DataError(
+                f"{path}: expected classes numbered from 0 or 1 on, each once and without a gap, got "
+                f"{len(numbers)} from {first} to {numbers[-1]}; add the missing one or number them anew"
+            )
+        return cls(tuple(map(str, numbers)), first)
+
+    @classmethod
+    def in_order(cls, count: int) -> "Classes":
+        """Classes of which only the order is known."""
+        return cls(tuple(map(str, range(count))), 0, by_place=True)
+
+    def places(self, path: Path, names: Sequence[str]) -> NDArray[np.int64]:
+        """Place of each of ``names`` (each class once) among the classes; DataError when the two differ."""
+        key = [str(int(name)) if self.base is not None and name.strip().isdecimal() else name.strip() for name in names]
+        known = {name: place for place, name in enumerate(self.names)}
+        unknown = [name for name in key if name not in known]
+        if unknown or len(set(key)) != len(known) or len(key) != len(known):
+            raise DataError(
+                f"{path}: expected the {len(known)} classes {listed(self.names)} as in the first file, "
+                f"got {len(key)}: {listed(key)}"
+            )
+        return np.array([known[name] for name in key], np.int64)
+
+    def labels(self, sheet: Sheet, column: str) -> NDArray[np.int64]:
+        """The place of each row's label; DataError for one that no class column belongs to."""
+        texts = sheet.texts[column]
+        if self.base is None:
+            known = {name: place for place, name in enumerate(self.names)}
+            places = [known.get(name.strip(), -1) for name in texts.names]
+        else:
+            found = [_WHOLE.fullmatch(name.strip()) for name in texts.names]
+            numbers = [int(one[1]) if one else None for one in found]
+            self._check_offset(sheet, column, [number for number in numbers if number is not None])
+            places = [-1 if n is None or not 0 <= n - self.base < len(self.names) else n - self.base for n in numbers]
+        if min(places) < 0:
+            code = places.index(-1)
+            row = int(np.flatnonzero(texts.codes == code)[0])
+            raise DataError(
+                f"{sheet.where(row)}, column {column!r}: expected the label of a class column "
+                f"({listed(self.names)}), got {texts.names[code][:60]!r}"
+            )
+        return np.array(places, np.int64)[texts.codes]
+
+    def _check_offset(self, sheet: Sheet, column: str, numbers: Sequence[int]) -> None:
+        """Refuse labels that count from 1 where classes count from 0, or the other way round, in words of their own."""
+        if self.base is None or not numbers:
+            return
+        low, high, last = min(numbers), max(numbers), self.base + len(self.names) - 1
+        if (low, high) == (1 - self.base, last + 1 - 2 * self.base) and low != self.base:
+            raise DataError(
+                f"{sheet.path}, column {column!r}: expected labels from {self.base} to {last} as the classes are "
+                f"numbered, got {low} to {high}; {'subtract' if low else 'add'} 1"
+            )

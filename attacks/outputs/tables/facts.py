@@ -1,0 +1,122 @@
+"""What is known about the examples besides logits (label, role, group, subject, id), from one file or from several."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.attacks.outputs.tables.classes import Classes
+from vestige.attacks.outputs.tables.columns import Columns, RoleNames, listed
+from vestige.attacks.outputs.tables.sheet import Sheet, Table, Texts, pandas, unique_ids
+from vestige.learners.errors import ConfigError, DataError
+
+FACTS = ("label", "role", "group", "subject")
+_STRIPPED = ("role",)
+
+
+def fact_columns(columns: Columns, table: Table) -> dict[str, str]:
+    """Which of the facts and the id ``table`` has: part to column."""
+    found = {part: columns.find(part, table.names) for part in (*FACTS, "id")}
+    for column in found.values():
+        if column in table.lists:
+            raise DataError(f"{table.path}, column {column!r}: expected one text or number in a row, got lists")
+    return {part: column for part, column in found.items() if column is not None}
+
+
+def first_rows(codes: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+    """The first row of each of ``count`` codes."""
+    first = np.empty(count, np.int64)
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    return first
+
+
+def check_constant(sheet: Sheet, examples: Texts, found: dict[str, str], first: NDArray[np.int64]) -> None:
+    """Refuse an example whose rows disagree about a fact."""
+    for part in FACTS:
+        if part in found:
+            texts = sheet.texts[found[part]]
+            wrong = np.flatnonzero(texts.codes != texts.codes[first][examples.codes])
+            if len(wrong):
+                row = int(wrong[0])
+                before = texts.names[texts.codes[first[examples.codes[row]]]]
+                raise DataError(
+                    f"{sheet.where(row)}, column {found[part]!r}: expected {before[:60]!r} as in the other rows of "
+                    f"{examples.names[examples.codes[row]][:60]!r}, got {texts.names[texts.codes[row]][:60]!r}"
+                )
+
+
+def align(ids: NDArray[np.object_], sheet: Sheet, column: str) -> NDArray[np.int64]:
+    """The row of ``sheet`` for each of ``ids``; refuses ids that are there twice, missing or too many."""
+    names = unique_ids(sheet, column)
+    rows = pandas().Index(names, dtype=object).get_indexer(pandas().Index(ids, dtype=object))
+    missing = ids[rows < 0]
+    if len(missing) or len(ids) < sheet.rows:
+        extra = names[~np.isin(np.arange(sheet.rows), rows)]
+        raise DataError(
+            f"{sheet.path}: expected the {len(ids)} ids of the first file, got {len(missing)} missing"
+            + (f" ({listed(missing[:3])})" if len(missing) else "")
+            + (f" and {len(extra)} that it does not have ({listed(extra[:3])})" if len(extra) else "")
+        )
+    return np.asarray(rows, np.int64)
+
+
+@dataclass(eq=False)
+class Facts:
+    """Facts in the order of the examples, gathered file by file; where two files have one, they must agree."""
+
+    rows: int
+    ids: NDArray[np.object_] | None
+    roles: RoleNames
+    held: dict[str, NDArray[Any]] = field(default_factory=dict)
+    source: dict[str, str] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+
+    def order(self, sheet: Sheet, found: dict[str, str]) -> NDArray[np.int64] | None:
+        """The row of ``sheet`` for each example: by id where it has ids, else None: row by row."""
+        if "id" in found:
+            if self.ids is None:
+                raise DataError(
+                    f"{sheet.path}: expected no column {found['id']!r}, as the first file has no ids to match; "
+                    "add the ids there"
+                )
+            return align(self.ids, sheet, found["id"])
+        if sheet.rows != self.rows:
+            raise DataError(f"{sheet.path}: expected {self.rows} rows as in the first file, got {sheet.rows}")
+        return None
+
+    def add(self, sheet: Sheet, found: dict[str, str], rows: NDArray[np.int64] | None, classes: Classes) -> None:
+        """The facts in ``sheet``, whose rows for the examples are ``rows`` (None: in order)."""
+        for part in FACTS:
+            if part not in found:
+                continue
+            values = classes.labels(sheet, found[part]) if part == "label" else self._texts(part, sheet, found[part])
+            values = values if rows is None else values[rows]
+            if part not in self.held:
+                self.held[part], self.source[part] = values, str(sheet.path)
+                continue
+            wrong = np.flatnonzero(values != self.held[part])
+            if len(wrong):
+                at = int(wrong[0])
+                name = classes.names.__getitem__ if part == "label" else str
+                raise DataError(
+                    f"{sheet.where(at if rows is None else int(rows[at]))}, column {found[part]!r}: expected "
+                    f"{name(self.held[part][at])[:60]!r} as in {self.source[part]}, got {name(values[at])[:60]!r}"
+                )
+
+    def check_roles_used(self, place: str) -> None:
+        """Refuse a name for a role that no file uses: it may be misspelt."""
+        for name, role in self.roles.pairs:
+            if name not in self.seen:
+                held = listed(sorted(set(self.held["role"].tolist())))
+                raise ConfigError(f"{place}: expected the role {name!r} (given as {name}={role}) in it, got {held}")
+
+    def _texts(self, part: str, sheet: Sheet, column: str) -> NDArray[np.object_]:
+        texts = sheet.texts[column]
+        if part not in _STRIPPED:
+            return texts.values()
+        called = dict(self.roles.pairs)
+        self.seen.update(called.keys() & {name.strip() for name in texts.names})
+        names = np.array([called.get(name.strip(), name.strip()) for name in texts.names], object)
+        values: NDArray[np.object_] = names[texts.codes]
+        return values

@@ -1,0 +1,1 @@
+"""Which attacks there are, what each needs, and what it is given."""

@@ -1,0 +1,1 @@
+"""Attacks: membership scores as functions of arrays, one file each."""

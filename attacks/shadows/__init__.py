@@ -1,0 +1,1 @@
+"""Shadow banks: design, making, files and checks."""

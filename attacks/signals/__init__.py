@@ -1,0 +1,1 @@
+"""Signals: one number per model and example, from logits."""

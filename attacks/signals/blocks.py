@@ -1,0 +1,95 @@
+"""Large tables of logits a few rows at a time: nothing here needs memory for more than a block of them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.attacks.arrays import Floats, Labels
+from vestige.attacks.signals.prepared import Prepared
+from vestige.attacks.signals.signals import SIGNALS
+from vestige.learners.engine.jobs import available_workers
+from vestige.learners.files.scratch import scratch_array
+
+BLOCK = 2**20
+"""Numbers in a block: 8 MiB as float64, which stays near the processor while every signal reads it."""
+MOST_THREADS = 8
+"""Each holds some ten tables of a block's size."""
+FOR_THREADS = 2**24
+"""Numbers from which on threads are worth it; below, it takes a second, and other processes may be at work."""
+
+Logits = NDArray[np.floating[Any]]
+
+
+def row_slices(shape: tuple[int, ...], block: int = BLOCK) -> list[slice]:
+    """Slices that part the rows of ``[..., n, classes]`` into blocks of about equal size, each of at most ``block``
+    numbers of one model (or one row)."""
+    rows, classes = shape[-2:]
+    parts = max(1, -(-rows // max(1, block // max(1, classes))))
+    edges = np.linspace(0, rows, parts + 1).astype(np.int64).tolist()
+    return [slice(low, high) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def blocks(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Views ``[m, classes]`` that together are ``values [n, classes]`` or ``[models, n, classes]``."""
+    for model in values if values.ndim > 2 else (values,):
+        for rows in row_slices(model.shape):
+            yield model[rows]
+
+
+def signal_tables(models: Sequence[Logits], labels: Labels, names: Sequence[str]) -> dict[str, Floats]:
+    """Signals ``[models, n]`` by name, of logits ``[n, classes]`` each; every block is read once for all of them."""
+    tables: dict[str, Floats] = {name: np.empty((len(models), len(labels))) for name in names}
+
+    def fill(place: int, rows: slice) -> None:
+        prepared = Prepared.of(models[place][rows], labels[rows])
+        for name, table in tables.items():
+            table[place, rows] = SIGNALS[name].of(prepared)
+
+    _on_threads(fill, models)
+    return tables
+
+
+def answers_of(models: Sequence[Logits]) -> Labels:
+    """The class with the largest logit, of equal ones the first, ``[models, n]``, of logits ``[n, classes]`` each."""
+    answers = np.empty((len(models), len(models[0])), np.int64)
+
+    def fill(place: int, rows: slice) -> None:
+        block = models[place][rows]
+        # The processor compares halves one by one: converting them costs less.
+        answers[place, rows] = (block.astype(np.float32) if block.dtype == np.float16 else block).argmax(axis=1)
+
+    _on_threads(fill, models)
+    return answers
+
+
+def _on_threads(work: Callable[[int, slice], None], models: Sequence[Logits]) -> None:
+    """``work(place, rows)`` for every block; the result cannot depend on the order, since each fills its own place."""
+    blocks_ = [(place, rows) for place, logits in enumerate(models) for rows in row_slices(logits.shape)]
+    workers = min(available_workers(), MOST_THREADS, len(blocks_))
+    if workers < 2 or sum(logits.size for logits in models) < FOR_THREADS:
+        for one in blocks_:
+            work(*one)
+        return
+    with ThreadPoolExecutor(workers) as pool:  # NumPy lets go of the interpreter while it computes
+        for _ in pool.map(work, *zip(*blocks_, strict=True)):
+            pass
+
+
+def mean_logits(models: Sequence[Logits], rows: NDArray[np.int64]) -> Floats:
+    """Mean over one model or more of their logits ``[n, classes]`` at ``rows``, float64 ``[rows, classes]``."""
+    mean: Floats = scratch_array((len(rows), models[0].shape[1]), np.float64)
+    for part in row_slices(mean.shape):
+        for logits in models:
+            mean[part] += logits[rows[part]]
+        mean[part] /= len(models)
+    return mean
+
+
+def equal(first: Logits, second: Logits) -> bool:
+    """Whether two models' logits ``[n, classes]`` are the same numbers; ends at the first block that differs."""
+    return first.shape == second.shape and all(
+        np.array_equal(first[rows], second[rows]) for rows in row_slices(first.shape)
+    )

@@ -1,0 +1,15 @@
+from .config.config import AuditConfig as AuditConfig
+from .config.config import read_config as read_config
+from .gate.compare import compare_reports as compare_reports
+from .gate.gate import Requirement as Requirement
+from .gate.gate import gate as gate
+from .models.workspace import Workspace as Workspace
+from .policy import Policy as Policy
+from .policy import profile as profile
+from .report.write import write_report as write_report
+from .results.json import read_report as read_report
+from .results.report import Audit as Audit
+from .results.report import Report as Report
+from .verdict.evidence import gather as gather
+from .verdict.rule import decide as decide
+from .workflows.run import run_audit as run_audit

@@ -1,0 +1,1 @@
+"""Canaries: planting them, and bounds on epsilon from them."""

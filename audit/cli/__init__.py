@@ -1,0 +1,1 @@
+"""The command ``vestige``: one file a command."""

@@ -1,0 +1,183 @@
+"""Options of the commands that ask models made elsewhere: which files, which data, how an image is prepared."""
+
+import glob
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vestige.audit.cli.help import Section
+from vestige.audit.cli.options import PATH
+from vestige.learners.errors import DataError
+
+if TYPE_CHECKING:
+    from vestige.audit.config.audit_data import AuditData
+    from vestige.audit.workflows.external import Asking
+
+_data, _asking = Section("Data behind checkpoints"), Section("How checkpoints are asked")
+_DATA = (
+    _data("--config", "config_path", type=PATH, help="Audit file whose [data] and [forget] name data and split."),
+    _data("--data", "source", help="In its place: a data source, e.g. imagefolder:photos (docs/data.md)."),
+    _data("--forget", help="File that lists the examples to forget: indices, file names, people or a mask."),
+    _data("--unseen", help="Unseen examples: a number, a file that lists them, or a second source."),
+    _data("--retain", help="File that lists what the models were trained on besides  [default: the rest]"),
+    _data("--forget-column", help="Column of the --forget file, where its name does not say so."),
+    _data("--unseen-column", help="Column of the --unseen file."),
+    _data("--retain-column", help="Column of the --retain file."),
+    _data("--image-column", help="Column of images in a parquet or huggingface source."),
+    _data("--label-column", help="Column of labels in a parquet or huggingface source."),
+    _data("--seed", type=click.IntRange(0, 9999), help="Of draws among the data."),
+)
+_ASKING = (
+    _asking("--model", "factory", help="Makes the network of weights: package.module:function, torchvision:NAME."),
+    _asking("--mean", help="Means of the channels in 0..1, e.g. 0.485,0.456,0.406; subtracted."),
+    _asking("--std", help="Deviations of the channels, e.g. 0.229,0.224,0.225; divided by."),
+    _asking("--resize", help="224 (the shorter side) or 256x192 (height x width)."),
+    _asking("--channels", help="rgb, bgr or grey."),
+    _asking("--layout", help="channels_first or channels_last  [default: first, or as the file says]"),
+    _asking("--preprocess", help="In place of these: package.module:function from uint8 images to the input."),
+    _asking("--device", help="auto, cpu, cuda or cuda:N  [default: auto, or the audit file's]"),
+    _asking("--batch-size", type=click.IntRange(1), help="Images a call  [default: 512]"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """What names the data: an audit file, or a source with lists of examples."""
+
+    config_path: Path | None
+    source: str | None
+    forget: str | None
+    unseen: str | None
+    retain: str | None
+    forget_column: str | None
+    unseen_column: str | None
+    retain_column: str | None
+    image_column: str | None
+    label_column: str | None
+    seed: int | None
+
+    @property
+    def given(self) -> bool:
+        """Whether anything but an audit file was named."""
+        return any(
+            getattr(self, one.name) is not None for one in fields(self) if one.name not in ("config_path", "seed")
+        )
+
+    @property
+    def base(self) -> Path:
+        """Folder that relative names start from."""
+        return Path(".") if self.config_path is None else self.config_path.parent
+
+    def load(self) -> "AuditData":
+        """Examples and split. Raises UsageError for a mixture, and as ``read_data``."""
+        from vestige.audit.config.audit_data import data_from_options, read_data
+
+        if self.config_path is not None:
+            if self.given:
+                raise click.UsageError("give either --config, or --data with --forget, not both")
+            return read_data(self.config_path, seed=self.seed)
+        if self.source is None or self.forget is None:
+            raise click.UsageError("give --data SOURCE and --forget FILE, or --config FILE that names both")
+        return data_from_options(
+            self.source,
+            self.forget,
+            unseen=self.unseen,
+            retain=self.retain,
+            column=self.forget_column,
+            unseen_column=self.unseen_column,
+            retain_column=self.retain_column,
+            image_column=self.image_column,
+            label_column=self.label_column,
+            seed=self.seed or 0,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskingOptions:
+    """How models are asked, as texts."""
+
+    factory: str | None
+    mean: str | None
+    std: str | None
+    resize: str | None
+    channels: str | None
+    layout: str | None
+    preprocess: str | None
+    device: str | None
+    batch_size: int | None
+
+    @property
+    def given(self) -> bool:
+        """Whether anything was named that only models made elsewhere need."""
+        return any((self.factory, self.mean, self.std, self.resize, self.channels, self.layout, self.preprocess))
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything was named that only models need which are asked, and outputs do not."""
+        return self.given or self.device is not None or self.batch_size is not None
+
+    def parse(self, base: Path) -> "Asking":
+        """Raises UsageError for a mixture, ConfigError for a text that cannot be used."""
+        from vestige.audit.workflows.external import Asking
+        from vestige.learners.external.settings import find_preprocessing, parse_preprocessing
+
+        ready = {name: getattr(self, name) for name in ("mean", "std", "resize", "channels", "layout")}
+        if self.preprocess is not None and any(ready.values()):
+            raise click.UsageError(
+                "give either --preprocess, or --mean, --std, --resize, --channels, --layout, not both"
+            )
+        own = (
+            parse_preprocessing(**ready) if self.preprocess is None else find_preprocessing(self.preprocess, base=base)
+        )
+        return Asking(
+            factory=self.factory,
+            preprocessing=own,
+            device=Asking.device if self.device is None else self.device,
+            batch_size=self.batch_size or Asking.batch_size,
+            base=base,
+        )
+
+
+def data_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Adds the options of ``DataOptions`` and hands them over as one argument, ``data``."""
+    return _bundled(command, "data", DataOptions, _DATA)
+
+
+def asking_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Adds the options of ``AskingOptions`` and hands them over as one argument, ``asking``."""
+    return _bundled(command, "asking", AskingOptions, _ASKING)
+
+
+def _bundled(command: Callable[..., int], name: str, kind: Any, options: Sequence[Any]) -> Callable[..., int]:
+    @wraps(command)
+    def bundled(**given: Any) -> int:
+        own = kind(**{one.name: given.pop(one.name) for one in fields(kind)})
+        return command(**given, **{name: own})
+
+    for option in reversed(options):
+        bundled = option(bundled)
+    return bundled
+
+
+def expand(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The files behind paths and patterns (``retrain-*.pt``), those of one pattern in natural order; DataError for a
+    pattern that nothing matches."""
+    found: list[Path] = []
+    for path in paths:
+        if path.exists() or not glob.has_magic(str(path)):
+            found.append(path)
+            continue
+        matches = sorted(map(Path, glob.glob(str(path))), key=_natural)
+        if not matches:
+            raise DataError(f"{path}: expected files of such names, got none; check the folder")
+        found += matches
+    return tuple(found)
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", str(path)) if part]

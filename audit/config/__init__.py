@@ -1,0 +1,1 @@
+"""The audit file, ``audit.toml``: its tables, its data and its validation."""

@@ -1,0 +1,1 @@
+"""Whether data and models are what they are said to be."""

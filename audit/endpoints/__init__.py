@@ -1,0 +1,1 @@
+"""Scores, endpoints and their tests, preconditions, groups, persons and utility."""

@@ -1,0 +1,1 @@
+"""The second mode of the verdict: evidence over examples where retrains are few."""

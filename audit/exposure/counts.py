@@ -1,0 +1,76 @@
+"""Exposure of single examples in an audit: counts for the report, ids for the annex."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from vestige.attacks.arrays import NotEstimable
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.endpoints.preconditions import identify
+from vestige.audit.endpoints.scores import Scores, people_of, score_phi
+from vestige.audit.exposure.annex import PAIRS, write_annex
+from vestige.audit.exposure.examples import Exposure, Judged, exposure
+from vestige.audit.policy import Policy
+from vestige.audit.results.evidence import ExposureCounts, SingleExamples
+from vestige.learners.errors import DataError
+from vestige.learners.files.io import digest
+
+
+def count_exposed(scores: Scores, names: tuple[str, ...]) -> SingleExamples:
+    """The counts of the candidate and, leave-one-out, of each retrain; ``names [K]`` of the retrains."""
+    try:
+        found = _exposure(scores)
+    except NotEstimable as error:
+        return SingleExamples(reason=str(error), rate=0.0, examples=0, fewest_ranked=0, counts=())
+    judged = (("candidate", found.model), *zip(names, found.retrains, strict=True))
+    return SingleExamples(
+        reason="",
+        rate=found.rate,
+        examples=len(found.rows),
+        fewest_ranked=found.fewest_ranked,
+        counts=tuple(_counts(name, one) for name, one in judged),
+    )
+
+
+def write_exposed(folder: Path, name: str, outputs: Outputs, policy: Policy) -> Path:
+    """Write the ids of the candidate's flagged examples to ``folder/NAME.csv``, readable by its owner alone.
+
+    An example without an id goes by its row in the outputs; a person with several rows by the subject. Raises DataError
+    below three retrains and for a place that is not ours."""
+    rows = np.flatnonzero(outputs.where("forget") | outputs.where("unseen"))
+    kept = list(identify(outputs).kept)
+    labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
+    phi = outputs.signals("logit")["logit"][[*kept, len(outputs.retrain)]].take(rows, axis=1)
+    people = people_of(outputs)
+    scores = score_phi(phi, len(kept), labels, forget, policy.calibration_share, policy.calibration_seed, people)
+    try:
+        found = _exposure(scores)
+    except NotEstimable as error:
+        raise DataError(f"annex: {error}") from None
+    ids = rows.astype(np.str_) if outputs.id is None else outputs.id[rows]
+    if people is not None and outputs.subject is not None:
+        ids = outputs.subject[rows][people.first]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    plain = re.sub(r"[^\w.-]", "_", name).lstrip(".")
+    plain = plain.encode()[:120].decode(errors="ignore")  # names of files are limited to 255 bytes
+    if plain != name or not plain or plain == PAIRS:
+        plain = f"{plain}-{digest(name)[:8]}"  # two names never share a file
+    path = folder / f"{plain}.csv"
+    write_annex(path, found, ids[found.rows].tolist())
+    return path
+
+
+def _exposure(scores: Scores) -> Exposure:
+    k = scores.retrains
+    return exposure(scores.phi[k], scores.phi[:k], scores.forget, scores.evaluation, scores.calibration)
+
+
+def _counts(name: str, one: Judged) -> ExposureCounts:
+    return ExposureCounts(
+        model=name,
+        exposed=one.exposed.count,
+        over_forgotten=one.over_forgotten.count,
+        exposed_ranked=one.exposed_ranked.count,
+        over_forgotten_ranked=one.over_forgotten_ranked.count,
+    )

@@ -1,0 +1,1 @@
+"""Reports read back, recomputed, compared and written for CI."""

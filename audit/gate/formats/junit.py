@@ -1,0 +1,59 @@
+"""The gate as JUnit XML: a suite for each candidate."""
+
+from xml.etree import ElementTree
+
+from vestige.audit.files.text import one_line
+from vestige.audit.gate.formats.cases import Case, cases
+from vestige.audit.gate.gate import Gate, Judged
+from vestige.audit.report.hygiene import warnings as hygiene_warnings
+
+
+def junit(found: Gate) -> bytes:
+    """UTF-8 XML: FAIL is a ``failure``, INCONCLUSIVE an ``error`` of that type, as ``skipped`` would show green."""
+    root = ElementTree.Element("testsuites", name="vestige gate")
+    for judged in found.candidates:
+        root.append(_suite(found, judged))
+    for key in ("tests", "failures", "errors"):
+        root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
+    ElementTree.indent(root)
+    return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
+
+
+def _suite(found: Gate, judged: Judged) -> ElementTree.Element:
+    tests = cases(judged.audit, judged.unplanned)
+    states = [one.state for one in tests]
+    suite = ElementTree.Element(
+        "testsuite",
+        name=judged.name,
+        package=judged.source,
+        tests=str(len(tests)),
+        failures=str(states.count("fail")),
+        errors=str(states.count("open")),
+        skipped="0",
+        time="0",
+    )
+    policy, verdict = found.requirement.policy, judged.audit.verdict
+    properties = ElementTree.SubElement(suite, "properties")
+    for name, value in (
+        ("report", judged.source),
+        ("verdict", verdict.outcome),
+        ("reasons", ", ".join(verdict.reasons)),
+        ("grade", verdict.grade),
+        ("margins", policy.margins),
+        ("policy", policy.hash),
+        *(("warning", one_line(one, 400)) for one in hygiene_warnings(judged.report)),
+    ):
+        ElementTree.SubElement(properties, "property", name=name, value=value)
+    for test in tests:
+        suite.append(_case(judged, test))
+    return suite
+
+
+def _case(judged: Judged, test: Case) -> ElementTree.Element:
+    case = ElementTree.Element("testcase", classname=f"vestige.{judged.name}", name=test.name, time="0")
+    if test.state == "pass":
+        ElementTree.SubElement(case, "system-out").text = f"{test.title}. {test.text}"
+    else:
+        tag, kind = ("failure", "FAIL") if test.state == "fail" else ("error", "INCONCLUSIVE")
+        ElementTree.SubElement(case, tag, type=kind, message=test.text).text = f"{test.title}. {test.text}"
+    return case

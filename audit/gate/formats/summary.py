@@ -1,0 +1,70 @@
+"""The gate in Markdown, for the summary of a step in CI."""
+
+from collections.abc import Iterator
+from itertools import chain
+
+from vestige.audit.files.text import marked_up
+from vestige.audit.gate.gate import Gate, Judged
+from vestige.audit.gate.text import count
+from vestige.learners.errors import DataError
+
+MOST_BYTES = 2**20 - 1
+"""GitHub refuses the whole summary of a step from 1 MiB on."""
+LEAST_ROOM = 2000
+HEAD = "| candidate | verdict | reasons | grade | report |\n| --- | --- | --- | --- | --- |\n"
+
+
+def summary(found: Gate, before: bytes = b"") -> bytes:
+    """``before``, what the file holds already, and the gate after it: below 1 MiB together, UTF-8.
+
+    What does not fit is left out, and the last line says how many candidates that concerns. DataError where the file
+    is full.
+    """
+    gap = b"" if not before or before.endswith(b"\n\n") else b"\n\n"
+    room = MOST_BYTES - len(before) - len(gap)
+    if room < LEAST_ROOM:
+        raise DataError(
+            f"expected room for a summary below 1 MiB, got a file of {len(before)} bytes; give another file"
+        )
+    return before + gap + _page(found, room).encode("utf-8")
+
+
+def _page(found: Gate, room: int) -> str:
+    head = f"## {found.outcome}: vestige gate\n\n{marked_up(found.headline, 600)}\n\n{HEAD}"
+    left = room - len(head.encode()) - 300  # for the line that says what is missing, and what stands around it
+    page, rows, missing = head, 0, ""
+    for row in map(_row, found.candidates):
+        if len(row.encode()) > left:
+            break
+        page, rows, left = page + row, rows + 1, left - len(row.encode())
+    hidden = len(found.candidates) - rows
+    blocks = chain(map(_details, found.candidates[:rows]), _remarks(found)) if not hidden else iter(())
+    page += "\n"
+    for block in blocks:
+        if len(block.encode()) > left:
+            missing = "Details are left out: the summary is kept below 1 MiB.\n"
+            break
+        page, left = page + block, left - len(block.encode())
+    if hidden:
+        missing = f"{count(hidden, 'candidate')} of {len(found.candidates)} left out, and all details: the summary is "
+        missing += "kept below 1 MiB.\n"
+    return page + missing
+
+
+def _row(judged: Judged) -> str:
+    verdict = judged.audit.verdict
+    outcome = verdict.outcome if verdict.outcome == "PASS" else f"**{verdict.outcome}**"
+    reasons = marked_up(", ".join(verdict.reasons))
+    return f"| {marked_up(judged.name)} | {outcome} | {reasons} | {verdict.grade} | {marked_up(judged.source)} |\n"
+
+
+def _details(judged: Judged) -> str:
+    verdict = judged.audit.verdict
+    lines = [verdict.headline, *verdict.explanations, *(f"Note: {one}" for one in verdict.notes), *verdict.would_change]
+    points = "".join(f"- {marked_up(line, 1000)}\n" for line in lines)
+    return f"<details><summary>{marked_up(judged.name)}</summary>\n\n{points}\n</details>\n\n"
+
+
+def _remarks(found: Gate) -> Iterator[str]:
+    lines = [*found.remarks, *(f"{one.what}: {one.state} ({one.digest[:12]})" for one in found.cited)]
+    yield from (f"- {marked_up(line, 400)}\n" for line in lines)

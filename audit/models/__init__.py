@@ -1,0 +1,1 @@
+"""Models that an audit makes, keeps and reads."""

@@ -1,0 +1,62 @@
+"""Which examples are audited, and what models say about them."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.models.making import MadeModel, Plan
+from vestige.audit.models.workspace import ModelKey, Workspace
+from vestige.learners.data.examples import Indices
+from vestige.learners.data.split import Split
+from vestige.learners.seeds import numpy_generator
+from vestige.learners.training.checkpoints import weights_digest
+from vestige.learners.training.flops import forward_flops
+from vestige.learners.training.inference import predict_logits
+
+
+def audited_rows(plan: Plan) -> tuple[Indices, NDArray[np.str_]]:
+    """Indices of the audited examples of this audit and their roles."""
+    return rows_and_roles(plan.split, plan.config.seed)
+
+
+def rows_and_roles(split: Split, seed: int) -> tuple[Indices, NDArray[np.str_]]:
+    """Indices of the audited examples and their roles: all forget, all unseen, at most RETAIN_ROWS retain."""
+    retain = split.retain
+    if len(retain) > RETAIN_ROWS:
+        random = numpy_generator(seed, "retain rows")
+        retain = np.sort(random.choice(retain, RETAIN_ROWS, replace=False))
+    parts = {"forget": split.forget, "unseen": split.unseen, "retain": retain}
+    return np.concatenate(list(parts.values())), np.repeat(list(parts), [len(part) for part in parts.values()])
+
+
+def role_outputs(
+    plan: Plan, rows: Indices, roles: NDArray[np.str_], reference: Sequence[MadeModel], candidate: MadeModel
+) -> Outputs:
+    """The outputs of a candidate beside those of the reference: the original, then the retrains."""
+    examples = plan.examples
+    return Outputs(
+        labels=examples.labels[rows],
+        role=roles,
+        candidate=candidate.logits,
+        retrain=np.array([one.logits for one in reference[1:]]).reshape(-1, *reference[0].logits.shape),
+        original=reference[0].logits,
+        group=None if examples.groups is None else examples.groups[rows],
+        subject=None if examples.subjects is None else examples.subjects[rows],
+        id=examples.names(rows),
+    )
+
+
+def outputs_of(plan: Plan, workspace: Workspace, key: ModelKey, rows: Indices) -> MadeModel:
+    """The model with this key on the examples at ``rows``; its logits are kept in the workspace."""
+    model, header = workspace.load(key, plan.device)
+    weights = weights_digest(model)
+    compute = partial(predict_logits, model, plan.examples, rows, plan.device)
+    logits = workspace.logits(key, weights, rows, compute)
+    return MadeModel(logits, weights, header, forward_flops(model, plan.examples.shape))
+
+
+RETAIN_ROWS = 10_000
+"""Retain examples in the utility comparison; more would cost time and add no precision that matters."""

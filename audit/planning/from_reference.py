@@ -1,0 +1,124 @@
+"""Planning from what is there: the retrains and the original of an outputs file, or of an audit's workspace.
+
+Nothing is trained, and no candidate is read.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.config.config import AuditConfig
+from vestige.audit.endpoints.scores import MIN_RETRAINS
+from vestige.audit.models.cost import retrain_flops
+from vestige.audit.models.making import Plan, plan_models
+from vestige.audit.models.outputs import audited_rows, outputs_of, role_outputs
+from vestige.audit.models.workspace import Workspace
+from vestige.audit.planning.plan_file import PlanFile, Sizes, Subject, make_plan
+from vestige.audit.planning.preregistration import sizes_of, subject_of, subject_of_models
+from vestige.audit.planning.projection import MeasuredPlan, project_reference
+from vestige.audit.policy import Policy
+from vestige.audit.progress import Watch, ignore
+from vestige.audit.results.evidence import Reference
+from vestige.learners.training.architectures import build_classifier
+from vestige.learners.training.checkpoints import read_header
+from vestige.learners.training.flops import forward_flops
+
+
+@dataclass(frozen=True)
+class RetrainCost:
+    """What one more retrain costs. seconds: of the control fresh_retrain, which is one, where the workspace holds it;
+    None where no time was recorded."""
+
+    flops: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What could be planned, and from what. there: retrains that exist, of ``sizes.retrains``. measured: None where
+    none exists. cost: None where the recipe is not known."""
+
+    sizes: Sizes
+    subject: Subject
+    there: int
+    original_there: bool
+    measured: MeasuredPlan | None
+    cost: RetrainCost | None = None
+
+    @property
+    def preconditions(self) -> Reference | None:
+        """E0 to E3, where the retrains that they were settled from are all that are planned."""
+        return None if self.measured is None or self.there < self.sizes.retrains else self.measured.reference
+
+    def file(self, policy: Policy) -> PlanFile:
+        """The plan file of judging this under ``policy``."""
+        return make_plan(policy, self.sizes, subject=self.subject, preconditions=self.preconditions)
+
+
+def plan_outputs(path: Path, policy: Policy, *, probabilities: bool = False) -> Planned:
+    """The plan from the retrains and the original in an outputs file; its candidate is not read and may be missing.
+
+    DataError for anything that is wrong with the rest of the file."""
+    outputs = Outputs.read(path, probabilities=probabilities, blind=True)
+    retrains, original = len(outputs.retrain), outputs.original is not None
+    return Planned(sizes_of(outputs), subject_of(outputs), retrains, original, project_reference(outputs, policy))
+
+
+def plan_audit(config: AuditConfig, workspace: Workspace, *, base: Path = Path("."), watch: Watch = ignore) -> Planned:
+    """The plan of an audit file, from those of its original and retrains that the workspace holds.
+
+    The outputs of these models are computed and kept in the workspace. Where models are still missing, what exists is
+    measured, and the plan file leaves open what the others will be. DataError for a damaged workspace.
+    """
+    watch("loading data", 0, 1)
+    plan = plan_models(config, base)
+    watch("loading data", 1, 1)
+    rows, roles = audited_rows(plan)
+    keys = [key for key in plan.retrains if workspace.has(key)]
+    original_there = workspace.has(plan.original)
+    present = [*([plan.original] if original_there else []), *keys]
+    made = []
+    for done, key in enumerate(present):
+        watch("computing outputs", done, len(present))
+        made.append(outputs_of(plan, workspace, key, rows))
+    if present:
+        watch("computing outputs", len(present), len(present))
+    retrains = made[1:] if original_there else made
+    counts = {role: int((roles == role).sum()) for role in ("forget", "unseen", "retain")}
+    subject = subject_of_models(plan, rows, roles)
+    if original_there:
+        subject = replace(subject, original=made[0].weights)
+    if len(retrains) == len(plan.retrains):
+        subject = replace(subject, retrains=tuple(one.weights for one in retrains))
+    measured = None
+    if retrains:
+        # Beside the retrains, something must stand in the candidate's place: a model that knows nothing.
+        stand_in = replace(retrains[0], logits=np.zeros_like(retrains[0].logits))
+        outputs = role_outputs(plan, rows, roles, [made[0], *retrains], stand_in)
+        measured = project_reference(outputs if original_there else replace(outputs, original=None), config.policy)
+    return Planned(
+        sizes=Sizes(**counts, retrains=len(plan.retrains), original=True),
+        subject=subject,
+        there=len(retrains),
+        original_there=original_there,
+        measured=measured,
+        cost=_cost(plan, workspace),
+    )
+
+
+def _cost(plan: Plan, workspace: Workspace) -> RetrainCost:
+    recipe, examples = plan.config.recipe, plan.examples
+    network = build_classifier(recipe, examples.shape, examples.classes, seed=0)
+    flops = retrain_flops(recipe, len(plan.split.retain), forward_flops(network, examples.shape))
+    for spec, key in plan.candidates:
+        if spec.method == "fresh_retrain" and workspace.has(key):
+            seconds = (read_header(workspace.model_path(key)).cost or {}).get("seconds")
+            return RetrainCost(flops, None if seconds is None else float(seconds))
+    return RetrainCost(flops, None)
+
+
+def enough_to_measure(planned: Planned) -> bool:
+    """Whether there are retrains enough for a spread."""
+    return planned.there >= MIN_RETRAINS

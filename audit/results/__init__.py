@@ -1,0 +1,1 @@
+"""What a report states: frozen dataclasses, their JSON and its schema."""

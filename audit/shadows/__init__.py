@@ -1,0 +1,1 @@
+"""The shadow bank of an audit, and the scores that it gives."""

@@ -1,0 +1,1 @@
+"""Scalars and arrays in, numbers out: intervals, bounds on epsilon, canary scores."""

@@ -1,0 +1,1 @@
+"""Studies over many audits: methods over seeds, attacks, calibration, SWAP and forgetting quality."""

@@ -1,0 +1,1 @@
+"""How often the rule errs, on leaks of known size."""

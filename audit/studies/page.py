@@ -1,0 +1,181 @@
+"""The page of a study, in Markdown: tables from its numbers, and notes that somebody wrote."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from vestige.audit.files.markdown import marked, table
+from vestige.audit.studies.records import FRESH, NO_OP, CandidateRecord, SettingRecord, Spread, Study, summarise
+from vestige.audit.studies.wording import COLUMNS, DEFINITIONS, SETTINGS
+from vestige.learners.training.recipe import Recipe
+
+OUTCOMES = ("FAIL", "INCONCLUSIVE", "PASS")
+PLANNED = re.compile(r"budget \([^()]*\)|nothing to do|single shot(, then a repair of \d+ epochs)?|last example \(.*\)")
+"""Stops that say no more than that the method ran to its end."""
+
+
+def render(study: Study, notes: str) -> str:
+    """The whole page; ``notes`` go between their marks as they are."""
+    parts = [f"# {study.title}", f"```\n{study.command}\n```"]
+    count = len(study.settings[0].seeds)
+    seeds = "one seed (0)" if count == 1 else f"{count} seeds (0 to {count - 1}), each with its own draw and models"
+    parts.append(f"Written by this command (vestige {study.version}), apart from the notes; {seeds}.")
+    parts.append(_facts(study.settings))
+    for setting in study.settings:
+        parts += [f"## {SETTINGS[setting.setting]} to forget: `{setting.file}`", _results(setting)]
+        parts += [text for text in (_remarks(setting),) if text]
+    parts += ["## Notes", marked(notes), "## What the columns mean", DEFINITIONS, "## Hyper-parameters"]
+    parts.append(
+        "As resolved for the size of the task; `*` marks what the audit file gave. Those left open are not listed."
+    )
+    for setting in study.settings:
+        parts += [f"`{setting.file}`:", _parameters(setting)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _facts(settings: Sequence[SettingRecord]) -> str:
+    rows: list[tuple[str, Callable[[SettingRecord], str]]] = [
+        ("data", lambda one: f"`{one.data}`, {one.classes} classes, images {' x '.join(map(str, one.shape))}"),
+        ("seed 0", lambda one: one.seeds[0].split),
+        ("sizes", _sizes),
+        ("network", _network),
+        ("recipe", _recipe),
+        ("models", _models),
+        ("policy", _policy),
+        ("trained on", lambda one: {"cpu": "CPU", "cuda": "GPU"}.get(one.device, one.device)),
+    ]
+    head = ["", *(f"`{setting.file}`" for setting in settings)]
+    return table(head, [[name, *(text(setting) for setting in settings)] for name, text in rows])
+
+
+def _sizes(setting: SettingRecord) -> str:
+    counts = setting.seeds[0].counts
+    names = {"forget": "to forget", "retain": "to retain", "validation": "for stopping rules", "unseen": "unseen"}
+    return ", ".join([f"{counts[role]:,} {words}" for role, words in names.items()] + [f"TA on {counts['test']:,}"])
+
+
+def _network(setting: SettingRecord) -> str:
+    width = setting.recipe["width"]
+    flops = setting.seeds[0].original.forward_flops / 1e6
+    return f"`{setting.recipe['architecture']}`{'' if width is None else f', width {width}'}, {flops:.3g} MFLOP forward"
+
+
+def _recipe(setting: SettingRecord) -> str:
+    usual = Recipe()
+    always = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "schedule", "augmentation")
+    kept = [
+        f"{key} {_value(value)}"
+        for key, value in setting.recipe.items()
+        if key not in ("architecture", "width") and (key in always or value != getattr(usual, key))
+    ]
+    return ", ".join(kept)
+
+
+def _models(setting: SettingRecord) -> str:
+    first = setting.seeds[0]
+    return f"a seed: 1 original, {len(first.retrains)} retrains, {len(first.candidates)} candidates"
+
+
+def _policy(setting: SettingRecord) -> str:
+    policy = setting.policy
+    margins = f"AUC {policy['margin_auc']:g}, TPR {policy['margin_tpr']:g} at FPR {policy['fpr']:g}"
+    return f"`{policy['profile']}`: margins {margins}, accuracy {policy['margin_utility']:g}"
+
+
+def _results(setting: SettingRecord) -> str:
+    reference = zip(*(one.four for one in setting.retrains), strict=True)
+    spreads = (Spread.of(values) for values in reference)
+    four = [_spread(Spread(mean, one.deviation)) for mean, one in zip(setting.retrain_means, spreads, strict=True)]
+    rows = [
+        [
+            "**Retrain**",
+            *four,
+            "0 by definition",
+            "0 by definition",
+            "the reference",
+            _retrain_pflops(setting),
+            "1",
+            "-",
+        ]
+    ]
+    if NO_OP not in setting.names:
+        original = zip(*(seed.original.four for seed in setting.seeds), strict=True)
+        rows.append(["original", *(_spread(Spread.of(values)) for values in original), *["-"] * 6])
+    return table(COLUMNS, rows + [_row(setting, name) for name in setting.names])
+
+
+def _retrain_pflops(setting: SettingRecord) -> str:
+    first = setting.seeds[0]
+    flops = 3 * setting.recipe["epochs"] * first.counts["retain"] * first.original.forward_flops
+    return f"{flops / 1e15:.3g}"
+
+
+def _row(setting: SettingRecord, name: str) -> list[str]:
+    label = {NO_OP: f"original (`{NO_OP}`)", FRESH: f"floor (`{FRESH}`)"}.get(name, f"`{name}`")
+    found, verdict = summarise(setting, name), _verdict(setting.of(name))
+    if found is None:
+        return [label, *["-"] * 6, verdict, *["-"] * 3]
+    numbers = [*(_spread(one) for one in found.four), f"{found.gap:.2f}"]
+    a2 = "not estimable" if found.a2 is None else _spread(found.a2, "+.3f", ".3f")
+    costs = [(found.pflops, ".3g"), (found.share_of_retrain, ".3g"), (found.seconds, ".1f")]
+    return [label, *numbers, a2, verdict, *("-" if value is None else _plain(value, form) for value, form in costs)]
+
+
+def _plain(value: float, form: str) -> str:
+    """Three digits without an exponent for large numbers."""
+    return f"{value:.0f}" if value >= 1000 else f"{value:{form}}"
+
+
+def _spread(value: Spread, form: str = ".2f", deviation: str = ".2f") -> str:
+    return f"{value.mean:{form}}" + ("" if value.deviation is None else f" ± {value.deviation:{deviation}}")
+
+
+def _verdict(records: Sequence[CandidateRecord]) -> str:
+    parts = []
+    for outcome in OUTCOMES:
+        ours = [one.judged for one in records if one.judged is not None and one.judged.outcome == outcome]
+        reasons = sorted({judged.reasons[0] for judged in ours if judged.reasons})
+        if ours:
+            parts.append(f"{outcome} {len(ours)}/{len(records)}" + (f" ({', '.join(reasons)})" if reasons else ""))
+    refused = sum(one.refusal is not None for one in records)
+    return ", ".join([*parts, f"refused {refused}/{len(records)}"] if refused else parts)
+
+
+def _remarks(setting: SettingRecord) -> str:
+    """Refusals, stops other than the budget, the methods' own notes, and controls that came out wrong."""
+    told: dict[tuple[str, str], list[int]] = {}
+    for seed in setting.seeds:
+        for one in seed.candidates:
+            sentences = [] if one.refusal is None else [f"refused: {one.refusal}"]
+            if one.judged is not None and one.judged.stop and not PLANNED.fullmatch(one.judged.stop):
+                sentences.append(f"stopped by {one.judged.stop}")
+            sentences += [] if one.measured is None else one.measured.notes
+            for sentence in sentences:
+                told.setdefault((one.name, sentence), []).append(seed.seed)
+    order = setting.names
+    remarks = [
+        f"- `{name}`, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}: {sentence}"
+        for (name, sentence), seeds in sorted(told.items(), key=lambda item: (order.index(item[0][0]), item[1]))
+    ]
+    wrong = [
+        f"- **The controls are wrong**, seed {seed.seed}: {text}" for seed in setting.seeds for text in seed.problems
+    ]
+    lines = wrong + (["Refusals, stops before the budget, and what methods recorded:", "", *remarks] if remarks else [])
+    return "\n".join(lines)
+
+
+def _parameters(setting: SettingRecord) -> str:
+    rows = []
+    for name in setting.names:
+        records = setting.of(name)
+        known = next((one.judged.parameters for one in records if one.judged is not None), records[0].given)
+        given = records[0].given
+        text = ", ".join(
+            f"{key} = {_value(value)}{'*' if key in given else ''}" for key, value in known.items() if value is not None
+        )
+        rows.append([f"`{name}`", f"`{records[0].method}`", text or "none"])
+    return table(("candidate", "method", "hyper-parameters"), rows)
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

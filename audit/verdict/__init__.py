@@ -1,0 +1,1 @@
+"""From evidence to outcome, reasons and sentences."""

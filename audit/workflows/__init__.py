@@ -1,0 +1,1 @@
+"""A whole audit from request to report."""

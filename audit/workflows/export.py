@@ -1,0 +1,34 @@
+"""Outputs of models made elsewhere, written to a file where the data are, so that they can be judged elsewhere."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vestige.audit.config.audit_data import AuditData
+from vestige.audit.data_checks.checks import data_hygiene
+from vestige.audit.data_checks.near_duplicates import near_duplicates
+from vestige.audit.data_checks.plausibility import outputs_problems, refuse_problems
+from vestige.audit.progress import Watch, ignore
+from vestige.audit.results.data_checks import Hygiene
+from vestige.audit.workflows.external import Answers, Asking, ModelFiles, ask_models
+from vestige.learners.data.duplicates import count_duplicates
+
+
+@dataclass(frozen=True, eq=False)
+class Exported:
+    """answers: what was written. hygiene: what was found in images and people, of which the file holds nothing."""
+
+    answers: Answers
+    hygiene: Hygiene
+
+
+def export_to(out: Path, data: AuditData, files: ModelFiles, asking: Asking, *, watch: Watch = ignore) -> Exported:
+    """Ask the models and write their outputs to ``out`` (.npz), once the data and they were looked at as
+    ``audit_outside`` looks at them: whoever audits the file has no images to look for copies in.
+
+    Refuses (DataError) what ``audit_outside`` refuses; nothing is written then."""
+    duplicates = count_duplicates(data.examples, data.split)
+    answers = ask_models(data, files, asking, watch=watch)
+    refuse_problems(outputs_problems(answers.outputs))
+    near = near_duplicates(data.examples, data.split, None, watch)
+    answers.outputs.write(out)
+    return Exported(answers, data_hygiene(data.examples, data.split, duplicates, near))

@@ -1,0 +1,118 @@
+"""From evidence and verdicts to the report: what else a reader needs to judge and to repeat an audit."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import numpy as np
+
+from vestige.attacks.metrics.roc import auc, delong_variance, placements
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.attacks.scores.threshold import class_centred
+from vestige.audit.config.source_names import record_without_folders
+from vestige.audit.data_checks.checks import data_hygiene
+from vestige.audit.models.making import MadeModel, Plan
+from vestige.audit.policy import Policy
+from vestige.audit.results.report import (
+    SCHEMA_VERSION,
+    Audit,
+    DataRecord,
+    DuplicatesRecord,
+    LabelNoise,
+    ModelsRecord,
+    PolicyRecord,
+    Report,
+    Seeds,
+    SelfTest,
+    Summary,
+    Tool,
+    Weights,
+)
+from vestige.audit.results.wording import ASSUMPTIONS, EXAMPLE_ASSUMPTIONS, LIMITS
+from vestige.audit.statistics.intervals import auc_interval
+from vestige.learners.data.duplicates import Duplicates
+from vestige.learners.data.examples import Examples
+from vestige.learners.data.near_duplicates import NearDuplicates
+from vestige.learners.data.split import Split
+from vestige.learners.seeds import numpy_generator
+
+
+def build_report(
+    audits: Sequence[Audit],
+    policy: PolicyRecord,
+    data: DataRecord,
+    models: ModelsRecord,
+    *,
+    reproduce: str | None,
+) -> Report:
+    """The report of these audits, stamped with the time and the program's version."""
+    return Report(
+        schema_version=SCHEMA_VERSION,
+        tool=Tool("vestige", version("vestige")),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        policy=policy,
+        data=data,
+        models=models,
+        audits=tuple(audits),
+        summary=Summary.of(audits),
+        assumptions=EXAMPLE_ASSUMPTIONS if any(one.exchangeable for one in audits) else ASSUMPTIONS,
+        limits=LIMITS,
+        reproduce=reproduce,
+    )
+
+
+def policy_record(policy: Policy, registered_hash: str | None) -> PolicyRecord:
+    """The policy as applied, beside the one that was registered before any candidate was scored."""
+    changed = registered_hash is not None and registered_hash != policy.hash
+    return PolicyRecord(**asdict(policy), hash=policy.hash, registered_hash=registered_hash, changed=changed)
+
+
+def null_self_test(outputs: Outputs, *, seed: int) -> SelfTest:
+    """AUC of class-centred phi on the candidate after the roles forget and unseen were dealt out at random.
+
+    The battery must find nothing here; the interval is DeLong's, 95 %."""
+    rows = np.flatnonzero(outputs.where("forget") | outputs.where("unseen"))
+    phi = outputs.signals("logit")["logit"][len(outputs.retrain), rows]
+    centred = class_centred(phi, outputs.labels[rows], outputs.where("unseen")[rows])
+    dealt = numpy_generator(seed, "null self-test").permutation(centred)
+    forget = int(outputs.where("forget").sum())
+    members, others = dealt[:forget], dealt[forget:]
+    value = auc(members, others)
+    variance = delong_variance(*placements(members, others)) if min(len(members), len(others)) > 1 else 0.25
+    return SelfTest("phi", value, auc_interval(value, variance, len(members), len(others), 0.025), seed)
+
+
+def data_record(
+    examples: Examples, split: Split, duplicates: Duplicates, rows: int, near: NearDuplicates
+) -> DataRecord:
+    """What was audited on, its sources without their folders; ``rows``: number of audited examples; ``near``: the
+    altered copies among all of them."""
+    noise = examples.label_noise
+    record = DataRecord(
+        source=examples.name,
+        fingerprint=examples.fingerprint,
+        split=split.description,
+        classes=examples.classes,
+        class_names=examples.class_names,
+        forget=len(split.forget),
+        unseen=len(split.unseen),
+        retain=rows - len(split.forget) - len(split.unseen),
+        label_noise=None if noise is None else LabelNoise(noise.fraction, noise.seed, noise.changed),
+        saturated=0,
+        duplicates=DuplicatesRecord(duplicates.in_retain, duplicates.in_unseen),
+        hygiene=data_hygiene(examples, split, duplicates, near),
+    )
+    return record_without_folders(record)
+
+
+def models_record(plan: Plan, reference: Sequence[MadeModel], device: str | None) -> ModelsRecord:
+    """How original (first) and retrains were made; device: what trained them, None when that is not known."""
+    seeds = [one.header.seed for one in reference]
+    weights = [one.weights for one in reference]
+    return ModelsRecord(
+        recipe=asdict(reference[0].header.recipe),
+        seeds=Seeds(seeds[0], tuple(seeds[1:]), plan.split.seed),
+        weights=Weights(weights[0], tuple(weights[1:])),
+        device=device,
+    )

@@ -1,0 +1,78 @@
+"""What every source ends with: checked arrays, training part before test part, behind one index space."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.learners.data.examples import Examples
+from vestige.learners.errors import DataError
+
+Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+_MOST_CLASSES = 65_536
+
+
+def join(name: str, class_names: tuple[str, ...] | None, train: Part, test: Part | None = None) -> Examples:
+    """Training examples first, then the test part (if there is one), each in its own order.
+
+    class_names: None for ``0``, ``1``, ... up to the largest label.
+    """
+    if class_names is not None and len(class_names) > _MOST_CLASSES:
+        raise DataError(f"{name}: expected at most {_MOST_CLASSES} classes, got {len(class_names)}; check the labels")
+    images, labels = train
+    test_part = np.zeros(len(images), dtype=np.bool_)
+    if test is not None:
+        if test[0].shape[1:] != images.shape[1:]:
+            shapes = f"{list(images.shape[1:])} and {list(test[0].shape[1:])}"
+            raise DataError(f"{name}: expected training and test images of one shape, got {shapes}; resize them")
+        test_part = np.repeat([False, True], [len(images), len(test[0])])
+        images, labels = np.concatenate([images, test[0]]), np.concatenate([labels, test[1]])
+    return Examples(images, labels, numbered(name, labels) if class_names is None else class_names, name, test_part)
+
+
+def numbered(name: str, labels: NDArray[np.int64]) -> tuple[str, ...]:
+    """Class names for labels that come without: their numbers."""
+    most = int(labels.max(initial=0))
+    if most >= _MOST_CLASSES:
+        raise DataError(f"{name}: expected labels below {_MOST_CLASSES}, got {most}; number the classes from 0")
+    return tuple(str(number) for number in range(most + 1))
+
+
+def as_images(name: str, values: Any) -> NDArray[np.uint8]:
+    """Whole numbers 0..255 ``[n, height, width]`` or ``[n, height, width, channels]`` as uint8 with channels last."""
+    images = _array(name, "images", values)
+    if images.dtype.kind not in "iu":
+        raise DataError(
+            f"{name}: expected images as uint8 in 0..255, got {images.dtype}; "
+            "scale floats in 0..1 with numpy.rint(255 * images).astype('uint8')"
+        )
+    if images.ndim not in (3, 4) or 0 in images.shape:
+        raise DataError(f"{name}: expected images as [n, height, width, channels], got shape {list(images.shape)}")
+    if images.dtype != np.uint8 and (images.min() < 0 or images.max() > 255):
+        raise DataError(f"{name}: expected pixels in 0..255, got {images.min()}..{images.max()}; scale them")
+    if images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] not in (1, 3):
+        raise DataError(
+            f"{name}: expected images with channels last, got shape {list(images.shape)}; "
+            "use numpy.moveaxis(images, 1, -1)"
+        )
+    return np.ascontiguousarray(images if images.ndim == 4 else images[..., None], dtype=np.uint8)
+
+
+def as_labels(name: str, values: Any, images: int) -> NDArray[np.int64]:
+    """Whole-number labels ``[images]``."""
+    labels = _array(name, "labels", values)
+    if labels.dtype.kind not in "iu" or labels.shape != (images,):
+        raise DataError(
+            f"{name}: expected labels as whole numbers of shape [{images}], got {labels.dtype} {list(labels.shape)}"
+        )
+    if labels.min() < 0 or labels.max() > np.iinfo(np.int64).max:
+        raise DataError(f"{name}: expected labels from 0, got {labels.min()}..{labels.max()}; drop unlabelled images")
+    return labels.astype(np.int64)
+
+
+def _array(name: str, what: str, values: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{name}: expected {what} as an array, got {type(values).__name__} ({error})") from error

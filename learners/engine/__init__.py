@@ -1,0 +1,1 @@
+"""Where independent jobs run: processes of this machine, or a Ray cluster."""

@@ -1,0 +1,253 @@
+"""Independent jobs on the processes of this machine: each does one job after another, a dead one is replaced."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any, TypeVar
+
+from vestige.learners.errors import DataError, VestigeError
+from vestige.learners.progress import Progress
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+Work = Callable[[Job, Progress], Result]
+PATIENCE = 10.0
+"""Seconds that a worker has to tidy up."""
+LOOK = 1.0
+"""Seconds after which it is asked whether silent workers live."""
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What a worker sends in place of a result; a refusal travels whole, a crash as its text."""
+
+    refusal: VestigeError | None
+    text: str
+
+
+def run_jobs(
+    work: Work[Job, Result],
+    jobs: Sequence[Job],
+    *,
+    workers: int,
+    retries: int = 2,
+    progress: Progress | None = None,
+    environments: Sequence[Mapping[str, str]] = (),
+    fresh: bool = False,
+) -> Iterator[tuple[int, Result]]:
+    """Yield ``(position, work(job, report))`` as jobs finish, in any order.
+
+    work: a picklable function; it may call ``report(done, total)``. With one worker everything runs here, in order.
+    A worker that dies (killed, out of memory) is replaced and its job redone up to ``retries`` times; an exception of
+    ``work`` is raised here, as it was when it is one of vestige's own. environments: variables of each worker's slot,
+    set before the job is unpickled. fresh: a new process for every job, also with one worker: for code that is not
+    ours, whose modules may keep what one job did for the next. ``progress`` is called with thousandths of a job
+    done and to do, over all jobs.
+    """
+    shares = [0.0] * len(jobs)
+
+    def report(position: int, share: float) -> None:
+        shares[position] = share
+        if progress is not None:
+            progress(int(1000 * sum(shares)), 1000 * len(jobs))
+
+    if (workers <= 1 or len(jobs) <= 1) and not environments and not fresh:
+        for position, job in enumerate(jobs):
+            result = work(job, lambda done, total, position=position: report(position, done / total))  # type: ignore[misc]
+            report(position, 1.0)
+            yield position, result
+        return
+    yield from _on_processes(work, jobs, workers, retries, report, environments, fresh)
+
+
+def available_workers() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class _Worker:
+    """A process of a slot."""
+
+    process: SpawnProcess
+    slot: int
+
+
+def _on_processes(
+    work: Work[Job, Result],
+    jobs: Sequence[Job],
+    workers: int,
+    retries: int,
+    report: Callable[[int, float], None],
+    environments: Sequence[Mapping[str, str]],
+    fresh: bool,
+) -> Iterator[tuple[int, Result]]:
+    waiting, deaths, free = list(range(len(jobs))), [0] * len(jobs), list(range(workers))
+    staff: dict[Connection, _Worker] = {}
+    doing: dict[Connection, int] = {}
+    leaving: list[SpawnProcess] = []
+
+    def employ(connection: Connection) -> None:
+        doing[connection] = waiting.pop(0)
+        with suppress(OSError):  # it has died: reading from it will tell
+            connection.send(jobs[doing[connection]])
+
+    def dismiss(connection: Connection) -> SpawnProcess:
+        connection.close()  # which it takes for the end
+        one = staff.pop(connection)
+        leaving[:] = [*(before for before in leaving if before.is_alive()), one.process]
+        free.append(one.slot)
+        return one.process
+
+    try:
+        while waiting or doing:
+            while waiting and free:
+                slot = free.pop(0)
+                employ(_start(work, environments[slot] if environments else {}, slot, staff))
+            for ready in _heard(doing, staff):
+                position = doing[ready]
+                try:
+                    kind, value = _message(ready)
+                except (EOFError, OSError):
+                    del doing[ready]
+                    dead = dismiss(ready)
+                    deaths[position] += 1
+                    if deaths[position] > retries:
+                        _await([dead])
+                        raise DataError(
+                            f"job {position + 1} of {len(jobs)}: its process died {deaths[position]} times "
+                            f"(last exit code {dead.exitcode}); check free memory, or use fewer workers"
+                        ) from None
+                    waiting.insert(0, position)
+                    continue
+                if kind == "progress":
+                    report(position, value)
+                    continue
+                del doing[ready]
+                if isinstance(value, _Failure):
+                    raise value.refusal or RuntimeError(f"job {position + 1} of {len(jobs)} failed:\n{value.text}")
+                if waiting and not fresh:
+                    employ(ready)
+                else:
+                    dismiss(ready)
+                report(position, 1.0)
+                yield position, value
+    finally:
+        for connection, one in staff.items():
+            one.process.terminate()
+            connection.close()
+        _await([*leaving, *(one.process for one in staff.values())])
+
+
+def _heard(doing: Mapping[Connection, int], staff: Mapping[Connection, _Worker]) -> list[Connection]:
+    """The lines on which there is something, or whose process is gone. A child that it left behind may hold its end of
+    the line open, and that of its sentinel, so that nothing but asking tells."""
+    found = set(wait(list(doing), LOOK))
+    return [connection for connection in doing if connection in found or not staff[connection].process.is_alive()]
+
+
+def _message(connection: Connection) -> tuple[str, Any]:
+    if not connection.poll():
+        raise EOFError
+    kind, value = connection.recv()
+    return kind, value
+
+
+def _await(processes: Sequence[SpawnProcess]) -> None:
+    """See that they end; all together have ``PATIENCE`` for it, whatever they or their children are doing."""
+    until = time.monotonic() + PATIENCE
+    for one in processes:
+        if one.is_alive():
+            one.join(max(0.0, until - time.monotonic()))
+        if one.is_alive():
+            one.kill()
+        one.join()
+
+
+def _start(
+    work: Work[Job, Result], variables: Mapping[str, str], slot: int, staff: dict[Connection, _Worker]
+) -> Connection:
+    """Adds to ``staff`` a process that waits for jobs, in an environment with these variables; the line to it."""
+    context = multiprocessing.get_context("spawn")  # a fork of a process that uses CUDA or threads is unsafe
+    here, there = context.Pipe()
+    with _surroundings(variables):
+        process = context.Process(target=_work, args=(work, there), daemon=True)
+        with _no_interrupt():
+            process.start()
+            staff[here] = _Worker(process, slot)
+    there.close()
+    return here
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """An interrupt waits, and never comes to a process that is started here: the parent ends its workers, which would
+    print a traceback each where the interrupt meets them while they import."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # which, where it comes later, would let interrupts through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _surroundings(variables: Mapping[str, str]) -> Iterator[None]:
+    """This process's environment with these variables in it, for a child to inherit."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _work(work: Work[Job, Result], connection: Connection) -> None:
+    """What a worker does: the jobs that come, until the line is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
+    signal.signal(signal.SIGTERM, _leave)
+    # A daemon to the parent, with which it ends; yet it may start processes, such as those of a torch DataLoader.
+    multiprocessing.current_process().daemon = False
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent needs no more, or is gone
+        while True:
+            connection.send(("result", _result(work, connection)))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is leaving
+
+
+def _leave(*_: object) -> None:
+    """End in order, which removes temporary files; asked again, go on with that."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(1)
+
+
+def _result(work: Work[Job, Result], connection: Connection) -> object:
+    try:
+        job = connection.recv()
+    except (EOFError, ConnectionResetError):
+        raise
+    except Exception:  # it cannot be put together here
+        return _Failure(None, traceback.format_exc())
+    try:
+        return work(job, lambda done, total: connection.send(("progress", done / total)))
+    except BrokenPipeError:
+        raise
+    except VestigeError as error:
+        return _Failure(error, "")
+    except Exception:
+        return _Failure(None, traceback.format_exc())

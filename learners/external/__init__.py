@@ -1,0 +1,1 @@
+"""Models made elsewhere, read without running code of a file."""

@@ -1,0 +1,1 @@
+"""Files: whole or absent, bounded when they come from others, named by their content."""

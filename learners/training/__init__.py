@@ -1,0 +1,1 @@
+"""Architectures, recipes, training, checkpoints and inference."""

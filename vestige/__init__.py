@@ -1,0 +1,7 @@
+"""vestige: does this checkpoint still remember the data it was asked to forget?
+
+The public names, loaded when they are first used; ``__init__.pyi`` lists them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,5 @@
+"""``python -m vestige``: the command."""
+
+from vestige.audit.cli.entry import main
+
+main()
