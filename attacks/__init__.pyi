@@ -15,7 +15,7 @@ from .outputs.tables.read import TableFiles as TableFiles
 from .outputs.tables.read import read_tables as read_tables
 from .registry.attack import Attack as Attack
 from .registry.attacks import ATTACKS as ATTACKS
-from .registry.inputs import Material as Material
+from .registry.inputs import AttackInputs as AttackInputs
 from .scores.before_after import before_after as before_after
 from .scores.label_only import augmentation_vote as augmentation_vote
 from .scores.lira import Lira as Lira

@@ -17,7 +17,7 @@ from vestige.learners.training.ledger import Ledger
 from vestige.unlearners.core.defaults import BySize, Grid, Scaled
 from vestige.unlearners.core.registry import register
 from vestige.unlearners.core.task import Task
-from vestige.unlearners.core.unlearner import STRICT, refuse_unless_finite
+from vestige.unlearners.core.unlearner import STRICT, check_finite_weights
 from vestige.unlearners.shared.losses import retain_loss
 from vestige.unlearners.shared.pool import Pool
 from vestige.unlearners.shared.retain_phase import ContrastHost
@@ -133,7 +133,7 @@ class Amnesiac(ContrastHost):
             for parameter, update in zip(parameters, parts, strict=True):
                 before = parameter.detach().to("cpu", torch.float64)
                 parameter.copy_(before - torch.from_numpy(update).view(parameter.shape))
-                refuse_unless_finite(self.entry.name, "the weights", parameter, self.knob)
+                check_finite_weights(self.entry.name, "the weights", parameter, self.knob)
 
 
 def _norms(model: nn.Module) -> list[_BatchNorm]:

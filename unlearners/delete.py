@@ -12,7 +12,7 @@ from vestige.learners.training.architectures import Classifier
 from vestige.unlearners.core.defaults import BySize
 from vestige.unlearners.core.registry import register
 from vestige.unlearners.core.task import Task
-from vestige.unlearners.core.unlearner import STRICT, refuse_unless_finite
+from vestige.unlearners.core.unlearner import STRICT, check_finite_weights
 from vestige.unlearners.shared.forget_phase import ForgetPhase
 from vestige.unlearners.shared.pool import Pool
 
@@ -87,6 +87,6 @@ class Delete(ForgetPhase):
             with torch.no_grad():
                 logits = model(x)
             task.meter.forward("forget", len(y))
-            refuse_unless_finite(self.entry.name, "the original's logits", logits)
+            check_finite_weights(self.entry.name, "the original's logits", logits)
             targets.append(erased_targets(logits, y))
         return torch.cat(targets)

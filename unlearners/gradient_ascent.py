@@ -12,7 +12,7 @@ from vestige.unlearners.core.defaults import BySize
 from vestige.unlearners.core.ranges import Positive
 from vestige.unlearners.core.registry import register
 from vestige.unlearners.core.task import Task
-from vestige.unlearners.core.unlearner import STRICT, refuse_unless_finite
+from vestige.unlearners.core.unlearner import STRICT, check_finite_weights
 from vestige.unlearners.shared.forget_phase import ForgetPhase
 from vestige.unlearners.shared.steps import Seen, above_cap
 
@@ -62,7 +62,7 @@ class GradientAscent(ForgetPhase):
         def ascend(network: Classifier, seen: Seen) -> Tensor | None:
             loss = F.cross_entropy(seen.logits, seen.y)
             if above_cap(loss, self.cap, network.classes):
-                refuse_unless_finite(self.entry.name, "the loss", loss.detach())
+                check_finite_weights(self.entry.name, "the loss", loss.detach())
                 return None
             return -loss
 

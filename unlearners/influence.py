@@ -15,7 +15,7 @@ from vestige.unlearners.core.defaults import Among, BySize, Grid, Scaled, filled
 from vestige.unlearners.core.ranges import BatchSize, Count, Fraction, Positive, Weight
 from vestige.unlearners.core.registry import register
 from vestige.unlearners.core.task import Task
-from vestige.unlearners.core.unlearner import STRICT, Unlearner, refuse_unless_finite
+from vestige.unlearners.core.unlearner import STRICT, Unlearner, check_finite_weights
 from vestige.unlearners.shared.gradients import (
     Reading,
     batch_count,
@@ -110,7 +110,7 @@ class Influence(Unlearner):
         reading = Reading(task, sum(batch_count(size, batch_size) for size in sizes) + solving)
         v = self._direction(model, task, reading, batch_size)
         step = filled(self.alpha) * self._solve(model, task, reading, v, solver)
-        refuse_unless_finite(self.entry.name, "the step", step, self.knob)
+        check_finite_weights(self.entry.name, "the step", step, self.knob)
         with torch.no_grad():
             for weight, part in zip(trainable(model), like_weights(model, step), strict=True):
                 weight.add_(part)

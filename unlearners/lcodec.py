@@ -20,7 +20,7 @@ from vestige.unlearners.core.defaults import Among, BySize, Grid, Scaled, filled
 from vestige.unlearners.core.ranges import Count, Fraction, Positive
 from vestige.unlearners.core.registry import register
 from vestige.unlearners.core.task import Task
-from vestige.unlearners.core.unlearner import STRICT, Unlearner, refuse_unless_finite
+from vestige.unlearners.core.unlearner import STRICT, Unlearner, check_finite_weights
 from vestige.unlearners.shared.codec import foci
 from vestige.unlearners.shared.gradients import full_precision
 from vestige.unlearners.shared.losses import retain_loss
@@ -237,7 +237,7 @@ class _Removal:
             targets = y.expand(size)
             losses.append(F.cross_entropy(logits.double(), targets, label_smoothing=smoothing, reduction="none"))
             means.append(activations(self._layers, calls).double())
-        refuse_unless_finite("lcodec", "the loss of noisy copies", torch.cat(losses), advice=self._method.advice)
+        check_finite_weights("lcodec", "the loss of noisy copies", torch.cat(losses), advice=self._method.advice)
         columns = torch.cat(means).cpu().numpy()
         chosen = foci(
             torch.cat(losses).cpu().numpy(),
@@ -284,7 +284,7 @@ class _Removal:
         direction = newton_direction(self._curvature.factor(chosen), torch.cat(slices).double(), filled(method.damping))
         moved = torch.cat(before).double() + direction / (task.training_images - 1)
         moved = moved + self._deviation * torch.randn(len(moved), generator=self._noise).to(moved)
-        refuse_unless_finite("lcodec", "the weights", moved, advice=method.advice)
+        check_finite_weights("lcodec", "the weights", moved, advice=method.advice)
         self._write(chosen, list(torch.split(moved.to(before[0].dtype), [len(one) for one in before])))
 
     def _write(self, chosen: list[Unit], values: list[Tensor]) -> None:

@@ -13,7 +13,7 @@ from vestige.unlearners.core.defaults import BySize, filled
 from vestige.unlearners.core.ranges import Fraction, Positive, Weight
 from vestige.unlearners.core.registry import register
 from vestige.unlearners.core.task import Task
-from vestige.unlearners.core.unlearner import STRICT, refuse_unless_finite
+from vestige.unlearners.core.unlearner import STRICT, check_finite_weights
 from vestige.unlearners.shared.losses import retain_loss
 from vestige.unlearners.shared.pool import Pool
 from vestige.unlearners.shared.retain_phase import ContrastHost
@@ -84,7 +84,7 @@ class NegGradPlus(ContrastHost):
             with train_mode(network, frozen=self.bn != "train" or len(forget_y) == 1), autocast(task):
                 ascent = F.cross_entropy(network(forget_x), forget_y)
             task.meter.forward("forget", len(forget_y))
-            refuse_unless_finite(self.entry.name, "the forget loss", ascent.detach())
+            check_finite_weights(self.entry.name, "the forget loss", ascent.detach())
             if above_cap(ascent, self.cap, network.classes):
                 return beta * descent
             task.meter.backward("forget", len(forget_y))

@@ -15,7 +15,7 @@ from vestige.unlearners.core.defaults import BySize, Grid, Scaled, filled
 from vestige.unlearners.core.ranges import BatchSize, Positive
 from vestige.unlearners.core.registry import register
 from vestige.unlearners.core.task import Task
-from vestige.unlearners.core.unlearner import STRICT, Unlearner, refuse_unless_finite
+from vestige.unlearners.core.unlearner import STRICT, Unlearner, check_finite_weights
 from vestige.unlearners.shared.gradients import Gradients, batch_count, batch_gradient, squared_gradients, weights_of
 from vestige.unlearners.shared.optimisation import trainable
 from vestige.unlearners.shared.pool import unaugmented
@@ -84,7 +84,7 @@ class SSD(Unlearner):
         moved = 0
         with torch.no_grad():
             for weight, own, overall in zip(trainable(model), forget, everywhere, strict=True):
-                refuse_unless_finite(self.entry.name, "the importances", torch.stack([own, overall]), self.knob)
+                check_finite_weights(self.entry.name, "the importances", torch.stack([own, overall]), self.knob)
                 after = dampened(weight, overall, own, filled(self.alpha), self.lam)
                 moved += int((after != weight).sum())
                 weight.copy_(after)

@@ -7,10 +7,10 @@ from types import MappingProxyType
 from typing import Any
 
 from vestige.attacks.registry.entries import Scored
-from vestige.attacks.registry.inputs import Material
+from vestige.attacks.registry.inputs import AttackInputs
 
-AttackFunction = Callable[[Material, str], Scored]
-NEEDS: Mapping[str, tuple[str, Callable[[Material], bool]]] = MappingProxyType(
+AttackFunction = Callable[[AttackInputs, str], Scored]
+NEEDS: Mapping[str, tuple[str, Callable[[AttackInputs], bool]]] = MappingProxyType(
     {
         "model": ("the model itself", lambda material: True),
         "retrains 2": ("2 retrains or more", lambda material: len(material.retrains) >= 2),
@@ -59,10 +59,10 @@ class Attack:
         """The evidence that it requires, in words."""
         return NEEDS[self.requires][0]
 
-    def possible(self, material: Material) -> bool:
+    def possible(self, material: AttackInputs) -> bool:
         """Whether the material holds that evidence."""
         return NEEDS[self.requires][1](material)
 
-    def __call__(self, material: Material, signal: str | None = None) -> Scored:
+    def __call__(self, material: AttackInputs, signal: str | None = None) -> Scored:
         """Scores ``[K + P, n]`` of all models; signal: for an attack that reads any, by default the logit."""
         return self.function(material, (signal or "logit") if self.signal == "any" else self.signal)

@@ -16,7 +16,7 @@ Logits = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Material:
+class AttackInputs:
     """Outputs on n forget and unseen examples, and what else there is.
 
     labels: int64 ``[n]``. calibration: bool ``[n]``, unseen examples set aside; no attack is judged on them. retrains:

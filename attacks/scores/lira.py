@@ -58,7 +58,7 @@ def lira(
         raise ConfigError(f"form: expected one of {', '.join(FORMS)}, got {form!r}")
     rule = resolve(variance, len(chosen))
     outside = fit(shadows, ~chosen, rule, world="OUT", centre=centre)
-    refuse_in_sample(values, shadows)
+    check_out_of_sample(values, shadows)
     if form != "online":
         return Lira(offline_scores(values, outside, form), rule, outside.floored)
     inside = fit(shadows, chosen, rule, world="IN", centre=centre)
@@ -92,7 +92,7 @@ def target_values(targets: ArrayLike, shadows: Tables, examples: int) -> Floats:
     return values
 
 
-def refuse_in_sample(values: Floats, tables: Tables) -> None:
+def check_out_of_sample(values: Floats, tables: Tables) -> None:
     """Raise DataError where a target ``[P, views, n]`` is one of the shadows: it would be scored by a fit on itself.
 
     Compared in the shadows' precision; targets that take only a few values (votes) may agree by chance and pass."""

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from vestige.attacks.arrays import Floats, Labels, Mask, NotEstimable
 from vestige.attacks.scores.gaussians import Tables, blocks, mask_of, moments_of
-from vestige.attacks.scores.lira import refuse_in_sample, target_values
+from vestige.attacks.scores.lira import check_out_of_sample, target_values
 
 
 def difficulty(targets: ArrayLike, shadows: Tables, member: ArrayLike) -> Floats:
@@ -61,7 +61,7 @@ def attack_r(targets: ArrayLike, shadows: Tables, member: ArrayLike) -> Floats:
 def _given(targets: ArrayLike, shadows: Tables, member: ArrayLike) -> tuple[Floats, Mask]:
     chosen = mask_of(member, len(shadows))
     values = target_values(targets, shadows, chosen.shape[1])
-    refuse_in_sample(values, shadows)
+    check_out_of_sample(values, shadows)
     return values, chosen
 
 

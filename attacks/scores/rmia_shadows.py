@@ -8,7 +8,7 @@ from scipy.special import expit
 
 from vestige.attacks.arrays import Floats, Mask, NotEstimable, calibration_mask
 from vestige.attacks.scores.gaussians import Tables, blocks, mask_of
-from vestige.attacks.scores.lira import refuse_in_sample, target_values
+from vestige.attacks.scores.lira import check_out_of_sample, target_values
 from vestige.attacks.scores.rmia import expected_probability, likelihood_ratio, number, population_share
 from vestige.learners.errors import ConfigError
 
@@ -36,7 +36,7 @@ def rmia_shadows(
     """
     chosen, peers = _settings(shadows, member, calibration, form, a, gamma)
     values = target_values(targets, shadows, chosen.shape[1])
-    refuse_in_sample(values, shadows)
+    check_out_of_sample(values, shadows)
     total_in, total_out = _sums(shadows, chosen)
     expected = _expected(total_in, total_out, chosen.sum(0), (~chosen).sum(0), form, a)
     return _shares(expit(values), np.broadcast_to(expected, values.shape), [peers] * len(values), gamma)

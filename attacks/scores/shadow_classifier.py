@@ -9,7 +9,7 @@ from scipy.special import log_softmax
 
 from vestige.attacks.arrays import Floats, Labels, Mask, NotEstimable
 from vestige.attacks.scores.gaussians import Tables, mask_of
-from vestige.attacks.scores.lira import refuse_in_sample
+from vestige.attacks.scores.lira import check_out_of_sample
 from vestige.learners.errors import DataError
 from vestige.learners.seeds import numpy_generator
 
@@ -39,7 +39,7 @@ def shadow_classifier(
             f"got {list(asked.shape)} and {list(truth.shape)}"
         )
     for table in shadows:  # one at a time: they may be read from files
-        refuse_in_sample(asked.transpose(0, 2, 1), [np.asarray(table).T])
+        check_out_of_sample(asked.transpose(0, 2, 1), [np.asarray(table).T])
     scores = np.empty(asked.shape[:2])
     for label in np.unique(truth):
         own = truth == label

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from vestige.attacks.arrays import NotEstimable
 from vestige.attacks.scores.gaussians import Centre, Tables, Variance, fit, mask_of, resolve
-from vestige.attacks.scores.lira import Lira, log_ratio, refuse_in_sample, target_values
+from vestige.attacks.scores.lira import Lira, check_out_of_sample, log_ratio, target_values
 from vestige.learners.errors import DataError
 
 
@@ -46,7 +46,7 @@ def ulira(
     above = fit(forgotten, chosen, rule, world="UNLEARNED", centre=centre)
     below = fit(never, unseen, rule, world="OUT", centre=centre)
     for tables in (forgotten, never):
-        refuse_in_sample(values, tables)
+        check_out_of_sample(values, tables)
     return Lira(log_ratio(values, above, below), rule, above.floored + below.floored)
 
 

@@ -89,7 +89,7 @@ class ShadowBank:
 
 
 @dataclass(frozen=True, eq=False)
-class OfView(Sequence[NDArray[np.float32]]):
+class OfAugmentation(Sequence[NDArray[np.float32]]):
     """The logits ``[m, classes]`` of each model of a bank under one view, read when they are asked for."""
 
     bank: ShadowBank

@@ -12,7 +12,7 @@ from vestige.learners.data.examples import Examples, Indices
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.io import canonical_json, digest
 from vestige.learners.seeds import derive_seed, numpy_generator
-from vestige.learners.training.augmentations import View
+from vestige.learners.training.augmentations import Augmentation
 from vestige.learners.training.code_version import code_version
 from vestige.learners.training.recipe import Recipe
 
@@ -44,7 +44,7 @@ class ShadowDesign:
     recipe: Recipe
     pool: Indices
     rows: Indices
-    views: tuple[View, ...] = (View(),)
+    views: tuple[Augmentation, ...] = (Augmentation(),)
     requests: Indices = field(default_factory=lambda: np.zeros(0, np.int64))
     seed: int = 0
     device: str = "cpu"

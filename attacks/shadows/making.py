@@ -91,7 +91,7 @@ def make_unlearned(
     validation, setting: as the audited task has them. Weights that were not kept are trained again, to the same bits.
     Raises DataError for a design without requests, and for a method that needs the ledger of a training run.
     """
-    refuse_method(design, method, parameters)
+    check_method(design, method, parameters)
     store = unlearned_store(design, root, method, parameters, validation, setting)
     store.clear_remains()
     missing = [model for model in range(even(count)) if not store.sound(model, _shape(design))]
@@ -102,7 +102,7 @@ def make_unlearned(
     return _read(design, store, count, unlearned=True)
 
 
-def refuse_method(design: ShadowDesign, method: str, parameters: Mapping[str, Any]) -> None:
+def check_method(design: ShadowDesign, method: str, parameters: Mapping[str, Any]) -> None:
     """Raise ConfigError or DataError where the method cannot run on these shadows, before any is trained."""
     create(method, parameters)
     if not len(design.requests):

@@ -16,7 +16,7 @@ from vestige.learners.errors import DataError
 from vestige.learners.files.io import digest
 from vestige.learners.progress import Progress
 from vestige.learners.training.architectures import Classifier
-from vestige.learners.training.augmentations import predict_views
+from vestige.learners.training.augmentations import predict_augmentations
 from vestige.learners.training.checkpoints import Checkpoint, checkpoint_bytes, load_checkpoint
 from vestige.learners.training.device import pick_device
 from vestige.learners.training.flops import forward_flops
@@ -114,7 +114,7 @@ def unlearn_shadow(
 def _answers(
     design: ShadowDesign, model: int, network: Classifier, began: float, passes: int, checkpoint: bytes | None
 ) -> Answers:
-    logits = predict_views(network, design.examples, design.rows, design.views, pick_device(design.device))
+    logits = predict_augmentations(network, design.examples, design.rows, design.views, pick_device(design.device))
     labels = design.examples.labels[design.rows]
     inside = design.member_of(model)
     return Answers(

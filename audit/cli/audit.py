@@ -10,9 +10,16 @@ import click
 from vestige.audit.cli import console
 from vestige.audit.cli.finish import command_line, exit_code, finish
 from vestige.audit.cli.help import Section, SectionedCommand
-from vestige.audit.cli.model_options import AskingOptions, DataOptions, asking_options, data_options, expand
-from vestige.audit.cli.options import PATH, annex_option, chosen_policy, plan_option, policy_option, profile_option
-from vestige.audit.files.output_paths import refuse_place
+from vestige.audit.cli.model_options import DataOptions, InferenceOptions, data_options, expand, inference_options
+from vestige.audit.cli.options import (
+    PATH,
+    chosen_policy,
+    exposed_ids_option,
+    plan_option,
+    policy_option,
+    profile_option,
+)
+from vestige.audit.files.output_paths import check_output_path
 from vestige.audit.planning.plan_file import PlanFile, read_plan
 from vestige.audit.policy import Policy, profile
 from vestige.audit.results.report import Report
@@ -64,9 +71,9 @@ _models, _tables = Section("Models"), Section("Outputs in tables")
     help="Forget and unseen examples were drawn alike: with fewer than three retrains, or none, judge over examples.",
 )
 @click.option("--inconclusive", type=click.Choice(["fail", "warn"]), help="Whether INCONCLUSIVE exits with 3 or 0.")
-@annex_option
+@exposed_ids_option
 @data_options
-@asking_options
+@inference_options
 def audit_command(
     outputs: Path | None,
     candidate: Path | None,
@@ -84,9 +91,9 @@ def audit_command(
     name: str | None,
     exchangeable: bool,
     inconclusive: str | None,
-    annex: Path | None,
+    exposed_ids: Path | None,
     data: DataOptions,
-    asking: AskingOptions,
+    asking: InferenceOptions,
 ) -> int:
     """Judge one candidate, and write a report.
 
@@ -103,10 +110,16 @@ def audit_command(
     from vestige.attacks.outputs.tables.read import TableFiles
     from vestige.audit.workflows.declaration import unused
 
-    refuse_place(report_folder / "report.json")
+    check_output_path(report_folder / "report.json")
     policy = chosen_policy(profile_name, policy_path)
     under = None if plan_path is None else read_plan(plan_path)
-    rest = {"name": name, "reproduce": command_line(), "annex": annex, "under": under, "exchangeable": exchangeable}
+    rest = {
+        "name": name,
+        "reproduce": command_line(),
+        "exposed_ids": exposed_ids,
+        "under": under,
+        "exchangeable": exchangeable,
+    }
     given = _Given(policy=policy, under=under, folder=report_folder, rest=rest)
     checkpoints = data.config_path is not None or data.given or asking.given
     if data.seed is not None and not (data.given or asking.given):
@@ -176,7 +189,7 @@ def _point_at_retrains(retrains: tuple[Path, ...]) -> None:
         click.echo(f"note: no --retrain was given, and there are some: --retrain '{pattern}'", err=True)
 
 
-def _asks_nobody(asking: AskingOptions) -> None:
+def _asks_nobody(asking: InferenceOptions) -> None:
     if asking.asks:
         raise click.UsageError("--device and --batch-size go with checkpoints: outputs are read, no model is asked")
 
@@ -209,15 +222,15 @@ def _from_own(
 
 def _from_outside(
     data: DataOptions,
-    asking: AskingOptions,
+    asking: InferenceOptions,
     models: tuple[Path, Path | None, tuple[Path, ...], tuple[Path, ...]],
     given: _Given,
 ) -> Report:
-    from vestige.audit.workflows.external import ModelFiles, audit_outside
+    from vestige.audit.workflows.external import ModelFiles, audit_external
 
     candidate, original, retrains, shadows = models
     files = ModelFiles(candidate=candidate, original=original, retrains=retrains, shadows=shadows)
     how = asking.parse(data.base)
     loaded = data.load()
     with console.watching() as watch:
-        return audit_outside(loaded, files, how, given.chosen(loaded.policy), given.folder, watch=watch, **given.rest)
+        return audit_external(loaded, files, how, given.chosen(loaded.policy), given.folder, watch=watch, **given.rest)

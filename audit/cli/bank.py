@@ -13,7 +13,7 @@ from vestige.audit.cli.console import print_table
 from vestige.audit.cli.exit_codes import PASS
 from vestige.audit.config.config import AuditConfig
 from vestige.audit.files.markdown import notes_of
-from vestige.audit.files.output_paths import refuse_place, shown
+from vestige.audit.files.output_paths import check_output_path, shown
 from vestige.audit.studies.attacks.bank_study import BankResult, BankTable, Figure
 from vestige.audit.studies.attacks.measure import FPRS
 from vestige.audit.studies.attacks.table import BASELINE
@@ -37,7 +37,7 @@ def attack_bank(
 
     notes = None
     if page is not None:
-        refuse_place(page)
+        check_output_path(page)
         notes = notes_of(page)  # refuses somebody's own file before the work
     place = workspace or Path(f"vestige-{audit_file.stem}")
     with console.watching() as watch:

@@ -15,7 +15,7 @@ from vestige.audit.cli.exit_codes import PASS
 from vestige.audit.cli.options import PATH
 from vestige.audit.config.config import AuditConfig, read_config
 from vestige.audit.files.markdown import notes_of
-from vestige.audit.files.output_paths import refuse_place, shown
+from vestige.audit.files.output_paths import check_output_path, shown
 from vestige.audit.models.workspace import Workspace
 from vestige.audit.policy import Policy
 from vestige.audit.studies.calibration.trials import Calibration
@@ -68,7 +68,7 @@ def calibrate(
     """
     notes = None
     if page is not None:
-        refuse_place(page)
+        check_output_path(page)
         notes = notes_of(page)  # refuses somebody's own file before hours of work
     elif title is not None:
         raise click.UsageError("--title goes with --page")

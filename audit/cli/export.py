@@ -8,9 +8,9 @@ import click
 from vestige.audit.cli import console
 from vestige.audit.cli.exit_codes import PASS
 from vestige.audit.cli.help import Section, SectionedCommand
-from vestige.audit.cli.model_options import AskingOptions, DataOptions, asking_options, data_options, expand
+from vestige.audit.cli.model_options import DataOptions, InferenceOptions, data_options, expand, inference_options
 from vestige.audit.cli.options import PATH
-from vestige.audit.files.output_paths import refuse_place
+from vestige.audit.files.output_paths import check_output_path
 
 _first = Section("Models")
 
@@ -22,7 +22,7 @@ _first = Section("Models")
 @_first("--shadow", "shadows", type=PATH, multiple=True, help="A model that saw neither forget nor unseen.")
 @_first("--out", type=PATH, required=True, help="Outputs file to write (.npz).")
 @data_options
-@asking_options
+@inference_options
 def export_outputs(
     candidate: Path,
     original: Path | None,
@@ -30,7 +30,7 @@ def export_outputs(
     shadows: tuple[Path, ...],
     out: Path,
     data: DataOptions,
-    asking: AskingOptions,
+    asking: InferenceOptions,
 ) -> int:
     """Ask checkpoints about the data and write their outputs, so that the audit can run elsewhere.
 
@@ -44,7 +44,7 @@ def export_outputs(
     from vestige.audit.workflows.export import export_to
     from vestige.audit.workflows.external import ModelFiles
 
-    refuse_place(out)
+    check_output_path(out)
     files = ModelFiles(candidate=candidate, original=original, retrains=expand(retrains), shadows=expand(shadows))
     how = asking.parse(data.base)
     loaded = data.load()

@@ -15,14 +15,14 @@ from vestige.audit.cli.exit_codes import BROKEN, PASS
 from vestige.audit.cli.export import export_outputs
 from vestige.audit.cli.finish import exit_code, finish
 from vestige.audit.cli.gate import compare, gate
-from vestige.audit.cli.options import PATH, annex_option, json_option, plan_option
+from vestige.audit.cli.options import PATH, exposed_ids_option, json_option, plan_option
 from vestige.audit.cli.plan import plan
 from vestige.audit.cli.quality import quality
 from vestige.audit.cli.retrain import retrain
 from vestige.audit.cli.study import study
 from vestige.audit.cli.swap import swap
 from vestige.audit.cli.unlearn import methods, unlearn
-from vestige.audit.files.output_paths import refuse_place
+from vestige.audit.files.output_paths import check_output_path
 from vestige.audit.models.workspace import Workspace
 from vestige.audit.planning.plan_file import read_plan
 from vestige.learners.errors import DataError
@@ -77,7 +77,7 @@ def init(path: Path, force: bool) -> int:
 @click.option(
     "--reference-only", is_flag=True, help="Train original and retrains and stop, as vestige plan needs them."
 )
-@annex_option
+@exposed_ids_option
 def run(
     audit_file: Path,
     workspace: Path | None,
@@ -85,7 +85,7 @@ def run(
     seed: int | None,
     plan_path: Path | None,
     reference_only: bool,
-    annex: Path | None,
+    exposed_ids: Path | None,
 ) -> int:
     """Do a whole audit from AUDIT_FILE: train, unlearn, judge, report. What exists already is not made again.
 
@@ -97,13 +97,13 @@ def run(
     from vestige.audit.workflows.run import make_reference, run_audit
 
     if report_folder is not None:  # before hours of work
-        refuse_place(report_folder / "report.json")
+        check_output_path(report_folder / "report.json")
     under = None if plan_path is None else read_plan(plan_path)
     config = read_config(audit_file, seed=seed, policy=None if under is None else under.applies)
     place = Workspace(workspace or Path(f"vestige-{audit_file.stem}"))
     if reference_only:
-        if report_folder or under or annex:
-            raise click.UsageError("--reference-only judges nothing: leave --report, --plan and --annex out")
+        if report_folder or under or exposed_ids:
+            raise click.UsageError("--reference-only judges nothing: leave --report, --plan and --exposed-ids out")
         with console.watching() as watch:
             make_reference(config, place, base=audit_file.parent, watch=watch)
         click.echo(f"Original and {config.retrains.count} retrains are in {place.root}; now: vestige plan {audit_file}")
@@ -112,7 +112,7 @@ def run(
     command += "" if plan_path is None else f" --plan {shlex.quote(plan_path.name)}"
     with console.watching() as watch:
         report = run_audit(
-            config, place, base=audit_file.parent, watch=watch, reproduce=command, annex=annex, under=under
+            config, place, base=audit_file.parent, watch=watch, reproduce=command, exposed_ids=exposed_ids, under=under
         )
     _, page = finish(report, report_folder or place.root / "report", under)
     console.complain(control_problems(report.audits, only_present=True))

@@ -16,7 +16,7 @@ from vestige.learners.errors import DataError
 
 if TYPE_CHECKING:
     from vestige.audit.config.audit_data import AuditData
-    from vestige.audit.workflows.external import Asking
+    from vestige.audit.workflows.external import InferenceSettings
 
 _data, _asking = Section("Data behind checkpoints"), Section("How checkpoints are asked")
 _DATA = (
@@ -98,7 +98,7 @@ class DataOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskingOptions:
+class InferenceOptions:
     """How models are asked, as texts."""
 
     factory: str | None
@@ -121,9 +121,9 @@ class AskingOptions:
         """Whether anything was named that only models need which are asked, and outputs do not."""
         return self.given or self.device is not None or self.batch_size is not None
 
-    def parse(self, base: Path) -> "Asking":
+    def parse(self, base: Path) -> "InferenceSettings":
         """Raises UsageError for a mixture, ConfigError for a text that cannot be used."""
-        from vestige.audit.workflows.external import Asking
+        from vestige.audit.workflows.external import InferenceSettings
         from vestige.learners.external.settings import find_preprocessing, parse_preprocessing
 
         ready = {name: getattr(self, name) for name in ("mean", "std", "resize", "channels", "layout")}
@@ -134,11 +134,11 @@ class AskingOptions:
         own = (
             parse_preprocessing(**ready) if self.preprocess is None else find_preprocessing(self.preprocess, base=base)
         )
-        return Asking(
+        return InferenceSettings(
             factory=self.factory,
             preprocessing=own,
-            device=Asking.device if self.device is None else self.device,
-            batch_size=self.batch_size or Asking.batch_size,
+            device=InferenceSettings.device if self.device is None else self.device,
+            batch_size=self.batch_size or InferenceSettings.batch_size,
             base=base,
         )
 
@@ -148,9 +148,9 @@ def data_options(command: Callable[..., int]) -> Callable[..., int]:
     return _bundled(command, "data", DataOptions, _DATA)
 
 
-def asking_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Adds the options of ``AskingOptions`` and hands them over as one argument, ``asking``."""
-    return _bundled(command, "asking", AskingOptions, _ASKING)
+def inference_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Adds the options of ``InferenceOptions`` and hands them over as one argument, ``asking``."""
+    return _bundled(command, "asking", InferenceOptions, _ASKING)
 
 
 def _bundled(command: Callable[..., int], name: str, kind: Any, options: Sequence[Any]) -> Callable[..., int]:

@@ -8,8 +8,8 @@ from vestige.audit.policy import PROFILES, Policy, profile
 
 PATH = click.Path(path_type=Path)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-annex_option = click.option(
-    "--annex",
+exposed_ids_option = click.option(
+    "--exposed-ids",
     type=PATH,
     help="Folder for the ids of exposed examples, a CSV for each candidate, readable by you alone.",
 )

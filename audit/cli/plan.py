@@ -60,7 +60,7 @@ def plan(
     Nothing is trained and no candidate is read. --write fixes policy, sizes and what there is in a plan file; a verdict
     under --plan FILE says whether it was kept.
     """
-    from vestige.audit.planning.plan_file import refuse_existing
+    from vestige.audit.planning.plan_file import check_absent
 
     sizes = [forget, unseen, retrains]
     if sum((audit_file is not None, outputs is not None, any(size is not None for size in sizes))) != 1:
@@ -73,7 +73,7 @@ def plan(
         raise click.UsageError("--force goes with --write")
     policy = chosen_policy(profile_name, policy_path)
     if target is not None:
-        refuse_existing(target, force=force)
+        check_absent(target, force=force)
     if forget is not None and unseen is not None and retrains is not None:
         _synthetic(forget, unseen, retrains, runs, seed or 0, policy, target, force, as_json)
     elif audit_file is not None:

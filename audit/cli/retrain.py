@@ -10,7 +10,7 @@ from vestige.audit.cli.exit_codes import PASS
 from vestige.audit.cli.help import Section, SectionedCommand
 from vestige.audit.cli.model_options import DataOptions, data_options
 from vestige.audit.cli.options import PATH
-from vestige.audit.files.output_paths import refuse_place
+from vestige.audit.files.output_paths import check_output_path
 
 _first = Section("Retrains")
 
@@ -43,7 +43,7 @@ def retrain(
     from vestige.audit.models.retraining import Training, retrain_models
     from vestige.learners.engine.engines import Processes
 
-    refuse_place(out / "retrain-1.safetensors")
+    check_output_path(out / "retrain-1.safetensors")
     base = data.base
     loaded = data.load()
     with console.watching() as watch:

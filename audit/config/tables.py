@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 from vestige.attacks.signals.signals import SIGNALS
 from vestige.audit.files.toml import STRICT
 from vestige.learners.errors import ConfigError
-from vestige.learners.training.augmentations import parse_views
+from vestige.learners.training.augmentations import parse_augmentations
 
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=10_000)]
@@ -120,7 +120,7 @@ class ShadowsTable:
     def _named(self) -> Self:
         if self.views is not None:
             try:
-                parse_views(self.views)
+                parse_augmentations(self.views)
             except ConfigError as error:
                 raise ValueError(str(error).removeprefix("views: expected ")) from None
         return self

@@ -1,4 +1,4 @@
-"""Is a model what it is said to be? Asked before a verdict: a wrong file, wrong preprocessing or another order of the
+"""Is a model what it is said to be? Checked before a verdict: a wrong file, wrong preprocessing or another order of the
 classes gives numbers that look like an audit and mean nothing."""
 
 from collections.abc import Mapping, Sequence
@@ -81,7 +81,7 @@ def outputs_problems(outputs: Outputs) -> tuple[Problem, ...]:
     return find_problems(answers, outputs.labels, outputs.role, outputs.classes)
 
 
-def refuse_problems(problems: Sequence[Problem], *, weak: bool = True) -> None:
+def check_plausible(problems: Sequence[Problem], *, weak: bool = True) -> None:
     """DataError with the first of them. weak: also for models that know too little; else for the order of classes
     alone, where only a mistake can look like this."""
     for one in problems:

@@ -14,7 +14,7 @@ from vestige.audit.data_checks.preprocessing_trials import STEPS, common, gained
 from vestige.audit.progress import Watch
 from vestige.learners.errors import DataError
 from vestige.learners.external.inference import ask
-from vestige.learners.external.model_files import OutsideModel
+from vestige.learners.external.model_files import ExternalModel
 from vestige.learners.external.preprocessing import Preprocessing
 from vestige.learners.seeds import numpy_generator
 
@@ -54,7 +54,7 @@ def draw_rows(retain: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 
 
 def check_preparation(
-    original: OutsideModel,
+    original: ExternalModel,
     given: Preprocessing,
     images: NDArray[Any],
     labels: NDArray[np.int64],

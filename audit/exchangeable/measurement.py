@@ -27,7 +27,7 @@ from vestige.audit.exchangeable.decisions import (
     rank_p,
 )
 from vestige.audit.policy import Policy
-from vestige.audit.results.exchangeable import ContradictionTest, Declared, Exchangeable
+from vestige.audit.results.exchangeable import ContradictionTest, Declaration, Exchangeable
 from vestige.audit.results.figures import Interval
 from vestige.learners.data.examples import Indices
 from vestige.learners.errors import DataError
@@ -40,7 +40,7 @@ MOST_CLASSIFIED = 20_000
 
 
 def over_examples(
-    outputs: Outputs, scores: Scores, kept: tuple[int, ...], declared: Declared | None, policy: Policy
+    outputs: Outputs, scores: Scores, kept: tuple[int, ...], declared: Declaration | None, policy: Policy
 ) -> Exchangeable | None:
     """What the second mode finds on the candidate of ``outputs``; None where the main rule holds: exchangeability not
     declared, or three retrains or more.

@@ -1,4 +1,4 @@
-"""Exposure of single examples in an audit: counts for the report, ids for the annex."""
+"""Exposure of single examples in an audit: counts for the report, ids for the file of exposed ids."""
 
 import re
 from pathlib import Path
@@ -9,8 +9,8 @@ from vestige.attacks.arrays import NotEstimable
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints.preconditions import identify
 from vestige.audit.endpoints.scores import Scores, people_of, score_phi
-from vestige.audit.exposure.annex import PAIRS, write_annex
 from vestige.audit.exposure.examples import Exposure, Judged, exposure
+from vestige.audit.exposure.exposed_ids import PAIRS, write_exposed_ids
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import ExposureCounts, SingleExamples
 from vestige.learners.errors import DataError
@@ -47,7 +47,7 @@ def write_exposed(folder: Path, name: str, outputs: Outputs, policy: Policy) -> 
     try:
         found = _exposure(scores)
     except NotEstimable as error:
-        raise DataError(f"annex: {error}") from None
+        raise DataError(f"exposed ids: {error}") from None
     ids = rows.astype(np.str_) if outputs.id is None else outputs.id[rows]
     if people is not None and outputs.subject is not None:
         ids = outputs.subject[rows][people.first]
@@ -57,7 +57,7 @@ def write_exposed(folder: Path, name: str, outputs: Outputs, policy: Policy) -> 
     if plain != name or not plain or plain == PAIRS:
         plain = f"{plain}-{digest(name)[:8]}"  # two names never share a file
     path = folder / f"{plain}.csv"
-    write_annex(path, found, ids[found.rows].tolist())
+    write_exposed_ids(path, found, ids[found.rows].tolist())
     return path
 
 

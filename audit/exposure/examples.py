@@ -1,7 +1,7 @@
 """Which forget examples one model still remembers, or has conspicuously forgotten: each judged against retrains.
 
-Report only: the verdict is about the forget set as a whole. The ids belong into the annex (``annex``); a list of
-exposed examples is itself personal data, so a report carries counts alone.
+Report only: the verdict is about the forget set as a whole. The ids belong into a file of their own
+(``exposed_ids``): a list of exposed examples is itself personal data, so a report carries counts alone.
 """
 
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ from pathlib import Path
 from vestige.learners.errors import DataError
 
 
-def refuse_place(path: Path) -> None:
+def check_output_path(path: Path) -> None:
     """Raise DataError when no file can be put at ``path``, with the folders that are missing."""
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir():

@@ -24,7 +24,7 @@ def needs_ledger(spec: CandidateSpec) -> bool:
 
 def ledger_folder(workspace: Workspace, original: ModelKey, split: Split) -> Path:
     """Where the ledger of this original is, or will be; one that watches another forget set has another name."""
-    return workspace.root / "ledgers" / f"{original.name}-{digest_indices(split.to_forget)[:8]}"
+    return workspace.root / "ledgers" / f"{original.name}-{digest_indices(split.forget_request)[:8]}"
 
 
 def original_job(
@@ -48,7 +48,7 @@ def original_job(
     return TrainJob(config.recipe, indices, seed, ledger=writer)
 
 
-def refuse_other_original(folder: Path, path: Path) -> DataError:
+def check_original(folder: Path, path: Path) -> DataError:
     """The error for an original that came out with other weights when it was trained again to keep its ledger; the
     ledger, which is of no use, is removed."""
     shutil.rmtree(folder, ignore_errors=True)

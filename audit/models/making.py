@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vestige import unlearners
 from vestige.audit.config.config import AuditConfig, CandidateSpec
-from vestige.audit.models.ledgers import ledger_folder, needs_ledger, original_job, refuse_other_original
+from vestige.audit.models.ledgers import check_original, ledger_folder, needs_ledger, original_job
 from vestige.audit.models.workspace import ModelKey, Workspace, digest_indices
 from vestige.audit.progress import Watch
 from vestige.learners.data.duplicates import Duplicates, count_duplicates
@@ -52,9 +52,9 @@ class Plan:
     candidates: tuple[tuple[CandidateSpec, ModelKey], ...]
 
     @property
-    def trained_on(self) -> Indices:
+    def train(self) -> Indices:
         """What the original is trained on: forget and retain examples, and the canaries that are in."""
-        return self.split.trained_on
+        return self.split.train
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ def plan_models(config: AuditConfig, base: Path) -> Plan:
         raise DataError(f"forget.unseen: expected at least 2 unseen examples, got {len(split.unseen)}; ask for more")
     duplicates = count_duplicates(examples, split)
     device = pick_device(config.device)
-    trained_on = digest_indices(split.trained_on)
+    trained_on = digest_indices(split.train)
 
     def key(role: str, indices: str, seed: int, **more: str) -> ModelKey:
         return ModelKey(
@@ -127,14 +127,14 @@ def train_missing(plan: Plan, workspace: Workspace, watch: Watch) -> None:
     """
     recipe = plan.config.recipe
     keys = [plan.original, *plan.retrains]
-    index_sets = [plan.trained_on] + [plan.split.retain] * len(plan.retrains)
+    index_sets = [plan.train] + [plan.split.retain] * len(plan.retrains)
     jobs = [TrainJob(recipe, indices, key.seed) for key, indices in zip(keys, index_sets, strict=True)]
     missing = {k for k, key in enumerate(keys) if not workspace.has(key)}
     folder = ledger_folder(workspace, plan.original, plan.split)
     if any(needs_ledger(spec) and not workspace.has(key) for spec, key in plan.candidates):
         if 0 in missing or not folder.is_dir():
             jobs[0] = original_job(
-                plan.config, plan.examples, plan.trained_on, plan.original.seed, folder, plan.split.to_forget
+                plan.config, plan.examples, plan.train, plan.original.seed, folder, plan.split.forget_request
             )
             missing.add(0)
     wanted = [k for group in plan_groups(jobs) if missing.intersection(group) for k in group]
@@ -149,7 +149,7 @@ def train_missing(plan: Plan, workspace: Workspace, watch: Watch) -> None:
         elif chosen[done].ledger is not None:
             there, _ = workspace.load(key, plan.device)
             if weights_digest(there) != weights_digest(model):
-                raise refuse_other_original(folder, workspace.model_path(key))
+                raise check_original(folder, workspace.model_path(key))
 
 
 def train_models(plan: Plan, workspace: Workspace, wanted: Sequence[tuple[ModelKey, Indices]], watch: Watch) -> None:
@@ -231,7 +231,7 @@ def _unlearn(
     original.to(device=torch.device(device), memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     task = unlearners.Task(
         examples=examples,
-        forget=split.to_forget,
+        forget=split.forget_request,
         retain=split.retain,
         validation=split.validation,
         recipe=recipe,

@@ -9,7 +9,7 @@ from typing import Any
 
 from vestige import unlearners
 from vestige.audit.config.config import AuditConfig
-from vestige.audit.files.output_paths import refuse_place
+from vestige.audit.files.output_paths import check_output_path
 from vestige.audit.models.cost import cost_record, retrain_flops
 from vestige.audit.models.making import STRIDE, candidate_seed
 from vestige.audit.models.tuning import Tuning, tune
@@ -91,7 +91,7 @@ def unlearn_checkpoint(
     _refuse_checkpoint(checkpoint, trained, examples, split)
     task = Task(
         examples=examples,
-        forget=split.to_forget,
+        forget=split.forget_request,
         retain=split.retain,
         validation=split.validation,
         recipe=trained.recipe,
@@ -151,7 +151,7 @@ def _header(method: Unlearner, task: Task, split: Split) -> Checkpoint:
 
 def _refuse_files(checkpoint: Path, written: Sequence[Path], force: bool) -> None:
     for path in written:
-        refuse_place(path)
+        check_output_path(path)
         if path.is_dir():
             raise DataError(f"{path}: expected the name of a file to write, got a folder; choose another output")
         if path.exists() and checkpoint.exists() and path.samefile(checkpoint):
@@ -176,7 +176,7 @@ def _refuse_checkpoint(path: Path, header: Checkpoint, examples: Examples, split
                 f"{path}: expected a model for {what} {expected}, as {examples.name} has, got {found}; "
                 "give the audit file that the checkpoint was made with"
             )
-    if header.indices != digest_indices(split.trained_on):
+    if header.indices != digest_indices(split.train):
         kind = "a retrain, without its forget set" if header.indices == digest_indices(split.retain) else "others"
         raise DataError(
             f"{path}: expected a checkpoint that was trained on this split's forget and retain examples, got {kind}; "

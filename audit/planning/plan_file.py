@@ -120,7 +120,7 @@ def make_plan(
     )
 
 
-def refuse_existing(path: Path, *, force: bool) -> None:
+def check_absent(path: Path, *, force: bool) -> None:
     """Refuse (DataError) a place where something is; ``force`` lets a file be overwritten."""
     if path.is_dir() or (path.exists() and not force):
         raise DataError(f"{path}: expected no plan there, got one; choose another name or give --force")
@@ -128,7 +128,7 @@ def refuse_existing(path: Path, *, force: bool) -> None:
 
 def write_plan(plan: PlanFile, path: Path, *, force: bool = False) -> None:
     """Write the plan, whole or not at all; what is there already is only overwritten with ``force`` (DataError)."""
-    refuse_existing(path, force=force)
+    check_absent(path, force=force)
     write_atomically(path, plan.text().encode())
 
 

@@ -57,7 +57,7 @@ def judged_under(plan: PlanFile | None, policy: Policy, sizes: Sizes, subject: S
     """
     if plan is None:
         return None
-    refuse_other_subject(plan, subject)
+    check_subject(plan, subject)
     written = moment(plan.created)
     if written is None or written > datetime.now(UTC):
         raise DataError(f"plan {plan.hash[:12]}: expected one written before now, got {plan.created}; check the clock")
@@ -90,7 +90,7 @@ def _differences(plan: PlanFile, policy: Policy, sizes: Sizes, battery: str) -> 
             yield PlanDifference(what, planned, applied)
 
 
-def refuse_other_subject(plan: PlanFile, subject: Subject) -> None:
+def check_subject(plan: PlanFile, subject: Subject) -> None:
     """DataError where the plan was made of something else. More retrains than planned, or fewer, are no such thing:
     their numbers are recorded. A part that either side does not know is not compared."""
     planned = plan.subject

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints.endpoints import BATTERY
 from vestige.audit.policy import Policy
-from vestige.audit.results.exchangeable import Declared
+from vestige.audit.results.exchangeable import Declaration
 from vestige.audit.results.shadows import ShadowTables
 from vestige.audit.verdict.evidence import preconditions
 from vestige.learners.errors import DataError
@@ -25,7 +25,7 @@ def register(
     outputs: Outputs,
     shadows: ShadowTables | None = None,
     *,
-    declared: Declared | None = None,
+    declared: Declaration | None = None,
 ) -> str:
     """Hash of the policy that was registered first for the audit of ``outputs``, whoever the candidate is.
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from vestige.audit.results.figures import Interval
 
-Declared = Literal["declared", "known"]
+Declaration = Literal["declared", "known"]
 """Who vouches for exchangeability: the user, or this project, which drew both sets from one pool itself."""
 ExampleDecision = Literal["within", "outside", "uncertain", "not estimable"]
 
@@ -71,7 +71,8 @@ class Exchangeable:
     """The second mode of the verdict: forget and unseen examples taken to be drawn alike."""
 
     declared: Annotated[
-        Declared, Field(description="declared: by the user; known: both sets were drawn from one pool by this project.")
+        Declaration,
+        Field(description="declared: by the user; known: both sets were drawn from one pool by this project."),
     ]
     shadows: Annotated[int, Field(description="Number of models given that were trained on neither set.")]
     tests: Annotated[tuple[ContradictionTest, ...], Field(description="What was tried against the declaration.")]

@@ -9,11 +9,11 @@ import numpy as np
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.attacks.shadows.design import ShadowDesign
 from vestige.attacks.shadows.making import (
+    check_method,
     make_shadows,
     make_unlearned,
     read_shadows,
     read_unlearned,
-    refuse_method,
     store_of,
     unlearned_store,
 )
@@ -27,7 +27,7 @@ from vestige.learners.engine.engines import Engine, Processes
 from vestige.learners.engine.ray import RayEngine
 from vestige.learners.errors import ConfigError
 from vestige.learners.seeds import numpy_generator
-from vestige.learners.training.augmentations import parse_views
+from vestige.learners.training.augmentations import parse_augmentations
 from vestige.learners.training.train_many import choose_workers
 
 
@@ -44,7 +44,7 @@ def design_of(plan: Plan) -> ShadowDesign:
         recipe=config.recipe,
         pool=np.sort(np.concatenate([split.forget, split.retain, split.unseen])),
         rows=np.sort(audited_rows(plan)[0]),
-        views=parse_views(names),
+        views=parse_augmentations(names),
         requests=requests_of(plan),
         seed=config.seed,
         device=plan.device.type,
@@ -104,7 +104,7 @@ def run_shadows(
     chosen, device = suited_engine(plan, engine)
     design = replace(design_of(plan), device=device)
     for spec in specs:
-        refuse_method(design, spec.method, spec.parameters)  # before hours of training
+        check_method(design, spec.method, spec.parameters)  # before hours of training
     keep = keep_weights or bool(specs)
     shadows = make_shadows(
         design,

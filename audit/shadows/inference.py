@@ -11,21 +11,21 @@ from vestige.audit.models.workspace import ModelKey, Workspace
 from vestige.audit.shadows.bank import design_of
 from vestige.learners.data.examples import Indices
 from vestige.learners.files.io import digest
-from vestige.learners.training.augmentations import parse_views, predict_views
+from vestige.learners.training.augmentations import parse_augmentations, predict_augmentations
 from vestige.learners.training.checkpoints import weights_digest
 from vestige.learners.training.code_version import code_version
 from vestige.learners.training.inference import accuracy
 
 
-def views_of(
+def augmented_logits(
     plan: Plan, workspace: Workspace, key: ModelKey, rows: Indices, shadows: ShadowBank
 ) -> NDArray[np.float32]:
     """Logits ``[views, m, classes]`` of one of the audit's models under the bank's views, kept in the workspace."""
     model, _ = workspace.load(key, plan.device)
-    views = parse_views(shadows.views)
+    views = parse_augmentations(shadows.views)
 
     def flat() -> NDArray[np.float32]:
-        found = predict_views(model, plan.examples, rows, views, plan.device)
+        found = predict_augmentations(model, plan.examples, rows, views, plan.device)
         return np.moveaxis(found, 0, 1).reshape(len(rows), -1)
 
     name = digest(weights_digest(model), code_version("vestige.learners.training.augmentations"), *shadows.views)

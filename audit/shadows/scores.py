@@ -13,7 +13,7 @@ import numpy as np
 from vestige.attacks.arrays import NotEstimable
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.registry.attacks import ATTACKS
-from vestige.attacks.registry.inputs import Material
+from vestige.attacks.registry.inputs import AttackInputs
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.attacks.shadows.checks import bank_problems
 from vestige.audit.endpoints.scores import calibration_rows, people_of
@@ -23,7 +23,7 @@ from vestige.audit.policy import Policy
 from vestige.audit.progress import Watch
 from vestige.audit.results.shadows import FEWEST, LIRA, ULIRA, Floats, Mask, ShadowEvidence, ShadowTables
 from vestige.audit.shadows.bank import found_shadows
-from vestige.audit.shadows.inference import problems_of, views_of
+from vestige.audit.shadows.inference import augmented_logits, problems_of
 from vestige.learners.data.examples import Indices
 
 
@@ -74,13 +74,13 @@ def _counted(tables: ShadowTables, unlearned: ShadowBank | None) -> ShadowTables
     return replace(tables, evidence=replace(tables.evidence, unlearned=count))
 
 
-def _alone(material: Material, place: int) -> list[int]:
+def _alone(material: AttackInputs, place: int) -> list[int]:
     """The retrains, the candidate at ``place`` and the original, among the material's models."""
     k = len(material.retrains)
     return [*range(k), k + place, material.models - 1]
 
 
-def _lira(evidence: ShadowEvidence, material: Material) -> ShadowTables:
+def _lira(evidence: ShadowEvidence, material: AttackInputs) -> ShadowTables:
     """LiRA on all models of the material."""
     judged = np.zeros(len(material.labels), np.bool_)
     made = {name: _made(name, material) for name in LIRA}
@@ -93,7 +93,7 @@ def _lira(evidence: ShadowEvidence, material: Material) -> ShadowTables:
 
 
 def _with_method(
-    tables: ShadowTables, material: Material, place: int, unlearned: ShadowBank, rows: Indices, outputs: Outputs
+    tables: ShadowTables, material: AttackInputs, place: int, unlearned: ShadowBank, rows: Indices, outputs: Outputs
 ) -> ShadowTables:
     """Beside LiRA, U-LiRA with the shadows that the candidate's method was run on."""
     counted = _counted(tables, unlearned)
@@ -131,7 +131,7 @@ class _Made:
     label: str
 
 
-def _made(name: str, material: Material) -> _Made | str:
+def _made(name: str, material: AttackInputs) -> _Made | str:
     """The registered attack on the material, or why it cannot be made."""
     try:
         scored = ATTACKS[name](material)
@@ -142,15 +142,15 @@ def _made(name: str, material: Material) -> _Made | str:
 
 def _material(
     plan: Plan, workspace: Workspace, outputs: Sequence[Outputs], rows: Indices, asked: Mask, bank: ShadowBank
-) -> Material:
+) -> AttackInputs:
     """Of all candidates and the original, on the forget and unseen rows; calibration rows are the endpoints'."""
     first, policy = outputs[0], plan.config.policy
     assert first.original is not None
     labels, forget = first.labels[asked], first.where("forget")[asked]
     keys = [*plan.retrains, *(key for _, key in plan.candidates), plan.original]
-    views = np.stack([views_of(plan, workspace, key, rows, bank) for key in keys])
+    views = np.stack([augmented_logits(plan, workspace, key, rows, bank) for key in keys])
     k = len(plan.retrains)
-    return Material(
+    return AttackInputs(
         labels=labels,
         calibration=_calibration(first, labels, forget, policy),
         retrains=first.retrain[:, asked],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vestige.audit.config.config import AuditConfig, describe, read_config
 from vestige.audit.files.markdown import notes_of
-from vestige.audit.files.output_paths import refuse_place
+from vestige.audit.files.output_paths import check_output_path
 from vestige.audit.models.making import plan_models, train_missing, unlearn_missing
 from vestige.audit.models.workspace import Workspace
 from vestige.audit.progress import Watch, ignore
@@ -46,7 +46,7 @@ def run_study(
         raise ConfigError(
             f"study: expected audit files of different names and at least one seed, got {got}; rename one"
         )
-    refuse_place(page)  # this, the notes and the later files refuse before hours of training
+    check_output_path(page)  # this, the notes and the later files refuse before hours of training
     notes_of(page)
     configs = [[read_config(file, seed=seed) for seed in range(seeds)] for file in files]
     for file, of_seeds in zip(files[1:], configs[1:], strict=True):

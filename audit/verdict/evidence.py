@@ -19,7 +19,7 @@ from vestige.audit.exposure.counts import count_exposed
 from vestige.audit.exposure.retained import retain_exposure
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Controls, Evidence, Reference
-from vestige.audit.results.exchangeable import Declared
+from vestige.audit.results.exchangeable import Declaration
 from vestige.audit.results.shadows import ShadowTables
 
 ELSEWHERE = "decided over examples, by X1 to Y3"
@@ -33,7 +33,7 @@ def gather(
     candidate_name: str = "candidate",
     drawings: bool = True,
     controls: Controls | None = None,
-    declared: Declared | None = None,
+    declared: Declaration | None = None,
     shadows: ShadowTables | None = None,
 ) -> Evidence:
     """The evidence on the candidate of ``outputs``: preconditions, endpoints, utility, baseline and what to draw.
@@ -78,7 +78,7 @@ def gather(
 
 
 def preconditions(
-    outputs: Outputs, policy: Policy, *, declared: Declared | None = None, shadows: ShadowTables | None = None
+    outputs: Outputs, policy: Policy, *, declared: Declaration | None = None, shadows: ShadowTables | None = None
 ) -> Reference:
     """E0 to E3 alone, to be written down before the candidate is scored.
 
@@ -89,7 +89,7 @@ def preconditions(
 
 
 def stand(
-    outputs: Outputs, policy: Policy, declared: Declared | None = None, shadows: ShadowTables | None = None
+    outputs: Outputs, policy: Policy, declared: Declaration | None = None, shadows: ShadowTables | None = None
 ) -> tuple[tuple[Measured, ...], Standing, Reference]:
     """The endpoints, of which only what is said of retrains and original may be used, and E0 to E3 from those."""
     identity = identify(outputs)

@@ -3,11 +3,11 @@
 from vestige.audit.config.config import AuditConfig
 from vestige.audit.endpoints.scores import MIN_RETRAINS
 from vestige.audit.models.making import Plan
-from vestige.audit.results.exchangeable import Declared
+from vestige.audit.results.exchangeable import Declaration
 from vestige.learners.errors import ConfigError
 
 
-def declaration(plan: Plan, *, declared: bool = False) -> Declared | None:
+def declaration(plan: Plan, *, declared: bool = False) -> Declaration | None:
     """The declaration of an audit; ``declared``: by an option of the command, besides the audit file.
 
     Known is a random forget set where the source has no test part: unseen examples are then another part of the very
@@ -24,7 +24,7 @@ def declaration(plan: Plan, *, declared: bool = False) -> Declared | None:
     return "declared" if said or declared else None
 
 
-def refuse_too_few(plan: Plan, declared: Declared | None) -> None:
+def check_enough_retrains(plan: Plan, declared: Declaration | None) -> None:
     """ConfigError for an audit file of no retrain whose forget set nobody vouches for."""
     if not plan.config.retrains.count and declared is None:
         raise ConfigError(

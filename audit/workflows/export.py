@@ -6,10 +6,10 @@ from pathlib import Path
 from vestige.audit.config.audit_data import AuditData
 from vestige.audit.data_checks.checks import data_hygiene
 from vestige.audit.data_checks.near_duplicates import near_duplicates
-from vestige.audit.data_checks.plausibility import outputs_problems, refuse_problems
+from vestige.audit.data_checks.plausibility import check_plausible, outputs_problems
 from vestige.audit.progress import Watch, ignore
 from vestige.audit.results.data_checks import Hygiene
-from vestige.audit.workflows.external import Answers, Asking, ModelFiles, ask_models
+from vestige.audit.workflows.external import Answers, InferenceSettings, ModelFiles, infer_models
 from vestige.learners.data.duplicates import count_duplicates
 
 
@@ -21,14 +21,16 @@ class Exported:
     hygiene: Hygiene
 
 
-def export_to(out: Path, data: AuditData, files: ModelFiles, asking: Asking, *, watch: Watch = ignore) -> Exported:
+def export_to(
+    out: Path, data: AuditData, files: ModelFiles, asking: InferenceSettings, *, watch: Watch = ignore
+) -> Exported:
     """Ask the models and write their outputs to ``out`` (.npz), once the data and they were looked at as
-    ``audit_outside`` looks at them: whoever audits the file has no images to look for copies in.
+    ``audit_external`` looks at them: whoever audits the file has no images to look for copies in.
 
-    Refuses (DataError) what ``audit_outside`` refuses; nothing is written then."""
+    Refuses (DataError) what ``audit_external`` refuses; nothing is written then."""
     duplicates = count_duplicates(data.examples, data.split)
-    answers = ask_models(data, files, asking, watch=watch)
-    refuse_problems(outputs_problems(answers.outputs))
+    answers = infer_models(data, files, asking, watch=watch)
+    check_plausible(outputs_problems(answers.outputs))
     near = near_duplicates(data.examples, data.split, None, watch)
     answers.outputs.write(out)
     return Exported(answers, data_hygiene(data.examples, data.split, duplicates, near))

@@ -13,14 +13,14 @@ from vestige.attacks.outputs.collect import stack_answers
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.config.audit_data import AuditData
 from vestige.audit.data_checks.near_duplicates import near_duplicates
-from vestige.audit.data_checks.plausibility import outputs_problems, refuse_problems
+from vestige.audit.data_checks.plausibility import check_plausible, outputs_problems
 from vestige.audit.data_checks.preprocessing import check_preparation, draw_rows
-from vestige.audit.exposure.annex import refuse_annex
+from vestige.audit.exposure.exposed_ids import check_exposed_ids_path
 from vestige.audit.models.outputs import rows_and_roles
 from vestige.audit.planning.plan_file import PlanFile
 from vestige.audit.policy import Policy
 from vestige.audit.progress import Watch, ignore
-from vestige.audit.results.exchangeable import Declared
+from vestige.audit.results.exchangeable import Declaration
 from vestige.audit.results.report import ModelsRecord, Report, Weights
 from vestige.audit.workflows.records import data_record
 from vestige.audit.workflows.single import audit_given
@@ -28,7 +28,7 @@ from vestige.learners.data.duplicates import count_duplicates
 from vestige.learners.errors import DataError
 from vestige.learners.external.factory import Factory
 from vestige.learners.external.inference import ask
-from vestige.learners.external.model_files import OutsideModel, load_model
+from vestige.learners.external.model_files import ExternalModel, load_model
 from vestige.learners.external.preprocessing import OwnPreprocessing, Preprocessing
 from vestige.learners.training.device import pick_device
 
@@ -44,7 +44,7 @@ class ModelFiles:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asking:
+class InferenceSettings:
     """How the models are asked. factory: makes the network where a file holds weights alone; see ``load_model``.
     device: auto, cpu, cuda, cuda:N. base: folder that ``package.module:function`` is also looked for in."""
 
@@ -56,7 +56,7 @@ class Asking:
 
 
 @dataclass(frozen=True)
-class Asked:
+class InferredModel:
     """What is kept of a model once it was asked. digest: SHA-256 of its file. kind: one phrase, without its name."""
 
     digest: str
@@ -68,10 +68,10 @@ class Answers:
     """outputs: of every model on the audited examples. models: what was read, by name (original, retrain 1, ...)."""
 
     outputs: Outputs
-    models: dict[str, Asked]
+    models: dict[str, InferredModel]
 
 
-def ask_models(data: AuditData, files: ModelFiles, asking: Asking, *, watch: Watch = ignore) -> Answers:
+def infer_models(data: AuditData, files: ModelFiles, asking: InferenceSettings, *, watch: Watch = ignore) -> Answers:
     """The outputs of every model on all forget and unseen examples and at most 10,000 retain ones.
 
     One model is in memory at a time. Ids are ``Examples.names``: file names where the source has them, else indices.
@@ -81,10 +81,10 @@ def ask_models(data: AuditData, files: ModelFiles, asking: Asking, *, watch: Wat
     examples = data.examples
     images, labels = examples.read(rows)
     device = pick_device(asking.device)
-    models: dict[str, Asked] = {}
+    models: dict[str, InferredModel] = {}
     every = 1 + (files.original is not None) + len(files.retrains) + len(files.shadows)
 
-    def load(path: Path) -> OutsideModel:
+    def load(path: Path) -> ExternalModel:
         return load_model(
             path,
             factory=asking.factory,
@@ -104,7 +104,7 @@ def ask_models(data: AuditData, files: ModelFiles, asking: Asking, *, watch: Wat
             logits = ask(model.predictor, images, batch_size=asking.batch_size, progress=progress)
         except DataError as error:
             raise _of(path, error) from error
-        models[name] = Asked(model.digest, model.description.removeprefix(f"{path.name}: ").rstrip("."))
+        models[name] = InferredModel(model.digest, model.description.removeprefix(f"{path.name}: ").rstrip("."))
         return logits
 
     retain = np.flatnonzero(roles == "retain")
@@ -137,16 +137,16 @@ def _of(path: Path, error: DataError) -> DataError:
     return DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}")
 
 
-def audit_outside(
+def audit_external(
     data: AuditData,
     files: ModelFiles,
-    asking: Asking,
+    asking: InferenceSettings,
     policy: Policy,
     registration: Path,
     *,
     name: str | None = None,
     reproduce: str | None = None,
-    annex: Path | None = None,
+    exposed_ids: Path | None = None,
     under: PlanFile | None = None,
     exchangeable: bool = False,
     watch: Watch = ignore,
@@ -155,13 +155,13 @@ def audit_outside(
 
     Refuses (DataError) copies of forget images in other roles, models that know no more than guessing and models whose
     classes are in another order: wrong preprocessing is the commonest mistake, and it would look like an audit."""
-    if annex is not None:
-        refuse_annex(annex)
+    if exposed_ids is not None:
+        check_exposed_ids_path(exposed_ids)
     duplicates = count_duplicates(data.examples, data.split)
-    answers = ask_models(data, files, asking, watch=watch)
-    refuse_problems(outputs_problems(answers.outputs))  # before the slower look for altered copies
-    near = near_duplicates(data.examples, data.split, annex, watch)
-    declared: Declared | None = "declared" if exchangeable or data.exchangeable else None
+    answers = infer_models(data, files, asking, watch=watch)
+    check_plausible(outputs_problems(answers.outputs))  # before the slower look for altered copies
+    near = near_duplicates(data.examples, data.split, exposed_ids, watch)
+    declared: Declaration | None = "declared" if exchangeable or data.exchangeable else None
     return audit_given(
         answers.outputs,
         policy,
@@ -170,13 +170,13 @@ def audit_outside(
         data=data_record(data.examples, data.split, duplicates, len(answers.outputs), near),
         models=_record(answers.models, asking),
         reproduce=reproduce,
-        annex=annex,
+        exposed_ids=exposed_ids,
         under=under,
         declared=declared,
     )
 
 
-def _record(models: dict[str, Asked], asking: Asking) -> ModelsRecord:
+def _record(models: dict[str, InferredModel], asking: InferenceSettings) -> ModelsRecord:
     retrains = [one.digest for name, one in models.items() if name.startswith("retrain ")]
     original = models["original"].digest if "original" in models else None
     return ModelsRecord(
@@ -188,7 +188,7 @@ def _record(models: dict[str, Asked], asking: Asking) -> ModelsRecord:
     )
 
 
-def _sentence(models: Sequence[Asked], asking: Asking) -> str:
+def _sentence(models: Sequence[InferredModel], asking: InferenceSettings) -> str:
     found = Counter(one.kind for one in models)
     kinds = "; ".join(f"{count} x {kind}" for kind, count in found.most_common())
     own = asking.preprocessing

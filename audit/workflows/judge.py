@@ -11,7 +11,7 @@ from vestige.audit.models.cost import cost_record, retrain_flops
 from vestige.audit.models.making import MadeModel
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Controls
-from vestige.audit.results.exchangeable import Declared
+from vestige.audit.results.exchangeable import Declaration
 from vestige.audit.results.plan import PlanRecord
 from vestige.audit.results.report import Audit, Method, _flat
 from vestige.audit.results.shadows import ShadowTables
@@ -32,7 +32,7 @@ def judge(
     signals: Collection[str] = tuple(SIGNALS),
     controls: Controls | None = None,
     plan: PlanRecord | None = None,
-    declared: Declared | None = None,
+    declared: Declaration | None = None,
     shadows: ShadowTables | None = None,
 ) -> Audit:
     """Evidence, verdict and controls of the candidate of ``outputs``.

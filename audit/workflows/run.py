@@ -10,15 +10,15 @@ from vestige.audit.canaries.bounds import CanaryQuestion
 from vestige.audit.canaries.planting import canary_rows, register_planting
 from vestige.audit.config.config import AuditConfig, describe
 from vestige.audit.data_checks.near_duplicates import near_duplicates
-from vestige.audit.exposure.annex import refuse_annex
 from vestige.audit.exposure.counts import write_exposed
+from vestige.audit.exposure.exposed_ids import check_exposed_ids_path
 from vestige.audit.models.making import MadeModel, Plan, plan_models, train_missing, unlearn_missing
 from vestige.audit.models.outputs import audited_rows, outputs_of, role_outputs
 from vestige.audit.models.workspace import ModelKey, Workspace
 from vestige.audit.planning.plan_file import PlanFile
 from vestige.audit.planning.preregistration import (
+    check_subject,
     judged_under,
-    refuse_other_subject,
     sizes_of,
     subject_of_models,
 )
@@ -27,7 +27,7 @@ from vestige.audit.progress import Watch, ignore
 from vestige.audit.results.report import Report
 from vestige.audit.statistics.one_run import plant
 from vestige.audit.verdict.controls import run_controls
-from vestige.audit.workflows.declaration import declaration, refuse_too_few
+from vestige.audit.workflows.declaration import check_enough_retrains, declaration
 from vestige.audit.workflows.judge import judge
 from vestige.audit.workflows.records import build_report, data_record, models_record, policy_record
 
@@ -39,27 +39,27 @@ def run_audit(
     base: Path = Path("."),
     watch: Watch = ignore,
     reproduce: str | None = None,
-    annex: Path | None = None,
+    exposed_ids: Path | None = None,
     under: PlanFile | None = None,
 ) -> Report:
     """Do whatever of the audit the workspace lacks, and judge every candidate.
 
-    base: the folder that the configuration's relative paths start from. annex: where the ids of exposed examples go, by
-    candidate; None for nowhere. under: the plan file to be judged under. The same configuration and seed give the same
+    base: the folder that the configuration's relative paths start from. exposed_ids: folder for the ids of exposed
+    examples, by candidate; None for nowhere. under: the plan file to be judged under. The same configuration and seed give the same
     report, times aside, whether or not earlier runs were interrupted. Raises ConfigError and DataError in one sentence.
     """
-    if annex is not None:
-        refuse_annex(annex)
+    if exposed_ids is not None:
+        check_exposed_ids_path(exposed_ids)
     watch("loading data", 0, 1)
     workspace.clear_remains()
     plan = plan_models(config, base)
     watch("loading data", 1, 1)
     declared = declaration(plan)
-    refuse_too_few(plan, declared)
-    near = near_duplicates(plan.examples, plan.split, annex, watch)
+    check_enough_retrains(plan, declared)
+    near = near_duplicates(plan.examples, plan.split, exposed_ids, watch)
     rows, roles = audited_rows(plan)
     if under is not None:  # before hours of training
-        refuse_other_subject(under, subject_of_models(plan, rows, roles))
+        check_subject(under, subject_of_models(plan, rows, roles))
     workspace.record("audit.json", describe(config))
     canaries = canary_question(plan, workspace.root)  # written down before anything is trained
     train_missing(plan, workspace, watch)
@@ -107,8 +107,8 @@ def run_audit(
         if canaries is not None:
             own = asked[1 + len(plan.retrains) + done]
             audits[-1] = replace(audits[-1], canaries=canaries.bounds(asked[1 : 1 + len(plan.retrains)], own, asked[0]))
-        if annex is not None:
-            write_exposed(annex, spec.name, replace(shared, candidate=one.logits), config.policy)
+        if exposed_ids is not None:
+            write_exposed(exposed_ids, spec.name, replace(shared, candidate=one.logits), config.policy)
     watch("judging", len(candidates), len(candidates))
     policy, models = policy_record(config.policy, registered), models_record(plan, reference, plan.device.type)
     return build_report(

@@ -13,9 +13,9 @@ from vestige.attacks.outputs.tables.read import TableFiles, read_tables
 from vestige.attacks.signals.signals import SIGNALS
 from vestige.audit.config.config import AuditConfig
 from vestige.audit.data_checks.near_duplicates import near_duplicates
-from vestige.audit.data_checks.plausibility import outputs_problems, refuse_problems
-from vestige.audit.exposure.annex import refuse_annex
+from vestige.audit.data_checks.plausibility import check_plausible, outputs_problems
 from vestige.audit.exposure.counts import write_exposed
+from vestige.audit.exposure.exposed_ids import check_exposed_ids_path
 from vestige.audit.models.making import MadeModel, Plan, plan_models
 from vestige.audit.models.outputs import audited_rows, role_outputs
 from vestige.audit.models.workspace import digest_indices
@@ -23,7 +23,7 @@ from vestige.audit.planning.plan_file import PlanFile
 from vestige.audit.planning.preregistration import judged_under, sizes_of, subject_of, subject_of_models
 from vestige.audit.planning.registration import register
 from vestige.audit.policy import Policy
-from vestige.audit.results.exchangeable import Declared
+from vestige.audit.results.exchangeable import Declaration
 from vestige.audit.results.report import DataRecord, ModelsRecord, Report
 from vestige.audit.workflows.declaration import declaration
 from vestige.audit.workflows.judge import judge
@@ -48,26 +48,26 @@ def audit_outputs(
     probabilities: bool = False,
     name: str | None = None,
     reproduce: str | None = None,
-    annex: Path | None = None,
+    exposed_ids: Path | None = None,
     under: PlanFile | None = None,
     exchangeable: bool = False,
 ) -> Report:
     """Judge the candidate of an outputs file (``.npz``, format in the design), or of tables (see ``read_tables``).
 
     columns, roles: of tables alone. registration: folder where the policy is written down before the candidate is
-    scored. name: of the candidate, else the file's. annex: where the ids of exposed examples go; None for nowhere.
+    scored. name: of the candidate, else the file's. exposed_ids: folder for the ids of exposed examples, or None.
     under: the plan file to be judged under. exchangeable: the user declares forget and unseen examples to be drawn
     alike. Raises DataError for anything that is wrong with the files, and where the plan is of something else.
     """
-    if annex is not None:
-        refuse_annex(annex)
+    if exposed_ids is not None:
+        check_exposed_ids_path(exposed_ids)
     if isinstance(source, Path):
         outputs = Outputs.read(source, probabilities=probabilities, without_retrains=True)
         main, fingerprint = source, digest_file(source)
     else:
         outputs = read_tables(source, columns, roles=roles, probabilities=probabilities, without_retrains=True)
         main, fingerprint = source.main, digest(*map(digest_file, source.paths))
-    refuse_problems(outputs_problems(outputs), weak=False)
+    check_plausible(outputs_problems(outputs), weak=False)
     return audit_given(
         outputs,
         policy,
@@ -75,7 +75,7 @@ def audit_outputs(
         name=name or main.stem,
         data=outputs_record(outputs, main.name, fingerprint),
         reproduce=reproduce,
-        annex=annex,
+        exposed_ids=exposed_ids,
         under=under,
         declared="declared" if exchangeable else None,
     )
@@ -90,20 +90,20 @@ def audit_given(
     data: DataRecord,
     models: ModelsRecord = UNKNOWN_MODELS,
     reproduce: str | None = None,
-    annex: Path | None = None,
+    exposed_ids: Path | None = None,
     under: PlanFile | None = None,
-    declared: Declared | None = None,
+    declared: Declaration | None = None,
 ) -> Report:
     """Judge the candidate of ``outputs``, however they were come by; see ``audit_outputs``.
 
     data, models: what the report says about them. Whether the models are what they are said to be, the caller asks
-    first (``refuse_problems``): what is refused depends on where the outputs come from."""
+    first (``check_plausible``): what is refused depends on where the outputs come from."""
     outputs.signals(*SIGNALS)  # all in one reading
     planned = judged_under(under, policy, sizes_of(outputs), subject_of(outputs))
     registered = register(registration, policy, outputs, declared=declared)
     audit = judge(outputs, policy, name=name, seed=policy.calibration_seed, plan=planned, declared=declared)
-    if annex is not None:
-        write_exposed(annex, name, outputs, policy)
+    if exposed_ids is not None:
+        write_exposed(exposed_ids, name, outputs, policy)
     return build_report([audit], policy_record(policy, registered), data, models, reproduce=reproduce)
 
 
@@ -133,7 +133,7 @@ def audit_checkpoints(
     base: Path = Path("."),
     name: str | None = None,
     reproduce: str | None = None,
-    annex: Path | None = None,
+    exposed_ids: Path | None = None,
     under: PlanFile | None = None,
     exchangeable: bool = False,
 ) -> Report:
@@ -142,12 +142,12 @@ def audit_checkpoints(
 
     Raises DataError when a checkpoint is damaged, was made from other data or by another recipe, or when a retrain was
     trained on anything but this split's retain examples."""
-    if annex is not None:
-        refuse_annex(annex)
+    if exposed_ids is not None:
+        check_exposed_ids_path(exposed_ids)
     plan = plan_models(config, base)
-    near = near_duplicates(plan.examples, plan.split, annex)
+    near = near_duplicates(plan.examples, plan.split, exposed_ids)
     rows, roles = audited_rows(plan)
-    retained, trained_on = digest_indices(plan.split.retain), digest_indices(plan.trained_on)
+    retained, trained_on = digest_indices(plan.split.retain), digest_indices(plan.train)
 
     # That canaries were planted before training, the digests of the checkpoints' own indices show.
     canaries = canary_question(plan, registration)
@@ -162,7 +162,7 @@ def audit_checkpoints(
     reference = [read("original", original, trained_on), *(read("retrain", path, retained) for path in retrains)]
     made = read("candidate", candidate, retained, trained_on, plan.split.fingerprint)
     outputs = role_outputs(plan, rows, roles, reference, made)
-    refuse_problems(outputs_problems(outputs), weak=False)
+    check_plausible(outputs_problems(outputs), weak=False)
     subject = subject_of_models(plan, rows, roles, reference)
     planned = judged_under(under, config.policy, sizes_of(outputs), subject)
     declared = declaration(plan, declared=exchangeable)
@@ -180,8 +180,8 @@ def audit_checkpoints(
     )
     if canaries is not None:
         audit = replace(audit, canaries=canaries.bounds(asked[1:-1], asked[-1], asked[0]))
-    if annex is not None:
-        write_exposed(annex, name or candidate.stem, outputs, config.policy)
+    if exposed_ids is not None:
+        write_exposed(exposed_ids, name or candidate.stem, outputs, config.policy)
     policy, models = policy_record(config.policy, registered), models_record(plan, reference, None)
     return build_report(
         [audit],

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from vestige.learners.data.duplicates import digests
 from vestige.learners.data.examples import Examples, Indices
-from vestige.learners.data.similarity import Greys, greys, is_flat, likeness, moved, signature
+from vestige.learners.data.similarity import Greys, greys, is_flat, moved, signature, similarity
 from vestige.learners.data.split import Split
 from vestige.learners.progress import Progress
 
@@ -27,9 +27,9 @@ CLOSE = 0.15
 NEIGHBOURS = 8
 """So many of the closest are compared, of each mirroring and shift."""
 ALIKE = 0.95
-"""Least likeness of a copy."""
+"""Least similarity of a copy."""
 SAME = 0.995
-"""A likeness from which on a pair is a copy whatever else is near."""
+"""A similarity from which on a pair is a copy whatever else is near."""
 CLOSER = 1 / 6
 """Below that, its distance from 1 must be at most this share of the one that is usual around the forget image."""
 BLOCK = 256
@@ -42,12 +42,12 @@ MOVES = tuple(product((False, True), (0, -1, 1), (0, -1, 1)))
 @dataclass(frozen=True, eq=False)
 class NearDuplicates:
     """Pairs of a forget example and an altered copy of it. Row by row ``[pairs]``: index of the forget example, index
-    and role of the other, likeness in [0, 1]; in rising order of the forget example, the likest first."""
+    and role of the other, similarity in [0, 1]; in rising order of the forget example, the likest first."""
 
     forget: Indices
     other: Indices
     role: NDArray[np.str_]
-    likeness: NDArray[np.float64]
+    similarity: NDArray[np.float64]
 
     def count(self, role: Role) -> int:
         """Forget examples with a copy in this role."""
@@ -59,9 +59,9 @@ def find_near_duplicates(examples: Examples, split: Split, progress: Progress | 
 
     Each image is described by 14 coarse cosine waves (perceptual hashing, kept as numbers). A k-d tree over retain and
     over unseen images gives, for each forget image in 18 positions (mirrored or not, moved by at most a pixel each
-    way), up to eight neighbours; those are compared by ``likeness`` of their pixels. A neighbour is a copy from a
-    likeness of .995 on, or from .95 on where its distance from 1 is at most a sixth of what is usual around the forget
-    image: the median of the eight likest after the first, however far they lie. Outlines of plain trousers resemble
+    way), up to eight neighbours; those are compared by ``similarity`` of their pixels. A neighbour is a copy from a
+    similarity of .995 on, or from .95 on where its distance from 1 is at most a sixth of what is usual around the
+    forget image: the median of the eight likest after the first, however far they lie. Outlines of plain trousers resemble
     each other without being copies, and so do handwritten zeros, the more the fewer pixels they were drawn in; an image
     enlarged from 8 x 8 has neighbours that are as blurred as itself, and is held to them. Images with next to nothing
     in them are left out; of images that are identical to each other one stands for all. progress: is told how many
@@ -116,10 +116,10 @@ def _in_role(
         number, grey = len(asked), greys(examples.read(asked)[0])
         asked, grey = asked[~is_flat(grey)], grey[~is_flat(grey)]
         if len(asked) and len(others):
-            row, column, likenesses = _copies(examples, grey, others, tree)
+            row, column, similarities = _copies(examples, grey, others, tree)
             firsts.append(asked[row])
             seconds.append(others[column])
-            alike.append(likenesses)
+            alike.append(similarities)
         looked_at(number)
     pairs = np.concatenate(firsts)
     return pairs, np.concatenate(seconds), np.full(len(pairs), role), np.concatenate(alike)
@@ -155,7 +155,7 @@ def _copies(
 
 
 def _usual(alike: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``[m, 1]``: median likeness of the eight likest after the first, or of what there is of them; 1 where there is
+    """``[m, 1]``: median similarity of the eight likest after the first, or of what there is of them; 1 where there is
     nothing to compare with."""
     after = -np.sort(-alike, axis=1)[:, 1 : NEIGHBOURS + 1]
     after[np.isnan(after[:, 0]), 0] = 1
@@ -188,5 +188,5 @@ def _compared(
         for number, chosen in enumerate(MOVES):
             here = move[one, at] == number
             first[here] = moved(grey[one[here]], *chosen)
-        alike[one, at] = likeness(first, second)
+        alike[one, at] = similarity(first, second)
     return place, alike

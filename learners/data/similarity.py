@@ -49,7 +49,7 @@ def signature(grey: Greys) -> Greys:
     return found
 
 
-def likeness(first: Greys, second: Greys) -> NDArray[np.float64]:
+def similarity(first: Greys, second: Greys) -> NDArray[np.float64]:
     """Correlation of the pixel-to-pixel differences of two sets of images ``[n, h, w]``, pair by pair, in [-1, 1].
 
     The outermost pixels are left out: they are what a shift invents. Brightness and contrast cancel. Images of 16 or

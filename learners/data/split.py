@@ -81,14 +81,14 @@ class Split:
         return digest(*(np.ascontiguousarray(getattr(self, role), dtype="<i8").tobytes() for role in roles))
 
     @cached_property
-    def to_forget(self) -> Indices:
+    def forget_request(self) -> Indices:
         """What an unlearning method is asked to forget: the forget examples, and the canaries that are in."""
         return np.sort(np.concatenate([self.forget, self.canaries_in]))
 
     @cached_property
-    def trained_on(self) -> Indices:
+    def train(self) -> Indices:
         """What the original is trained on: everything to forget, and the retain examples."""
-        return np.sort(np.concatenate([self.to_forget, self.retain]))
+        return np.sort(np.concatenate([self.forget_request, self.retain]))
 
 
 def split_random(

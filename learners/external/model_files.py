@@ -30,7 +30,7 @@ _VESTIGE = "vestige"  # the entry in a safetensors header that says how the netw
 
 
 @dataclass(frozen=True)
-class OutsideModel:
+class ExternalModel:
     """A model to ask.
 
     digest: SHA-256 (hexadecimal) of the file. An ONNX model whose weights lie in files beside it: SHA-256 of the texts
@@ -42,7 +42,7 @@ class OutsideModel:
     kind: Kind
     description: str
 
-    def prepared_by(self, own: Preprocessing) -> "OutsideModel":
+    def prepared_by(self, own: Preprocessing) -> "ExternalModel":
         """The same model, its images prepared in another way; the layout stays unless ``own`` names one."""
         return replace(self, predictor=_prepared_by(self.predictor, own))
 
@@ -103,7 +103,7 @@ def load_model(
     preprocessing: Prepare | Literal["default"] = "default",
     expected_classes: int | None = None,
     base: Path = Path("."),
-) -> OutsideModel:
+) -> ExternalModel:
     """The model in a file: weights (safetensors, or a ``torch.save``d state_dict) with a factory, vestige's own
     checkpoints, or a whole program (``torch.export``, TorchScript, ONNX).
 
@@ -148,7 +148,7 @@ def _load(
     preprocessing: Prepare,
     classes: int | None,
     base: Path,
-) -> OutsideModel:
+) -> ExternalModel:
     archive = open_archive(content) if content[:4] == b"PK\x03\x04" else None
     kind = kind_of(content, None if archive is None else archive.names)
     if kind == "pickle":
@@ -176,7 +176,7 @@ def _load(
         predictor, description = _from_program(archive, kind, device, preprocessing)
     if classes is not None:
         predictor = _Counted(predictor, classes, shown(path))
-    return OutsideModel(predictor, digest, kind, f"{shown(path.name)}: {description}.")
+    return ExternalModel(predictor, digest, kind, f"{shown(path.name)}: {description}.")
 
 
 _NAMES: dict[Kind, str] = {

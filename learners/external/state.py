@@ -82,7 +82,7 @@ def state_of_torch_file(archive: Archive) -> tuple[dict[str, Tensor], str]:
     return {name: make(claim) for name, claim in claims.items()}, where
 
 
-def refuse_code(named: str) -> DataError:
+def check_no_code(named: str) -> DataError:
     """The refusal of a file whose loading would run code."""
     return DataError(
         f"expected weights alone (a state_dict), got a pickle that names {named}, and opening it would run code; "
@@ -92,7 +92,7 @@ def refuse_code(named: str) -> DataError:
 
 def _admit(name: Name) -> Name:
     if (name.module, name.name) not in _KNOWN | _BESIDE:
-        raise refuse_code(str(name))
+        raise check_no_code(str(name))
     return name
 
 

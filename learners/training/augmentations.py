@@ -17,7 +17,7 @@ _FORM = re.compile(r"identity|mirror|(mirror\+)?shift:(-?\d+),(-?\d+)")
 
 
 @dataclass(frozen=True)
-class View:
+class Augmentation:
     """mirror: left to right, first. right, down: then shift by so many pixels, edges filled by reflection."""
 
     mirror: bool = False
@@ -25,7 +25,7 @@ class View:
     down: int = 0
 
     @classmethod
-    def parse(cls, name: str) -> "View":
+    def parse(cls, name: str) -> "Augmentation":
         """From ``identity``, ``mirror``, ``shift:RIGHT,DOWN`` or ``mirror+shift:RIGHT,DOWN``; raises ConfigError."""
         found = _FORM.fullmatch(name)
         if found is None:
@@ -58,16 +58,16 @@ class View:
         return np.ascontiguousarray(padded[:, top : top + height, left : left + width])
 
 
-def parse_views(names: Sequence[str]) -> tuple[View, ...]:
+def parse_augmentations(names: Sequence[str]) -> tuple[Augmentation, ...]:
     """Views by name; raises ConfigError for none, an unknown one or the same one twice."""
-    views = tuple(View.parse(name) for name in names)
+    views = tuple(Augmentation.parse(name) for name in names)
     if not views or len(set(views)) < len(views):
         raise ConfigError(f"views: expected at least one, each once, got {', '.join(names) or 'none'}")
     return views
 
 
-def predict_views(
-    model: nn.Module, examples: Examples, indices: Indices, views: Sequence[View], device: torch.device
+def predict_augmentations(
+    model: nn.Module, examples: Examples, indices: Indices, views: Sequence[Augmentation], device: torch.device
 ) -> NDArray[np.float32]:
     """Logits ``[views, m, classes]`` of the examples at ``indices`` under each view, in eval mode."""
     images, labels = examples.read(indices)

@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPClassifier
 from vestige.attacks.metrics.roc import auc
 from vestige.attacks.registry.attacks import ATTACKS
 from vestige.attacks.registry.bank_entries import ON_SHADOWS
-from vestige.attacks.registry.inputs import Material
+from vestige.attacks.registry.inputs import AttackInputs
 from vestige.attacks.registry.numbers import NUMBERS, Answered
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.attacks.signals.signals import SIGNALS
@@ -75,7 +75,7 @@ def audit(tmp_path_factory):
         folder=tmp_path_factory.mktemp("bank"),
     )
     models = np.stack(models)
-    material = Material(
+    material = AttackInputs(
         labels=labels[kept],
         calibration=calibration,
         retrains=models[:RETRAINS, 0],
@@ -135,11 +135,13 @@ def test_registered_attacks_describe_themselves_and_return_one_finite_score_per_
 def test_an_attack_is_possible_where_its_evidence_is():
     labels, calibration = np.zeros(20, np.int64), np.arange(20) >= 15
     logits = np.random.default_rng(0).normal(size=(4, 20, 3))
-    alone = Material(labels=labels, calibration=calibration, retrains=logits[:0], others=logits[:1])
+    alone = AttackInputs(labels=labels, calibration=calibration, retrains=logits[:0], others=logits[:1])
     assert {name for name, one in ATTACKS.items() if one.possible(alone)} == {
         "threshold", "threshold_classwise", "population",
     }  # fmt: skip
-    more = Material(labels=labels, calibration=calibration, retrains=logits[:3], others=logits[3:], original=logits[3])
+    more = AttackInputs(
+        labels=labels, calibration=calibration, retrains=logits[:3], others=logits[3:], original=logits[3]
+    )
     assert {"rlira", "rmia", "before_after"} <= {name for name, one in ATTACKS.items() if one.possible(more)}
     assert not ATTACKS["lira_online"].possible(more) and "vestige shadows" in ATTACKS["lira_online"].needs
 

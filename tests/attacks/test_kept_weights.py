@@ -9,7 +9,7 @@ import pytest
 from tests.attacks.test_shadow_bank import HERE, design
 from vestige.attacks.shadows import work
 from vestige.attacks.shadows.making import make_shadows, read_shadows, store_of
-from vestige.learners.training.augmentations import View
+from vestige.learners.training.augmentations import Augmentation
 
 
 @pytest.fixture
@@ -21,9 +21,9 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_view_list_is_asked_of_kept_weights(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    first = replace(design(), views=(View(),))
+    first = replace(design(), views=(Augmentation(),))
     before = make_shadows(first, tmp_path, 4, engine=HERE, keep_weights=True)
-    more = replace(first, views=(View(), View(mirror=True)))
+    more = replace(first, views=(Augmentation(), Augmentation(mirror=True)))
     assert more.key != first.key and more.training == first.training
     request.getfixturevalue("no_training")
     after = make_shadows(more, tmp_path, 4, engine=HERE)
@@ -57,7 +57,7 @@ def test_other_training_never_takes_them(tmp_path: Path, change: str) -> None:
 
 @pytest.mark.parametrize("fault", ["flipped", "no description", "another model"])
 def test_unsound_weights_are_trained_again(tmp_path: Path, fault: str) -> None:
-    first = replace(design(), views=(View(),))
+    first = replace(design(), views=(Augmentation(),))
     before = make_shadows(first, tmp_path, 2, engine=HERE, keep_weights=True)
     weights = store_of(first, tmp_path).weights(0)
     if fault == "flipped":
@@ -66,5 +66,5 @@ def test_unsound_weights_are_trained_again(tmp_path: Path, fault: str) -> None:
         (before.folder / "design.json").write_text("[]")
     else:
         weights.write_bytes((before.folder / "shadow-00001" / "weights.safetensors").read_bytes())
-    after = make_shadows(replace(first, views=(View(), View(mirror=True))), tmp_path, 2, engine=HERE)
+    after = make_shadows(replace(first, views=(Augmentation(), Augmentation(mirror=True))), tmp_path, 2, engine=HERE)
     assert np.array_equal(after.phi[0][0], before.phi[0][0])

@@ -20,7 +20,7 @@ from vestige.attacks.signals.signals import logit
 from vestige.learners.data.examples import Examples
 from vestige.learners.engine.engines import Processes
 from vestige.learners.errors import ConfigError, DataError
-from vestige.learners.training.augmentations import View
+from vestige.learners.training.augmentations import Augmentation
 from vestige.learners.training.checkpoints import load_checkpoint
 
 HERE = Processes(workers=1)
@@ -39,7 +39,7 @@ class Counting:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[ShadowDesign, Path]:
-    here = design(requests=np.arange(10, 22), views=(View(), View(mirror=True)))
+    here = design(requests=np.arange(10, 22), views=(Augmentation(), Augmentation(mirror=True)))
     root = tmp_path_factory.mktemp("shadows")
     make_shadows(here, root, 8, engine=HERE)
     return here, root
@@ -157,7 +157,7 @@ def test_bank_09_10_numbers_and_settings_must_fit(made: tuple[ShadowDesign, Path
 
 
 def test_ln_05_pixels_that_a_shadow_does_not_train_on_do_not_enter_it(tmp_path: Path) -> None:
-    here = design(views=(View(),))
+    here = design(views=(Augmentation(),))
     own = here.trained_on(0)
     images = here.examples.images.copy()
     images[np.setdiff1d(np.arange(60), own)] = 0

@@ -10,7 +10,7 @@ from tests.conftest import make_examples
 from vestige.attacks.shadows.design import ShadowDesign
 from vestige.learners.data.examples import Examples
 from vestige.learners.errors import ConfigError, DataError
-from vestige.learners.training.augmentations import View
+from vestige.learners.training.augmentations import Augmentation
 from vestige.learners.training.recipe import Recipe
 
 
@@ -78,7 +78,7 @@ CHANGES: list[dict[str, Any]] = [
     {"rows": np.arange(10, 41)},
     {"rows": np.arange(10, 40)[::-1].copy()},
     {"requests": np.array([12])},
-    {"views": (View(), View(mirror=True))},
+    {"views": (Augmentation(), Augmentation(mirror=True))},
     {"seed": 1},
     {"device": "cuda"},
     {"examples": make_examples(60, seed=1)},

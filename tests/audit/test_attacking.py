@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.registry.attacks import ATTACKS
-from vestige.attacks.registry.inputs import Material
+from vestige.attacks.registry.inputs import AttackInputs
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.attacks.shadows.checks import bank_problems
 from vestige.attacks.signals.signals import SIGNALS
@@ -22,7 +22,7 @@ from vestige.audit.models.making import plan_models
 from vestige.audit.shadows.bank import design_of, requests_of
 from vestige.audit.studies.attacks.table import attack_all, literature_numbers
 from vestige.learners.errors import ConfigError
-from vestige.learners.training.augmentations import View
+from vestige.learners.training.augmentations import Augmentation
 
 TOML = """
 workers = 1
@@ -60,7 +60,7 @@ def run(*words: str) -> int:
     return int(ended.value.code or 0)
 
 
-def material(n: int = 3000, leak: float = 1.0, retrains: int = 3) -> tuple[Material, Any]:
+def material(n: int = 3000, leak: float = 1.0, retrains: int = 3) -> tuple[AttackInputs, Any]:
     random = np.random.default_rng(0)
     labels = random.integers(0, 4, n)
     forget = np.arange(n) < n // 3
@@ -69,7 +69,7 @@ def material(n: int = 3000, leak: float = 1.0, retrains: int = 3) -> tuple[Mater
     for model, share in ((retrains, leak), (retrains + 1, 2 * leak)):
         logits[model, np.arange(n), labels] += share * forget
     calibration = ~forget & (np.arange(n) % 5 == 0)
-    given = Material(
+    given = AttackInputs(
         labels=labels,
         calibration=calibration,
         retrains=logits[:retrains],
@@ -126,7 +126,7 @@ def test_attacks_are_compared_on_the_same_examples() -> None:
     assert (lead[2] - lead[1]) / 3.92 == pytest.approx(np.std(drawn), rel=0.2)
 
 
-def noise(shadows: int, n: int = 2400) -> tuple[Material, Any]:
+def noise(shadows: int, n: int = 2400) -> tuple[AttackInputs, Any]:
     """Models that know no example better than another, with a bank of so many shadows, and everything else."""
     random = np.random.default_rng(shadows)
     labels = random.integers(0, 3, n)
@@ -146,7 +146,7 @@ def noise(shadows: int, n: int = 2400) -> tuple[Material, Any]:
 
     forget = np.arange(n) < n // 3
     models = asked(5)
-    given = Material(
+    given = AttackInputs(
         labels=labels,
         calibration=~forget & (np.arange(n) % 5 == 0),
         retrains=models[:3, 0],
@@ -237,7 +237,7 @@ def test_the_design_suits_the_audit(audited: Path) -> None:
     forgets = design.forgets(2)
     assert np.abs(forgets.sum(1) - len(split.forget)).max() <= 10  # each class to within one
     mirrored = replace(config, recipe=replace(config.recipe, augmentation="flip"), shadows=parse_shadows())
-    assert design_of(replace(plan, config=mirrored)).views == (View(), View(mirror=True))
+    assert design_of(replace(plan, config=mirrored)).views == (Augmentation(), Augmentation(mirror=True))
 
 
 def parse_shadows() -> Any:

@@ -62,9 +62,9 @@ def test_canaries_are_in_no_other_role_and_only_they_get_wrong_labels() -> None:
     assert np.array_equal(np.sort(np.concatenate([planted.retain, rows])), split.retain)
     assert np.array_equal(np.flatnonzero(changed.labels != examples.labels), rows)
     assert np.array_equal(rows[plant(30, 7).included], planted.canaries_in)
-    assert np.array_equal(planted.to_forget, np.union1d(split.forget, planted.canaries_in))
-    assert np.array_equal(planted.trained_on, np.union1d(planted.to_forget, planted.retain))
-    assert not np.isin(planted.canaries_out, planted.trained_on).any()
+    assert np.array_equal(planted.forget_request, np.union1d(split.forget, planted.canaries_in))
+    assert np.array_equal(planted.train, np.union1d(planted.forget_request, planted.retain))
+    assert not np.isin(planted.canaries_out, planted.train).any()
     same, _ = plant_canaries(CanariesTable(count=30, labels="as they are"), 7, examples, split)
     assert same.fingerprint == examples.fingerprint
 
@@ -83,7 +83,7 @@ def test_the_table_does_not_change_an_audit_without_it() -> None:
     content.pop("canaries")
     plain, planted = plan_models(parse_config(content), Path()), plan_models(config(), Path())
     assert plain.config.canaries is None
-    assert np.array_equal(plain.split.to_forget, plain.split.forget)
+    assert np.array_equal(plain.split.forget_request, plain.split.forget)
     assert plain.original.indices != planted.original.indices
     kept = planted.split
     assert np.array_equal(kept.forget, plain.split.forget) and np.array_equal(kept.unseen, plain.split.unseen)

@@ -109,9 +109,9 @@ def test_names_in_the_annex_are_those_of_the_outputs(inside: Path, capsys: pytes
     names = image_folder()
     Path("names.txt").write_text("\n".join(names[:FORGET]))
     given = arguments(MODULE, "--data", "imagefolder:photos", "--forget", "names.txt", leave_out=["--data", "--forget"])
-    said = say(capsys, "audit", *given, "--channels", "grey", "--report", "report", "--annex", "annex")
+    said = say(capsys, "audit", *given, "--channels", "grey", "--report", "report", "--exposed-ids", "exposed_ids")
     assert said.code in (0, 1, 3), said.err
-    rows = list(csv.DictReader(Path("annex/near-duplicates.csv").read_text().splitlines()))
+    rows = list(csv.DictReader(Path("exposed_ids/near-duplicates.csv").read_text().splitlines()))
     assert {(row["forget"], row["other"]) for row in rows} == {(names[k], names[FORGET + k]) for k in range(COPIES)}
     assert say(capsys, "export-outputs", *given, "--channels", "grey", "--out", "out.npz").code == 0
     ids = Outputs.read(Path("out.npz")).id

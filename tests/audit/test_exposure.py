@@ -1,4 +1,4 @@
-"""Single examples against retrains: exact numbers, slow references, error rates by simulation, and the annex."""
+"""Single examples against retrains: exact numbers, slow references, error rates by simulation, and their ids."""
 
 import csv
 import os
@@ -12,8 +12,8 @@ from scipy import optimize, stats
 from scipy.special import digamma, polygamma
 
 from vestige.attacks.arrays import NotEstimable
-from vestige.audit.exposure.annex import COLUMNS, safe_cell, write_annex
 from vestige.audit.exposure.examples import Exposure, Prior, exposure, moderated_t, moderated_variance, prior_of
+from vestige.audit.exposure.exposed_ids import COLUMNS, safe_cell, write_exposed_ids
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.seeds import numpy_generator
 
@@ -257,12 +257,12 @@ def test_refusals() -> None:
         judge(phi)
 
 
-# ------------------------------------------------------------------------------------------------ annex
+# ------------------------------------------------------------------------------------------------ exposed_ids
 
 
 @pytest.fixture
 def found() -> Exposure:
-    phi = noise(numpy_generator(2, "annex"), 5)
+    phi = noise(numpy_generator(2, "exposed_ids"), 5)
     phi[0, :4] += 20
     phi[0, 4] -= 20
     return judge(phi)
@@ -277,15 +277,15 @@ IDS = ["=HYPERLINK(A1)", "@cmd", 'quoted", and\nbroken', "'tis", "-1", *(f"image
 
 
 def test_annex_holds_the_flagged_examples_and_nothing_that_runs(tmp_path: Path, found: Exposure) -> None:
-    write_annex(tmp_path / "annex.csv", found, IDS)
-    rows = read(tmp_path / "annex.csv")
+    write_exposed_ids(tmp_path / "exposed_ids.csv", found, IDS)
+    rows = read(tmp_path / "exposed_ids.csv")
     assert tuple(rows[0]) == COLUMNS
     exposed = {row["id"] for row in rows if row["direction"] == "exposed"}
     assert {"'=HYPERLINK(A1)", "'@cmd", 'quoted", and\nbroken', "''tis"} <= exposed
     assert [row["id"] for row in rows if row["direction"] == "over-forgotten"][:1] == ["'-1"]
     assert len(exposed) == int((found.model.exposed.flagged | found.model.exposed_ranked.flagged).sum())
     assert rows[0]["flagged_by"] == "t and ranked" and float(rows[0]["p_adjusted"]) < RATE
-    assert [path.name for path in tmp_path.iterdir()] == ["annex.csv"]
+    assert [path.name for path in tmp_path.iterdir()] == ["exposed_ids.csv"]
 
 
 @pytest.mark.parametrize("start", list("=+-@\t\r\n") + ["\uff1d", "\uff0b", "\uff0d", "\uff20", "'"])
@@ -307,12 +307,12 @@ def test_annex_is_private_from_its_first_byte(
         write(handle)
 
     monkeypatch.setattr(os, "fsync", watched)
-    path = tmp_path / "annex.csv"
+    path = tmp_path / "exposed_ids.csv"
     path.write_text("of yesterday")
     path.chmod(0o644)
     before = os.umask(umask)
     try:
-        write_annex(path, found, IDS)
+        write_exposed_ids(path, found, IDS)
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -329,13 +329,13 @@ def test_annex_refuses_links_folders_and_other_peoples_files(
         link = tmp_path / f"to-{target.name}"
         link.symlink_to(target)
         with pytest.raises(DataError, match="symbolic link"):
-            write_annex(link, found, IDS)
+            write_exposed_ids(link, found, IDS)
     (tmp_path / "folder").mkdir()
     with pytest.raises(DataError, match="folder or device"):
-        write_annex(tmp_path / "folder", found, IDS)
+        write_exposed_ids(tmp_path / "folder", found, IDS)
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with pytest.raises(DataError, match="another name"):
-        write_annex(other, found, IDS)
+        write_exposed_ids(other, found, IDS)
     assert other.read_text() == "untouched" and not (tmp_path / "nowhere").exists()
     with pytest.raises(DataError, match="300 forget rows, got 3"):
-        write_annex(tmp_path / "annex.csv", found, IDS[:3])
+        write_exposed_ids(tmp_path / "exposed_ids.csv", found, IDS[:3])

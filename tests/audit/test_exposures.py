@@ -1,4 +1,4 @@
-"""Exposure of single examples in an audit: counts in the report, ids in the annex alone."""
+"""Exposure of single examples in an audit: counts in the report, ids in files of their own."""
 
 import csv
 from dataclasses import replace
@@ -49,11 +49,15 @@ def test_the_annex_of_the_command_is_closed_and_the_report_holds_no_id(tmp_path:
     outputs, known = leaking(2)
     outputs.write(tmp_path / "model.npz")
     words = ["audit", "--outputs", str(tmp_path / "model.npz"), "--report", str(tmp_path / "report")]
-    run(*words, "--annex", str(tmp_path / "annex"), "--name", "../weird name")
-    (annex,) = (tmp_path / "annex").iterdir()
-    assert annex.name.startswith("_weird_name-") and annex.suffix == ".csv" and annex.stat().st_mode & 0o777 == 0o600
-    assert (tmp_path / "annex").stat().st_mode & 0o777 == 0o700
-    rows = list(csv.DictReader(annex.read_text().splitlines()))
+    run(*words, "--exposed-ids", str(tmp_path / "exposed_ids"), "--name", "../weird name")
+    (exposed_ids,) = (tmp_path / "exposed_ids").iterdir()
+    assert (
+        exposed_ids.name.startswith("_weird_name-")
+        and exposed_ids.suffix == ".csv"
+        and exposed_ids.stat().st_mode & 0o777 == 0o600
+    )
+    assert (tmp_path / "exposed_ids").stat().st_mode & 0o777 == 0o700
+    rows = list(csv.DictReader(exposed_ids.read_text().splitlines()))
     exposed = {row["id"] for row in rows if row["direction"] == "exposed"}
     named = {f"case-{row}" for row in known}
     assert len(exposed & named) > 0.7 * len(named) and len(exposed - named) < 0.4 * len(named)
@@ -69,18 +73,18 @@ def test_few_retrains_and_bad_places_are_refused_in_a_sentence(tmp_path: Path) -
     few = replace(WORLD, retrains=2).draw(1).outputs()
     found = gather(few, Policy()).single_examples
     assert found is not None and "at least 3 retrains, got 2" in found.reason and not found.counts
-    with pytest.raises(DataError, match="annex: .* at least 3 retrains"):
-        write_exposed(tmp_path / "annex", "x", few, Policy())
+    with pytest.raises(DataError, match="exposed ids: .* at least 3 retrains"):
+        write_exposed(tmp_path / "exposed_ids", "x", few, Policy())
     place = tmp_path / "file"
     place.write_text("mine")
     outputs, _ = leaking(1)
     outputs.write(tmp_path / "model.npz")
     words = ["audit", "--outputs", str(tmp_path / "model.npz"), "--report", str(tmp_path / "report")]
-    assert run(*words, "--annex", str(place)) == 4 and place.read_text() == "mine"
+    assert run(*words, "--exposed-ids", str(place)) == 4 and place.read_text() == "mine"
 
 
 def test_rows_stand_for_ids_that_were_not_given(tmp_path: Path) -> None:
     outputs, known = leaking(3)
-    path = write_exposed(tmp_path / "annex", "plain", replace(outputs, id=None), Policy())
+    path = write_exposed(tmp_path / "exposed_ids", "plain", replace(outputs, id=None), Policy())
     ids = {int(row["id"]) for row in csv.DictReader(path.read_text().splitlines()) if row["direction"] == "exposed"}
     assert len(ids & set(known.tolist())) > 0.7 * len(known)

@@ -153,19 +153,19 @@ def test_the_pairs_go_to_the_annex_for_its_owner_alone(tmp_path: Path) -> None:
     images[15] = images[3, :, ::-1]
     examples = examples_of(images)
     found = find_near_duplicates(examples, split_of(40))
-    path = write_pairs(tmp_path / "annex", found, examples)
+    path = write_pairs(tmp_path / "exposed_ids", found, examples)
     assert path.name == "near-duplicates.csv" and path.stat().st_mode & 0o777 == 0o600
     (row,) = csv.DictReader(path.read_text().splitlines())
     assert (row["forget"], row["other"], row["role"]) == ("3", "15", "retain")
     assert (row["forget_index"], row["other_index"]) == ("3", "15")
     named = replace(examples, files=np.array([f"={k}.png" for k in range(40)]))
-    (row,) = csv.DictReader(write_pairs(tmp_path / "annex", found, named).read_text().splitlines())
+    (row,) = csv.DictReader(write_pairs(tmp_path / "exposed_ids", found, named).read_text().splitlines())
     assert (row["forget"], row["other"]) == ("'=3.png", "'=15.png")  # no spreadsheet runs a name
     assert (row["forget_index"], row["other_index"]) == ("3", "15")
     path.unlink()
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(DataError, match="symbolic link"):
-        write_pairs(tmp_path / "annex", found, examples)
+        write_pairs(tmp_path / "exposed_ids", found, examples)
 
 
 def command(*arguments: str) -> int:

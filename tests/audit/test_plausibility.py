@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from vestige.audit.data_checks.label_order import moved_classes
-from vestige.audit.data_checks.plausibility import Problem, far_below, find_problems, near_chance, refuse_problems
+from vestige.audit.data_checks.plausibility import Problem, check_plausible, far_below, find_problems, near_chance
 from vestige.learners.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -61,7 +61,7 @@ def test_another_order_of_the_classes_is_found_and_named(name: str, retain: bool
     (problem,) = problems(models, labels, role)
     assert (problem.model, problem.kind) == (name, "labels") and "(7 for 3, 3 for 7)" in problem.sentence
     with pytest.raises(DataError, match=f"{name}: expected its classes in the order of the labels"):
-        refuse_problems([problem], weak=False)
+        check_plausible([problem], weak=False)
 
 
 def test_labels_that_count_from_one_are_found() -> None:
@@ -122,8 +122,8 @@ def test_a_model_near_chance_is_refused_with_what_to_check() -> None:
     (problem,) = problems(models, labels, role)
     assert (problem.model, problem.kind) == ("original", "chance")
     with pytest.raises(DataError, match="original: expected accuracy above chance.*mean and std.*channels.*eval mode"):
-        refuse_problems([problem])
-    refuse_problems([problem], weak=False)
+        check_plausible([problem])
+    check_plausible([problem], weak=False)
 
 
 def test_a_retrain_far_below_the_others_is_refused() -> None:

@@ -107,7 +107,7 @@ def train(
 
 
 @dataclass(eq=False)
-class Asked:
+class Tried:
     """What a model answers, and a count of what it was asked."""
 
     model: nn.Module
@@ -129,43 +129,43 @@ class Asked:
 
 
 @pytest.fixture(scope="module")
-def outsider(digits: Digits) -> Asked:
+def outsider(digits: Digits) -> Tried:
     """Trained with mean .3 and deviation .3."""
     data = digits.rows(1)
-    return Asked(train(1, data, TRUE), data)
+    return Tried(train(1, data, TRUE), data)
 
 
 @pytest.mark.parametrize("given", [GIVEN, Preprocessing(), Preprocessing(std=(1 / 255,)), Preprocessing(scale=False)])
-def test_means_that_are_not_those_of_training_are_noticed(outsider: Asked, given: Preprocessing) -> None:
+def test_means_that_are_not_those_of_training_are_noticed(outsider: Tried, given: Preprocessing) -> None:
     assert 0.8 < outsider.accuracy(given) < 0.96 and outsider.accuracy(TRUE) > 0.98
-    counted = Asked(outsider.model, outsider.data)
+    counted = Tried(outsider.model, outsider.data)
     found = counted.better(given)
     assert found is not None and found.other > 0.97 * found.rows and found.rows == 384
     assert counted.passes <= MOST_PASSES and counted.images <= 2 * ROWS + (MOST_PASSES - 2) * ROWS // 4
     again = parse_preprocessing(**dict(zip(("mean", "std"), words(found.preprocessing).split()[1::2], strict=True)))
     assert values_of(again) == values_of(found.preprocessing)  # what is said is what was asked
-    right = [Asked(outsider.model, outsider.data)(own, slice(128, 512)).argmax(1) for own in (given, again)]
+    right = [Tried(outsider.model, outsider.data)(own, slice(128, 512)).argmax(1) for own in (given, again)]
     old, new = (one == outsider.data.labels[128:512] for one in right)
     p = binomtest(int((new & ~old).sum()), int((new != old).sum()), 0.5, alternative="greater").pvalue
     assert p < preprocessing.LEVEL and (found.given, found.other) == (old.sum(), new.sum())
 
 
-def test_right_means_cost_one_pass(outsider: Asked) -> None:
-    counted = Asked(outsider.model, outsider.data)
+def test_right_means_cost_one_pass(outsider: Tried) -> None:
+    counted = Tried(outsider.model, outsider.data)
     assert counted.better(TRUE) is None
     assert (counted.passes, counted.images) == (1, ROWS)
 
 
 def test_colours_in_reverse_are_noticed(digits: Digits) -> None:
     data = coloured(digits.rows(2))
-    asked = Asked(train(2, data, GIVEN), data)
+    asked = Tried(train(2, data, GIVEN), data)
     assert asked.better(GIVEN) is None
     for given, hint in (("bgr", "rgb"), (None, None)):
         own = Preprocessing(mean=(0.5,), std=(0.5,), channels=given)
         found = asked.better(own)
         assert (found is None) == (hint is None)
         assert found is None or f"--channels {hint}" in words(found.preprocessing)
-    swapped = Asked(asked.model, Digits(data.images[..., ::-1].copy(), data.labels))
+    swapped = Tried(asked.model, Digits(data.images[..., ::-1].copy(), data.labels))
     found = swapped.better(GIVEN)
     assert found is not None and found.other > 0.97 * found.rows
     assert words(found.preprocessing).endswith("--channels bgr")
@@ -175,7 +175,9 @@ def test_range_and_colours_at_once(digits: Digits) -> None:
     """As networks of Caffe: 0..255, BGR, the means of ImageNet subtracted."""
     data = coloured(digits.rows(3))
     caffe = Preprocessing(mean=(0.485, 0.456, 0.406), std=(1 / 255,))
-    asked = Asked(train(3, data, caffe, rate=5e-4, epochs=20), Digits(data.images[..., ::-1].copy(), data.labels))
+    asked = Tried(
+        train(3, data, caffe, rate=5e-4, epochs=20), Digits(data.images[..., ::-1].copy(), data.labels)
+    )
     found = asked.better(Preprocessing())
     assert found is not None and found.other > 0.95 * found.rows and found.preprocessing.channels == "bgr"
     assert asked.passes <= MOST_PASSES
@@ -203,7 +205,7 @@ def test_honest_models_that_are_often_wrong_are_left_alone(digits: Digits, kind:
             random = np.random.default_rng(seed)
             wrong = random.random(len(data.labels)) < 0.2
             data = Digits(data.images, np.where(wrong, random.integers(0, 10, len(wrong)), data.labels))
-        asked = Asked(train(seed, data, prepare, **HONEST[kind]), data)
+        asked = Tried(train(seed, data, prepare, **HONEST[kind]), data)
         assert 0.2 < asked.accuracy(prepare) < 0.96
         assert asked.better(prepare) is None, (seed, prepare)
         assert 1 < asked.passes <= MOST_PASSES  # others were tried
@@ -226,7 +228,7 @@ def test_choosing_among_many_costs_no_level(monkeypatch: pytest.MonkeyPatch) -> 
     assert alarms > 0  # the exact test is conservative, and not blind
 
 
-def test_preparations_that_a_network_refuses_are_passed_over(outsider: Asked) -> None:
+def test_preparations_that_a_network_refuses_are_passed_over(outsider: Tried) -> None:
     def answers(own: Preprocessing, rows: slice) -> NDArray[Any]:
         if min(values_of(own)[1]) < 0.01:
             raise DataError("too large")
@@ -246,7 +248,7 @@ def test_preparations_that_a_network_refuses_are_passed_over(outsider: Asked) ->
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 26])
-def test_few_rows_decide_nothing(outsider: Asked, rows: int) -> None:
+def test_few_rows_decide_nothing(outsider: Tried, rows: int) -> None:
     labels = (outsider.data.labels[:rows] + 1) % 10  # all wrong
     assert find_better(outsider, TRUE, labels, 1) is None
 
@@ -279,7 +281,7 @@ def test_rows_are_drawn_with_the_seed() -> None:
     assert sorted(draw_rows(retain[:7], 3)) == retain[:7].tolist()
 
 
-def test_programs_are_prepared_in_another_way_too(outsider: Asked, tmp_path: Path) -> None:
+def test_programs_are_prepared_in_another_way_too(outsider: Tried, tmp_path: Path) -> None:
     images, labels = outsider.data.images[:ROWS], outsider.data.labels[:ROWS]
     program = torch.export.export(outsider.model, (torch.zeros(4, 1, 16, 16),))  # for batches of four
     torch.export.save(program, tmp_path / "o.pt2")
@@ -301,7 +303,7 @@ def test_programs_are_prepared_in_another_way_too(outsider: Asked, tmp_path: Pat
 
 
 @pytest.fixture
-def world(outsider: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def world(outsider: Tried, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Arguments that name data, and one model as candidate, original and retrain."""
     (tmp_path / f"{MODULE}.py").write_text(
         f"from torch import nn\n{inspect.getsource(make)}"

@@ -223,7 +223,7 @@ def test_what_cannot_be_written_or_measured_is_told_before_anything_is_trained(
 
 def test_an_original_is_measured_anew_where_another_part_of_its_data_is_to_be_forgotten(study: Path) -> None:
     plan = plan_models(read_config(study / "small.toml", seed=0), study)
-    forget, retain = np.split(plan.trained_on, [300])
+    forget, retain = np.split(plan.train, [300])
     other = replace(plan, split=replace(plan.split, forget=forget, retain=retain))
     place = Workspace(study / "ws" / "small" / "seed-0")
     ours, theirs = (Measures(one, place).measured(plan.original) for one in (plan, other))

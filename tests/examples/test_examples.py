@@ -60,8 +60,8 @@ def test_the_commands_of_the_readme_run_and_end_as_it_says(name: str, tmp_path: 
     for code, wanted in zip(verdicts, expected, strict=True):
         assert code == wanted if wanted is not None else code in (0, 3)
     if name == "erasure-request":
-        annex = folder / "annex" / "candidate.csv"
-        assert stat.S_IMODE(annex.stat().st_mode) == 0o600 and '"p0' in annex.read_text()
+        exposed_ids = folder / "exposed_ids" / "candidate.csv"
+        assert stat.S_IMODE(exposed_ids.stat().st_mode) == 0o600 and '"p0' in exposed_ids.read_text()
 
 
 @pytest.mark.parametrize("name", VERDICTS)

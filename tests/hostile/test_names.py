@@ -16,7 +16,7 @@ import pytest
 
 from tests.command import Said
 from vestige.attacks.outputs.outputs import Outputs
-from vestige.audit.exposure.annex import FORMULA, safe_cell
+from vestige.audit.exposure.exposed_ids import FORMULA, safe_cell
 from vestige.audit.files.text import HIDDEN
 from vestige.audit.report.html import render_html
 from vestige.audit.results.json import from_json, read_report, to_json
@@ -240,14 +240,14 @@ def test_ids_are_no_formulas_in_a_spreadsheet_and_can_be_read_back(tmp_path: Pat
 
 
 def test_an_annex_of_formulas(outputs: Outputs, vestige: Run, tmp_path: Path) -> None:
-    """Every forget example is exposed by a candidate that is sure of them: all ids stand in the annex."""
+    """Every forget example is exposed by a candidate that is sure of them: all ids stand in the exposed_ids."""
     ids = np.array([f"{CELLS[row % 9]}{row}" for row in range(len(outputs))])
     sure = outputs.candidate + 30 * np.eye(outputs.classes)[outputs.labels] * outputs.where("forget")[:, None]
     replace(outputs, id=ids, candidate=sure.astype(np.float32)).write(tmp_path / "o.npz")
     for name in ("=cmd|' /C calc'!A0", "../../up", "x" * 10_000, "模" * 300, "..", "a/b\\c"):
-        where = ("--report", tmp_path / "r", "--annex", tmp_path / "annex", "--name", name)
+        where = ("--report", tmp_path / "r", "--exposed-ids", tmp_path / "exposed_ids", "--name", name)
         assert vestige("audit", "--outputs", tmp_path / "o.npz", *where).code == 1
-    files = sorted((tmp_path / "annex").iterdir())
+    files = sorted((tmp_path / "exposed_ids").iterdir())
     assert len(files) == 6 and not any(path.name.startswith("=") for path in files)
     with files[0].open(newline="", encoding="utf-8") as stream:
         cells = [row[0] for row in csv.reader(stream)][1:]

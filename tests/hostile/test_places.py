@@ -40,7 +40,15 @@ def test_a_full_disk_leaves_no_half_report(
     leave: int, file: Path, small_disk: Path, vestige: Run, tmp_path: Path
 ) -> None:
     ballast = fill(small_disk, leave)
-    arguments = ("audit", "--outputs", file, "--report", small_disk / "report", "--annex", small_disk / "annex")
+    arguments = (
+        "audit",
+        "--outputs",
+        file,
+        "--report",
+        small_disk / "report",
+        "--exposed-ids",
+        small_disk / "exposed_ids",
+    )
     said = vestige(*arguments)
     if said.code == 4:
         assert "No space left on device" in said.refusal and str(small_disk) in said.refusal
@@ -50,7 +58,7 @@ def test_a_full_disk_leaves_no_half_report(
     ballast.unlink()
     assert vestige(*arguments).code == 3
     assert read_report(small_disk / "report").audits[0].candidate == "outputs"
-    assert len(list((small_disk / "annex").iterdir())) == 1
+    assert len(list((small_disk / "exposed_ids").iterdir())) == 1
 
 
 def test_a_full_disk_leaves_an_older_report_as_it_was(file: Path, small_disk: Path, vestige: Run) -> None:
@@ -126,8 +134,8 @@ def test_read_only_places_are_refused_before_anything_is_judged(
         ("audit", "--outputs", file, "--report", read_only / "a" / "b"),
         ("run", config, "--workspace", read_only / "w"),
         ("run", config, "--workspace", tmp_path / "w", "--report", read_only / "report"),
-        ("run", config, "--workspace", tmp_path / "w", "--annex", read_only / "annex"),
-        ("audit", "--outputs", file, "--report", tmp_path / "report", "--annex", read_only / "annex"),
+        ("run", config, "--workspace", tmp_path / "w", "--exposed-ids", read_only / "exposed_ids"),
+        ("audit", "--outputs", file, "--report", tmp_path / "report", "--exposed-ids", read_only / "exposed_ids"),
     ):
         said = vestige(*arguments)
         assert said.code == 4 and str(read_only) in said.refusal
@@ -141,10 +149,10 @@ def test_a_file_in_the_place_of_a_folder(file: Path, vestige: Run, tmp_path: Pat
     for arguments in (
         ("audit", "--outputs", file, "--report", taken),
         ("audit", "--outputs", file, "--report", taken / "deeper"),
-        ("audit", "--outputs", file, "--report", tmp_path / "report", "--annex", taken),
+        ("audit", "--outputs", file, "--report", tmp_path / "report", "--exposed-ids", taken),
         ("run", config, "--workspace", taken),
         ("run", config, "--workspace", tmp_path / "w", "--report", taken),
-        ("run", config, "--workspace", tmp_path / "w", "--annex", taken),
+        ("run", config, "--workspace", tmp_path / "w", "--exposed-ids", taken),
         ("shadows", config, "--workspace", taken),
         ("demo", "--workspace", taken),
     ):

@@ -13,7 +13,7 @@ from PIL import Image
 from vestige.learners.data.duplicates import count_duplicates
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.near_duplicates import find_near_duplicates
-from vestige.learners.data.similarity import greys, is_flat, likeness, moved, signature
+from vestige.learners.data.similarity import greys, is_flat, moved, signature, similarity
 from vestige.learners.data.sources.load import load_examples
 from vestige.learners.data.split import Split
 from vestige.learners.errors import DataError
@@ -163,7 +163,7 @@ def test_a_pair_with_nothing_else_around_must_be_as_good_as_the_same() -> None:
     many = textured(60, 32, 1, seed=9)
     images = many[:3].copy()
     rough = np.clip(images[0] + np.random.default_rng(0).normal(0, 14, images[0].shape), 0, 255).astype(np.uint8)
-    assert 0.95 < likeness(greys(images[:1]), greys(rough[None]))[0] < 0.995
+    assert 0.95 < similarity(greys(images[:1]), greys(rough[None]))[0] < 0.995
     images[1] = rough
     assert find_near_duplicates(examples_of(images), split_of(1, 1, 1)).count("retain") == 0
     images[1] = images[0][:, ::-1]
@@ -200,7 +200,7 @@ def test_the_same_examples_give_the_same_pairs_and_large_images_are_reduced() ->
     images[40] = scaled(images[5:6], 1.5)[0]
     first, second = (find_near_duplicates(examples_of(images), split_of(20, 40, 20)) for _ in range(2))
     assert first.forget.tolist() == [5] and first.other.tolist() == [40]
-    for field in ("forget", "other", "role", "likeness"):
+    for field in ("forget", "other", "role", "similarity"):
         assert np.array_equal(getattr(first, field), getattr(second, field))
 
 
@@ -223,8 +223,8 @@ def test_likeness_is_the_correlation_of_slopes() -> None:
     for first, second in zip(one[:, 1:-1, 1:-1], other[:, 1:-1, 1:-1], strict=True):
         a, b = (np.concatenate([np.diff(x, axis=0).ravel(), np.diff(x, axis=1).ravel()]) for x in (first, second))
         expected.append(a @ b / np.sqrt((a @ a) * (b @ b)))
-    assert likeness(one, other) == pytest.approx(np.array(expected), abs=1e-5)
-    assert likeness(one, 0.5 * one + 30) == pytest.approx(np.ones(3), abs=1e-5)
+    assert similarity(one, other) == pytest.approx(np.array(expected), abs=1e-5)
+    assert similarity(one, 0.5 * one + 30) == pytest.approx(np.ones(3), abs=1e-5)
 
 
 def test_signatures_do_not_see_brightness_and_contrast_and_never_exceed_the_distance_of_thumbnails() -> None:

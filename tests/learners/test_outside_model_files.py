@@ -23,7 +23,7 @@ from tests.learners.outside_files import (
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.external.archives import open_archive
 from vestige.learners.external.inference import ask
-from vestige.learners.external.model_files import OutsideModel, load_model
+from vestige.learners.external.model_files import ExternalModel, load_model
 from vestige.learners.external.preprocessing import Preprocessing
 from vestige.learners.external.state import state_of_torch_file
 from vestige.learners.torchvision import load_torchvision
@@ -32,7 +32,7 @@ from vestige.learners.training.checkpoints import Checkpoint, save_checkpoint
 from vestige.learners.training.recipe import Recipe
 
 
-def check(model: OutsideModel, path: Path) -> None:
+def check(model: ExternalModel, path: Path) -> None:
     for batch_size in (512, 6):
         np.testing.assert_allclose(ask(model.predictor, images(), batch_size=batch_size), expected(), atol=1e-5)
     assert model.digest == hashlib.sha256(path.read_bytes()).hexdigest()

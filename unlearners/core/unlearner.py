@@ -122,7 +122,7 @@ class Unlearner(ABC):
             )
 
 
-def refuse_unless_finite(
+def check_finite_weights(
     name: str, what: str, tensor: torch.Tensor, knob: str = "rate", *, advice: str | None = None
 ) -> None:
     """Raise DataError when a value of ``tensor`` is NaN or infinite; ``knob``: the hyper-parameter to lower,
@@ -140,7 +140,7 @@ def _returned(method: Unlearner, model: Classifier, result: Classifier, task: Ta
         raise DataError(f"{name}: expected a candidate with the original's keys, shapes and types, got others")
     for key, tensor in after.items():
         if tensor.is_floating_point():
-            refuse_unless_finite(name, f"{key} of the candidate", tensor, method.knob, advice=method.advice)
+            check_finite_weights(name, f"{key} of the candidate", tensor, method.knob, advice=method.advice)
     if _attachments(result) != _attachments(model):
         raise RuntimeError(f"{name} left hooks or changed track_running_stats; remove them before returning")
     flags = {key: parameter.requires_grad for key, parameter in model.named_parameters()}
@@ -148,7 +148,7 @@ def _returned(method: Unlearner, model: Classifier, result: Classifier, task: Ta
         parameter.grad = None
         parameter.requires_grad_(flags[key])
     logits = _probe(result.eval(), task)
-    refuse_unless_finite(name, "the candidate's logits", logits, method.knob, advice=method.advice)
+    check_finite_weights(name, "the candidate's logits", logits, method.knob, advice=method.advice)
     return result
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from vestige.learners.training.architectures import Classifier
 from vestige.learners.training.batches import to_input
 from vestige.unlearners.core.task import Task
-from vestige.unlearners.core.unlearner import refuse_unless_finite
+from vestige.unlearners.core.unlearner import check_finite_weights
 from vestige.unlearners.shared.pool import Pool
 
 LEVELS = 255
@@ -45,7 +45,7 @@ def neighbours(model: Classifier, task: Task, name: str, *, epsilon: float, excl
             logits = model(attacked)
         task.meter.forward("forget", 2 * len(y))
         task.meter.backward("forget", len(y))
-        refuse_unless_finite(name, "the original's logits", logits)
+        check_finite_weights(name, "the original's logits", logits)
         if exclude_true:
             logits = logits.scatter(1, y[:, None], -torch.inf)
         found.append(logits.argmax(1))

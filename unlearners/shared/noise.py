@@ -6,7 +6,7 @@ from torch import Tensor
 
 from vestige.learners.training.architectures import Classifier
 from vestige.unlearners.core.task import Task
-from vestige.unlearners.core.unlearner import refuse_unless_finite
+from vestige.unlearners.core.unlearner import check_finite_weights
 from vestige.unlearners.shared.steps import autocast
 
 
@@ -44,11 +44,11 @@ def learn_noise(
         with autocast(task):
             logits = model(noise)
         loss = noise_loss(logits, noise, label, penalty)
-        refuse_unless_finite(name, "the loss of the noise", loss.detach(), "noise_rate")
+        check_finite_weights(name, "the loss of the noise", loss.detach(), "noise_rate")
         (noise.grad,) = torch.autograd.grad(loss, noise)
         task.meter.forward("synthetic", images)
         task.meter.backward("synthetic", images)
         optimiser.step()
     learnt = noise.detach()
-    refuse_unless_finite(name, "the noise", learnt, "noise_rate")
+    check_finite_weights(name, "the noise", learnt, "noise_rate")
     return learnt

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vestige.learners.training.train import schedule_factor
-from vestige.unlearners.core.unlearner import refuse_unless_finite
+from vestige.unlearners.core.unlearner import check_finite_weights
 
 Schedule = Literal["cosine", "constant"]
 Optimiser = Literal["sgd", "adam"]
@@ -94,7 +94,7 @@ class Steps:
         self._mask_gradients()
         if self._optimisation.clip is not None:
             norm = nn.utils.clip_grad_norm_(self._parameters, self._optimisation.clip)
-            refuse_unless_finite(self.name, "the gradient", norm, self._optimisation.knob)
+            check_finite_weights(self.name, "the gradient", norm, self._optimisation.knob)
         for group in self._optimiser.param_groups:
             group["lr"] = self._optimisation.rate_at(self._taken)
         self._optimiser.step()
@@ -103,7 +103,7 @@ class Steps:
 
     def require_finite(self, loss: Tensor) -> None:
         """Raise DataError when ``loss`` is NaN or infinite."""
-        refuse_unless_finite(self.name, "the loss", loss.detach(), self._optimisation.knob)
+        check_finite_weights(self.name, "the loss", loss.detach(), self._optimisation.knob)
 
     def _mask_gradients(self) -> None:
         for parameter, mask in zip(self._parameters, self._mask or (), strict=False):

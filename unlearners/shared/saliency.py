@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vestige.learners.training.architectures import Classifier
 from vestige.unlearners.core.task import Task
-from vestige.unlearners.core.unlearner import refuse_unless_finite
+from vestige.unlearners.core.unlearner import check_finite_weights
 from vestige.unlearners.shared.gradients import batch_gradient
 from vestige.unlearners.shared.optimisation import trainable
 from vestige.unlearners.shared.pool import Pool
@@ -30,7 +30,7 @@ def saliency_mask(name: str, model: Classifier, task: Task, *, share: float, bat
         task.meter.forward("forget", len(y))
         task.meter.backward("forget", len(y))
     for total in summed:
-        refuse_unless_finite(name, "the gradient of the forget set", total)
+        check_finite_weights(name, "the gradient of the forget set", total)
     return largest(summed, share)
 
 

@@ -8,7 +8,7 @@ from vestige.learners.training.architectures import Classifier
 from vestige.learners.training.batches import Batches
 from vestige.unlearners.core.cost import Check, Role
 from vestige.unlearners.core.task import Task
-from vestige.unlearners.core.unlearner import refuse_unless_finite
+from vestige.unlearners.core.unlearner import check_finite_weights
 from vestige.unlearners.shared.pool import unaugmented
 
 NO_VALIDATION = "budget (no validation examples)"
@@ -29,7 +29,7 @@ def accuracy(
     with torch.inference_mode():
         for x, y in batches.plain(512):
             logits = model(x)
-            refuse_unless_finite(name, f"the logits of {role} examples", logits, advice=advice)
+            check_finite_weights(name, f"the logits of {role} examples", logits, advice=advice)
             correct += int((logits.argmax(1) == y).sum())
             task.meter.forward(role, len(y))
     return correct / len(batches)

@@ -10,7 +10,7 @@ from vestige.audit.endpoints.endpoints import BATTERY
 from vestige.audit.files.text import one_line
 from vestige.audit.gate.recompute.difference import Difference, agree, differences
 from vestige.audit.planning.plan_file import PlanFile, Sizes, Subject, kept_name, moment
-from vestige.audit.planning.preregistration import record_of, refuse_other_subject, subject_of
+from vestige.audit.planning.preregistration import check_subject, record_of, subject_of
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Reference
 from vestige.audit.results.plan import PlanRecord
@@ -130,7 +130,7 @@ def confirm(source: str, report: Report, plan: PlanFile, outputs: Path | None) -
     refusals = []
     for subject in subjects:
         try:
-            refuse_other_subject(plan, subject)
+            check_subject(plan, subject)
         except DataError as error:
             refusals.append(error)
     if subjects and len(refusals) == len(subjects):

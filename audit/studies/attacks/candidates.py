@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.registry.attacks import ATTACKS
-from vestige.attacks.registry.inputs import Material
+from vestige.attacks.registry.inputs import AttackInputs
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.audit.config.config import AuditConfig
 from vestige.audit.endpoints.scores import calibration_rows
@@ -22,7 +22,7 @@ from vestige.audit.policy import Policy
 from vestige.audit.progress import Watch, ignore
 from vestige.audit.results.attacks import AttackTable
 from vestige.audit.shadows.bank import found_shadows
-from vestige.audit.shadows.inference import problems_of, views_of
+from vestige.audit.shadows.inference import augmented_logits, problems_of
 from vestige.audit.studies.attacks.table import BASELINE, attack_all, literature_numbers
 from vestige.audit.workflows.declaration import need_retrains
 from vestige.learners.data.examples import Indices
@@ -49,7 +49,7 @@ def attack_outputs(
     labels = outputs.labels[asked]
     forget = outputs.where("forget")[asked]
     others = [outputs.candidate] + ([] if outputs.original is None else [outputs.original])
-    material = Material(
+    material = AttackInputs(
         labels=labels,
         calibration=calibration_rows(labels, ~forget, policy.calibration_share, policy.calibration_seed),
         retrains=outputs.retrain[:, asked],
@@ -132,7 +132,7 @@ def _material(
     rows: Indices,
     asked: NDArray[np.bool_],
     shadows: ShadowBank | None,
-) -> Material:
+) -> AttackInputs:
     """Of all candidates and the original, on the forget and unseen rows."""
     first, policy = outputs[0], plan.config.policy
     assert first.original is not None
@@ -140,10 +140,10 @@ def _material(
 
     def views(one: ModelKey) -> NDArray[np.float32]:
         assert shadows is not None
-        return views_of(plan, workspace, one, rows, shadows)
+        return augmented_logits(plan, workspace, one, rows, shadows)
 
     questioned = [*(key for _, key in plan.candidates), plan.original]
-    return Material(
+    return AttackInputs(
         labels=labels,
         calibration=calibration_rows(labels, ~forget, policy.calibration_share, policy.calibration_seed),
         retrains=first.retrain[:, asked],

@@ -10,7 +10,7 @@ from vestige.attacks.arrays import NotEstimable
 from vestige.attacks.metrics.influence import auc_influence, clustered_variance, share_interval
 from vestige.attacks.metrics.roc import auc, estimable, threshold_at_fpr, tpr_at_fpr
 from vestige.attacks.registry.entries import Scored
-from vestige.attacks.registry.inputs import Material
+from vestige.attacks.registry.inputs import AttackInputs
 from vestige.audit.results.attacks import AttackResult, OperatingPoint
 from vestige.audit.statistics.intervals import auc_interval
 
@@ -27,7 +27,7 @@ def measure(
     scored: Scored | NotEstimable,
     baseline: Scored | None,
     forget: Mask,
-    material: Material,
+    material: AttackInputs,
     place: int,
     candidates: int,
     people: People | None,

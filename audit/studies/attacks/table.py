@@ -11,7 +11,7 @@ from vestige.attacks.arrays import NotEstimable
 from vestige.attacks.registry.attack import Attack
 from vestige.attacks.registry.attacks import ATTACKS
 from vestige.attacks.registry.entries import Scored
-from vestige.attacks.registry.inputs import Material
+from vestige.attacks.registry.inputs import AttackInputs
 from vestige.attacks.registry.numbers import NUMBERS, Answered
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.attacks.signals.signals import SIGNALS
@@ -24,7 +24,7 @@ BASELINE = ("threshold", "logit")
 
 
 def attack_all(
-    material: Material,
+    material: AttackInputs,
     forget: Mask,
     *,
     candidates: Sequence[str],
@@ -79,7 +79,7 @@ def comparison(name: str, signal: str | None = None) -> tuple[str, str]:
 
 
 def _baselines(
-    against: tuple[str, str], material: Material, candidates: Sequence[str], unlearned: Mapping[str, ShadowBank]
+    against: tuple[str, str], material: AttackInputs, candidates: Sequence[str], unlearned: Mapping[str, ShadowBank]
 ) -> dict[str, Scored]:
     """The scores that each candidate's are compared with."""
     attack, found = ATTACKS[against[0]], {}
@@ -94,15 +94,15 @@ def _baselines(
 
 
 def _groups(
-    attack: Attack, material: Material, candidates: Sequence[str], unlearned: Mapping[str, ShadowBank]
-) -> list[tuple[list[str], Material]]:
+    attack: Attack, material: AttackInputs, candidates: Sequence[str], unlearned: Mapping[str, ShadowBank]
+) -> list[tuple[list[str], AttackInputs]]:
     """Candidates that share their material: all of them, except where the attack reads their own unlearned shadows."""
     if attack.requires != "unlearned":
         return [(list(candidates), material)]
     return [([name], replace(material, unlearned=unlearned.get(name))) for name in candidates]
 
 
-def _scored(attack: Attack, material: Material, signal: str) -> Scored | NotEstimable:
+def _scored(attack: Attack, material: AttackInputs, signal: str) -> Scored | NotEstimable:
     try:
         return attack(material, signal)
     except NotEstimable as error:

@@ -110,7 +110,7 @@ def _swapped(plan: Plan) -> Plan:
     """The audit with forget and unseen examples in each other's place, and only its original to be made."""
     split = replace(plan.split, forget=plan.split.unseen, unseen=plan.split.forget)
     other = replace(plan, split=split, retrains=(), candidates=())
-    return replace(other, original=replace(plan.original, indices=digest_indices(other.trained_on)))
+    return replace(other, original=replace(plan.original, indices=digest_indices(other.train)))
 
 
 def _pool(plan: Plan, other: Plan, workspace: Workspace, config: AuditConfig, watch: Watch) -> _Pool:

@@ -134,7 +134,7 @@ def _train(
     for start in range(0, models, TOGETHER):
         chunk = slice(start, start + TOGETHER)
         train_models(plan, workspace, [(key, split.retain) for key in retrains[chunk]], watch)
-        train_models(plan, workspace, [(key, split.trained_on) for key in originals[chunk]], watch)
+        train_models(plan, workspace, [(key, split.train) for key in originals[chunk]], watch)
         watch("chunks of models", min(models, start + TOGETHER), models)
     return retrains, originals
 

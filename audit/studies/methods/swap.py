@@ -205,7 +205,7 @@ def _side(
     )
     seed = plan.config.seed * STRIDE
     number = seed + FIRST_SEED + 4 * pair + place
-    original = replace(plan.original, indices=digest_indices(split.trained_on), seed=number)
+    original = replace(plan.original, indices=digest_indices(split.train), seed=number)
     return _Side(
         split=split,
         original=original,
@@ -222,7 +222,7 @@ def _side(
 def _make(
     plan: Plan, workspace: Workspace, spec: CandidateSpec, sides: tuple[_Side, _Side], watch: Watch
 ) -> tuple[_Side, _Side]:
-    wanted = [(side.original, side.split.trained_on) for side in sides]
+    wanted = [(side.original, side.split.train) for side in sides]
     wanted += [(side.retrain, side.split.retain) for side in sides]
     train_models(plan, workspace, wanted, watch)
     for side in sides:

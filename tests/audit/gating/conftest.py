@@ -12,7 +12,7 @@ from vestige.audit.cli.entry import main
 from vestige.audit.endpoints.simulation import World, constant, memorised
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Controls
-from vestige.audit.results.exchangeable import Declared
+from vestige.audit.results.exchangeable import Declaration
 from vestige.audit.results.json import to_json
 from vestige.audit.results.report import Audit, DataRecord, ModelsRecord, Report
 from vestige.audit.workflows.judge import judge
@@ -46,7 +46,7 @@ Edit = Callable[[dict[str, Any]], None]
 
 
 def audited(
-    world: World, policy: Policy = STANDARD, *, name: str = "model", seed: int = 1, declared: Declared | None = None
+    world: World, policy: Policy = STANDARD, *, name: str = "model", seed: int = 1, declared: Declaration | None = None
 ) -> Audit:
     """One candidate of a synthetic world, without the controls, which take most of the time."""
     return judge(world.draw(seed).outputs(), policy, name=name, seed=seed, controls=NOT_RUN, declared=declared)
