@@ -45,8 +45,9 @@ def run_audit(
     """Do whatever of the audit the workspace lacks, and judge every candidate.
 
     base: the folder that the configuration's relative paths start from. exposed_ids: folder for the ids of exposed
-    examples, by candidate; None for nowhere. under: the plan file to be judged under. The same configuration and seed give the same
-    report, times aside, whether or not earlier runs were interrupted. Raises ConfigError and DataError in one sentence.
+    examples, by candidate; None for nowhere. under: the plan file to be judged under. The same
+    configuration and seed give the same report, times aside, whether or not earlier runs were interrupted. Raises
+    ConfigError and DataError in one sentence.
     """
     if exposed_ids is not None:
         check_exposed_ids_path(exposed_ids)

@@ -61,11 +61,11 @@ def find_near_duplicates(examples: Examples, split: Split, progress: Progress | 
     over unseen images gives, for each forget image in 18 positions (mirrored or not, moved by at most a pixel each
     way), up to eight neighbours; those are compared by ``similarity`` of their pixels. A neighbour is a copy from a
     similarity of .995 on, or from .95 on where its distance from 1 is at most a sixth of what is usual around the
-    forget image: the median of the eight likest after the first, however far they lie. Outlines of plain trousers resemble
-    each other without being copies, and so do handwritten zeros, the more the fewer pixels they were drawn in; an image
-    enlarged from 8 x 8 has neighbours that are as blurred as itself, and is held to them. Images with next to nothing
-    in them are left out; of images that are identical to each other one stands for all. progress: is told how many
-    images of how many were looked at.
+    forget image: the median of the eight likest after the first, however far they lie. Outlines of plain trousers
+    resemble each other without being copies, and so do handwritten zeros, the more the fewer pixels they were drawn
+    in; an image enlarged from 8 x 8 has neighbours that are as blurred as itself, and is held to them. Images with
+    next to nothing in them are left out; of images that are identical to each other one stands for all. progress:
+    is told how many images of how many were looked at.
 
     Measured on planted copies (among the images that the thresholds were chosen on, so at best), 300 in
     1,000 digits, 500 in 50,000 images of Fashion-MNIST and in 45,000 of CIFAR-10 (share found, in this order):

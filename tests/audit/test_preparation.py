@@ -175,9 +175,7 @@ def test_range_and_colours_at_once(digits: Digits) -> None:
     """As networks of Caffe: 0..255, BGR, the means of ImageNet subtracted."""
     data = coloured(digits.rows(3))
     caffe = Preprocessing(mean=(0.485, 0.456, 0.406), std=(1 / 255,))
-    asked = Tried(
-        train(3, data, caffe, rate=5e-4, epochs=20), Digits(data.images[..., ::-1].copy(), data.labels)
-    )
+    asked = Tried(train(3, data, caffe, rate=5e-4, epochs=20), Digits(data.images[..., ::-1].copy(), data.labels))
     found = asked.better(Preprocessing())
     assert found is not None and found.other > 0.95 * found.rows and found.preprocessing.channels == "bgr"
     assert asked.passes <= MOST_PASSES
