@@ -125,19 +125,19 @@ def _table(kind: Any, content: Mapping[str, Any], name: str) -> Any:
 
 
 def _recipe(model: Mapping[str, Any], recipe: Mapping[str, Any]) -> Recipe:
-    keys = [entry.name for entry in fields(Recipe)]
-    own = {"model": ("architecture", "width"), "recipe": tuple(k for k in keys if k not in ("architecture", "width"))}
+    of_model = ("architecture", "width")
+    keys_of = {"model": of_model, "recipe": tuple(key for key in Recipe.__dataclass_fields__ if key not in of_model)}
     for name, table in (("model", model), ("recipe", recipe)):
         for key in table:
-            if key not in own[name]:
-                known = ", ".join(own[name])
+            if key not in keys_of[name]:
+                known = ", ".join(keys_of[name])
                 raise ConfigError(f"{name}.{key}: expected one of the keys {known}, got an unknown key; remove it")
     try:
         return Recipe(**model, **recipe)
     except ValidationError as error:
         first = error.errors()[0]["loc"]
-        where = "model" if first and first[0] in own["model"] else "recipe"
-        raise ConfigError(refusal(error, where, own[where])) from None
+        where = "model" if first and first[0] in keys_of["model"] else "recipe"
+        raise ConfigError(refusal(error, where, keys_of[where])) from None
 
 
 def _candidates(table: Mapping[str, Any], setting: str) -> tuple[CandidateSpec, ...]:

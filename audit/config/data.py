@@ -17,7 +17,7 @@ def check_together(data: DataTable, forget: ForgetTable) -> None:
     """ConfigError where the two tables contradict each other."""
     if forget.file is not None and data.subset is not None:
         raise ConfigError(
-            "forget.file: expected no data.subset beside it, got both; a subset would renumber the indices"
+            "forget.file: expected no data.subset next to it, got both; a subset would renumber the indices"
         )
 
 

@@ -75,13 +75,13 @@ class ForgetTable:
             raise ValueError(
                 f"exactly one of the keys random, classes, subjects, file (found: {', '.join(given) or 'none'})"
             )
-        beside = [name for name in ("column", "retain", "unseen_file") if getattr(self, name) is not None]
-        if self.file is None and beside:
-            raise ValueError(f"{beside[0]} only beside file (found: {given[0]})")
+        needs_file = [name for name in ("column", "retain", "unseen_file") if getattr(self, name) is not None]
+        if self.file is None and needs_file:
+            raise ValueError(f"{needs_file[0]} only together with file (found: {given[0]})")
         for role in ("retain", "unseen_file"):
             column = f"{role.removesuffix('_file')}_column"
             if getattr(self, column) is not None and getattr(self, role) is None:
-                raise ValueError(f"{column} only beside {role}")
+                raise ValueError(f"{column} only together with {role}")
         if self.unseen_file is not None and self.unseen is not None:
             raise ValueError("either unseen or unseen_file (found: both)")
         return self

@@ -13,7 +13,7 @@ def retrain_flops(recipe: Recipe, retained: int, forward_flops: int) -> int:
 
 
 def cost_record(cost: Mapping[str, Any], retrain_flops: int) -> Cost:
-    """The bill of an unlearning run, as a share of one retrain's FLOPs."""
+    """The cost of an unlearning run, as a share of one retrain's FLOPs."""
     share = cost["flops"] / retrain_flops if retrain_flops else None
     known = {name: cost[name] for name in Cost.__dataclass_fields__ if name in cost}
     return Cost(**known, share_of_retrain=share)

@@ -153,7 +153,7 @@ def train_missing(plan: Plan, workspace: Workspace, watch: Watch) -> None:
 
 
 def train_models(plan: Plan, workspace: Workspace, wanted: Sequence[tuple[ModelKey, Indices]], watch: Watch) -> None:
-    """Train models besides those of the audit, each on its examples, where the workspace lacks them.
+    """Train further models, each on its examples, where the workspace lacks them.
 
     What is given together is stacked together, so that call for call the bits are the same; see ``train_missing``."""
     jobs = [TrainJob(plan.config.recipe, indices, key.seed) for key, indices in wanted]
@@ -176,8 +176,8 @@ def unlearn_missing(plan: Plan, workspace: Workspace, watch: Watch, *, tolerate:
     """
     missing = [(spec, key) for spec, key in plan.candidates if not workspace.has(key)]
     code = code_version(__name__)
-    found = {spec.name: workspace.refusal(key, code) for spec, key in missing} if tolerate else {}
-    refusals = {name: sentence for name, sentence in found.items() if sentence is not None}
+    known = {spec.name: workspace.refusal(key, code) for spec, key in missing} if tolerate else {}
+    refusals = {name: sentence for name, sentence in known.items() if sentence is not None}
     missing = [(spec, key) for spec, key in missing if spec.name not in refusals]
     if not missing:
         return refusals
@@ -224,7 +224,7 @@ def _unlearn(
     job: tuple[CandidateSpec, int],
     report: Callable[[int, int], None],
 ) -> Made:
-    """Runs in a worker: weights as plain arrays, the hyper-parameters that were used, the bill. ledger: its folder."""
+    """Runs in a worker: weights as plain arrays, the hyper-parameters that were used, the cost. ledger: its folder."""
     spec, seed = job
     original = build_classifier(recipe, examples.shape, examples.classes, seed=0)
     original.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})

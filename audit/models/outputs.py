@@ -35,13 +35,13 @@ def rows_and_roles(split: Split, seed: int) -> tuple[Indices, NDArray[np.str_]]:
 def role_outputs(
     plan: Plan, rows: Indices, roles: NDArray[np.str_], reference: Sequence[MadeModel], candidate: MadeModel
 ) -> Outputs:
-    """The outputs of a candidate beside those of the reference: the original, then the retrains."""
+    """The outputs of a candidate and of the reference: the original, then the retrains."""
     examples = plan.examples
     return Outputs(
         labels=examples.labels[rows],
         role=roles,
         candidate=candidate.logits,
-        retrain=np.array([one.logits for one in reference[1:]]).reshape(-1, *reference[0].logits.shape),
+        retrain=np.array([model.logits for model in reference[1:]]).reshape(-1, *reference[0].logits.shape),
         original=reference[0].logits,
         group=None if examples.groups is None else examples.groups[rows],
         subject=None if examples.subjects is None else examples.subjects[rows],

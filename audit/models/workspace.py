@@ -135,8 +135,8 @@ class Workspace:
             model, header = load_checkpoint(path, device, data=key.data)
         except DataError as error:
             raise DataError(f"{error} ({again})") from None
-        told = (header.role, header.recipe, header.indices, header.seed, header.method)
-        if told != (key.role, key.recipe, key.indices, key.seed, key.method):
+        stated = (header.role, header.recipe, header.indices, header.seed, header.method)
+        if stated != (key.role, key.recipe, key.indices, key.seed, key.method):
             raise DataError(f"{path}: holds another model than its name says; {again}")
         return model, header
 
@@ -144,18 +144,18 @@ class Workspace:
         self, key: ModelKey, weights: str, indices: Indices, compute: Callable[[], NDArray[np.float32]]
     ) -> NDArray[np.float32]:
         """Logits of the model with this key and weights digest on the examples at ``indices``, from the folder or
-        computed and kept. The data's fingerprint counts too: a model may never have read the pixels that it is asked
-        about here, so its weights do not tell when they change."""
+        computed and kept. The data's fingerprint counts too: a model may never have read the pixels that it
+        predicts here, so its weights do not show when they change."""
         name = digest(weights, key.data, key.device, code_version(), np.ascontiguousarray(indices).tobytes())[:24]
         path = self.root / "outputs" / f"{name}.npy"
         if path.is_file():
             try:
-                found = np.asarray(np.load(io.BytesIO(path.read_bytes()), allow_pickle=False), dtype=np.float32)
+                logits = np.asarray(np.load(io.BytesIO(path.read_bytes()), allow_pickle=False), dtype=np.float32)
             except (ValueError, EOFError, OSError) as error:
                 raise DataError(f"{path}: not a whole array ({error}); delete it to have it made again") from None
-            if found.ndim != 2 or len(found) != len(indices):
-                raise DataError(f"{path}: expected {len(indices)} rows of logits, got {list(found.shape)}; delete it")
-            return found
+            if logits.ndim != 2 or len(logits) != len(indices):
+                raise DataError(f"{path}: expected {len(indices)} rows of logits, got {list(logits.shape)}; delete it")
+            return logits
         values = compute()
         self.mark()
         buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Was it judged as planned? A plan held against what an audit applies, and against what it is given.
+"""Was it judged as planned? A plan compared with what an audit applies and judges.
 
 Another policy, battery or number of models is recorded, and the verdict stands (verdict.md, section 4.3); other
 examples, another original or other retrains are another audit and are refused.
@@ -66,14 +66,14 @@ def judged_under(plan: PlanFile | None, policy: Policy, sizes: Sizes, subject: S
 
 def record_of(plan: PlanFile, policy: Policy, sizes: Sizes, battery: str = BATTERY) -> PlanRecord:
     """What a report says of a plan, by policy, battery and sizes alone."""
-    found = tuple(_differences(plan, policy, sizes, battery))
+    differences = tuple(_differences(plan, policy, sizes, battery))
     return PlanRecord(
         hash=plan.hash,
         registered=plan.created,
         policy_hash=plan.policy_hash,
         bound=plan.bound,
-        kept=not found,
-        differences=found,
+        kept=not differences,
+        differences=differences,
     )
 
 
@@ -135,5 +135,5 @@ def subject_of_models(
         data=plan.examples.fingerprint,
         split=plan.split.fingerprint,
         original=reference[0].weights if reference else None,
-        retrains=tuple(one.weights for one in reference[1:]) if reference else None,
+        retrains=tuple(model.weights for model in reference[1:]) if reference else None,
     )

@@ -27,7 +27,7 @@ def register(
     *,
     declared: Declaration | None = None,
 ) -> str:
-    """Hash of the policy that was registered first for the audit of ``outputs``, whoever the candidate is.
+    """Hash of the policy that was registered first for the audit of ``outputs``, for all its candidates.
 
     Writes policy, battery and preconditions to ``registration-DIGEST.json`` in ``folder`` unless something is
     registered there already; what stands in the file is never overwritten. The digest covers examples, retrains and

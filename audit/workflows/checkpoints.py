@@ -36,7 +36,7 @@ def audit_checkpoints(config: AuditConfig, files: ModelFiles, terms: Terms, *, b
     plan = plan_models(config, base)
     near = near_duplicates(plan.examples, plan.split, terms.exposed_ids)
     rows, roles = audited_rows(plan)
-    # That canaries were planted before training, the digests of the checkpoints' own indices show.
+    # The digests of indices in the checkpoints show that canaries were planted before training.
     question = canary_question(plan, terms.folder)
     more = rows[:0] if question is None else question.rows
 
@@ -48,8 +48,8 @@ def audit_checkpoints(config: AuditConfig, files: ModelFiles, terms: Terms, *, b
     made = read("candidate", files.candidate, retained, train, plan.split.fingerprint)
     audited = [replace(model, logits=model.logits[: len(rows)]) for model in (*reference, made)]
     # Canaries are judged on the unseen examples, then on themselves.
-    asked = np.concatenate([np.flatnonzero(roles == "unseen"), np.arange(len(rows), len(rows) + len(more))])
-    on_canaries = [model.logits[asked] for model in (*reference, made)]
+    judged = np.concatenate([np.flatnonzero(roles == "unseen"), np.arange(len(rows), len(rows) + len(more))])
+    on_canaries = [model.logits[judged] for model in (*reference, made)]
     outputs = role_outputs(plan, rows, roles, audited[:-1], audited[-1])
     check_plausible(outputs_problems(outputs), weak=False)
     candidate = Candidate(name=terms.name or files.candidate.stem, made=audited[-1], canaries=on_canaries[-1])

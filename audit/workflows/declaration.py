@@ -1,4 +1,4 @@
-"""Who vouches that forget and unseen examples are exchangeable: the user, this project's own draw, or nobody."""
+"""Who declares forget and unseen examples exchangeable: the user, this project's own sampling, or nobody."""
 
 from vestige.audit.config.config import AuditConfig
 from vestige.audit.endpoints.scores import MIN_RETRAINS
@@ -8,12 +8,12 @@ from vestige.learners.errors import ConfigError
 
 
 def declaration(plan: Plan, *, declared: bool = False) -> Declaration | None:
-    """The declaration of an audit; ``declared``: by an option of the command, besides the audit file.
+    """The declaration of an audit; ``declared``: by an option of the command, in addition to the audit file.
 
     Known is a random forget set where the source has no test part: unseen examples are then another part of the very
     permutation that forget is the first part of. A test part is somebody else's collection, which may differ from the
     training part, and classes, people and files are chosen, not drawn: there somebody has to declare it.
-    ``exchangeable = false`` says that it does not hold, whoever drew.
+    ``exchangeable = false`` says that it does not hold, however they were sampled.
     """
     said = plan.config.forget.exchangeable
     if said is False and not declared:
@@ -25,7 +25,7 @@ def declaration(plan: Plan, *, declared: bool = False) -> Declaration | None:
 
 
 def check_enough_retrains(plan: Plan, declared: Declaration | None) -> None:
-    """ConfigError for an audit file of no retrain whose forget set nobody vouches for."""
+    """ConfigError for an audit file without retrains and without a declaration."""
     if not plan.config.retrains.count and declared is None:
         raise ConfigError(
             "retrains.count: expected at least 1, got 0: an audit needs retrains, or a declaration of exchangeability "

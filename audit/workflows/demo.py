@@ -26,7 +26,7 @@ def run_demo(workspace: Workspace, *, seed: int = 0, watch: Watch = ignore) -> R
 
 
 def control_problems(audits: Sequence[Audit], *, only_present: bool = False) -> list[str]:
-    """What is wrong with the controls, a sentence each: no_op must FAIL as NOOP with LEAK beside it, and fresh_retrain
+    """What is wrong with the controls, a sentence each: no_op must FAIL with NOOP and LEAK, and fresh_retrain
     must not FAIL. Empty when the audit can be trusted that far. only_present: for any audit, where a control may be
     missing and too few data may leave no_op without LEAK.
     """

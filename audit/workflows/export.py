@@ -16,7 +16,7 @@ from vestige.learners.data.duplicates import count_duplicates
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """inferred: what was written. hygiene: what was found in images and people, of which the file holds nothing."""
+    """inferred: what was written. hygiene: what the checks of images and persons showed, which the file lacks."""
 
     inferred: ModelOutputs
     hygiene: Hygiene
@@ -26,7 +26,7 @@ def export_to(
     out: Path, data: AuditData, files: ModelFiles, settings: InferenceSettings, *, watch: Watch = ignore
 ) -> Exported:
     """Ask the models and write their outputs to ``out`` (.npz), once the data and they were looked at as
-    ``audit_external`` looks at them: whoever audits the file has no images to look for copies in.
+    ``audit_external`` looks at them: the file holds no images in which an auditor could search for copies.
 
     Refuses (DataError) what ``audit_external`` refuses; nothing is written then."""
     duplicates = count_duplicates(data.examples, data.split)

@@ -34,7 +34,7 @@ from vestige.learners.training.device import pick_device
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceSettings:
-    """How the models are asked. factory: makes the network where a file holds weights alone; see ``load_model``.
+    """How the models are run. factory: makes the network where a file holds weights alone; see ``load_model``.
     device: auto, cpu, cuda, cuda:N. base: folder that ``package.module:function`` is also looked for in."""
 
     factory: Factory | None = None
@@ -46,7 +46,7 @@ class InferenceSettings:
 
 @dataclass(frozen=True)
 class InferredModel:
-    """What is kept of a model once it was asked. digest: SHA-256 of its file. kind: one phrase, without its name."""
+    """What is kept of a model. digest: SHA-256 of its file. kind: what it is, in one phrase without its name."""
 
     digest: str
     kind: str
@@ -85,11 +85,11 @@ def infer_models(
             base=settings.base,
         )
 
-    def answer(path: Path, name: str) -> NDArray[Any]:
+    def logits_of(path: Path, name: str) -> NDArray[Any]:
         model = load(path)
 
         def progress(done: int, total: int) -> None:
-            watch(f"asking {every} models", len(models) * total + done, every * total)
+            watch(f"running {every} models", len(models) * total + done, every * total)
 
         try:
             logits = ask(model.predictor, images, batch_size=settings.batch_size, progress=progress)
@@ -110,7 +110,7 @@ def infer_models(
             raise _of(files.original, error) from error
         del original
     arrays = stack_answers(
-        answer,
+        logits_of,
         candidate=files.candidate,
         original=files.original,
         retrains=files.retrains,
@@ -154,7 +154,7 @@ def audit_external(
 
 
 def _record(models: dict[str, InferredModel], settings: InferenceSettings) -> ModelsRecord:
-    retrains = [one.digest for name, one in models.items() if name.startswith("retrain ")]
+    retrains = [model.digest for name, model in models.items() if name.startswith("retrain ")]
     original = models["original"].digest if "original" in models else None
     return ModelsRecord(
         recipe=None,
@@ -166,9 +166,10 @@ def _record(models: dict[str, InferredModel], settings: InferenceSettings) -> Mo
 
 
 def _sentence(models: Sequence[InferredModel], settings: InferenceSettings) -> str:
-    found = Counter(one.kind for one in models)
-    kinds = "; ".join(f"{count} x {kind}" for kind, count in found.most_common())
-    own = settings.preprocessing
-    if isinstance(own, Preprocessing):
-        return f"{kinds}. {own.describe()}"
-    return f"{kinds}. Images prepared by {getattr(own, '__module__', '')}:{getattr(own, '__qualname__', 'a function')}."
+    counts = Counter(model.kind for model in models)
+    kinds = "; ".join(f"{count} x {kind}" for kind, count in counts.most_common())
+    preprocessing = settings.preprocessing
+    if isinstance(preprocessing, Preprocessing):
+        return f"{kinds}. {preprocessing.describe()}"
+    module, name = getattr(preprocessing, "__module__", ""), getattr(preprocessing, "__qualname__", "a function")
+    return f"{kinds}. Images prepared by {module}:{name}."

@@ -56,14 +56,14 @@ def build_report(
         models=models,
         audits=tuple(audits),
         summary=Summary.of(audits),
-        assumptions=EXAMPLE_ASSUMPTIONS if any(one.exchangeable for one in audits) else ASSUMPTIONS,
+        assumptions=EXAMPLE_ASSUMPTIONS if any(audit.exchangeable for audit in audits) else ASSUMPTIONS,
         limits=LIMITS,
         reproduce=reproduce,
     )
 
 
 def policy_record(policy: Policy, registered_hash: str | None) -> PolicyRecord:
-    """The policy as applied, beside the one that was registered before any candidate was scored."""
+    """The policy as applied, and the hash of the one registered before any candidate was scored."""
     changed = registered_hash is not None and registered_hash != policy.hash
     return PolicyRecord(**asdict(policy), hash=policy.hash, registered_hash=registered_hash, changed=changed)
 
@@ -108,8 +108,8 @@ def data_record(
 
 def models_record(plan: Plan, reference: Sequence[MadeModel], device: str | None) -> ModelsRecord:
     """How original (first) and retrains were made; device: what trained them, None when that is not known."""
-    seeds = [one.header.seed for one in reference]
-    weights = [one.weights for one in reference]
+    seeds = [model.header.seed for model in reference]
+    weights = [model.weights for model in reference]
     return ModelsRecord(
         recipe=asdict(reference[0].header.recipe),
         seeds=Seeds(seeds[0], tuple(seeds[1:]), plan.split.seed),
