@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.attacks.outputs.npz import npz_bytes, npz_comment
 from vestige.audit.config.audit_data import AuditData
 from vestige.audit.models.making import STRIDE
 from vestige.audit.models.outputs import rows_and_roles
@@ -28,6 +27,7 @@ from vestige.learners.external.preprocessing import OwnPreprocessing
 from vestige.learners.external.settings import find_preprocessing
 from vestige.learners.external.training import find_training, weights_bytes, weights_note, weights_of
 from vestige.learners.files.io import canonical_json, digest, write_atomically
+from vestige.learners.files.npz import npz_bytes, npz_comment
 from vestige.learners.files.user_code import also_from, own_line, own_sources
 from vestige.learners.seeds import seeded_torch
 from vestige.learners.training.device import one_thread

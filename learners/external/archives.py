@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vestige.learners.errors import DataError
-from vestige.learners.external.text import reason, shown
+from vestige.learners.files.untrusted import reason, shown
 
 MOST_MEMBERS = 200_000
 MOST_PACKED = 64 * 2**20

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.learners.errors import DataError
-from vestige.learners.external.text import shown
+from vestige.learners.files.untrusted import shown
 
 METHODS = ("decision_function", "predict_log_proba", "predict_proba")
 

@@ -20,7 +20,7 @@ from vestige.learners.external.archives import Archive, open_archive
 from vestige.learners.external.claims import Storage, claim_tensor, tensor_maker
 from vestige.learners.external.graph import DTYPES, Graph, Step, one_entry, read_steps, text
 from vestige.learners.external.state import state_of_torch_file
-from vestige.learners.external.text import reason, shown
+from vestige.learners.files.untrusted import reason, shown
 
 SCHEMA = 8
 """Major version of the format that is read here; torch 2.13 writes 8.20."""

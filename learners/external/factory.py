@@ -11,7 +11,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from vestige.learners.errors import ConfigError, DataError, VestigeError
 from vestige.learners.external.fit import last_layer, shapes_of, without_prefix
-from vestige.learners.external.text import reason, shown
+from vestige.learners.files.untrusted import reason, shown
 from vestige.learners.files.user_code import FUNCTION, also_from, find_function
 from vestige.learners.seeds import seeded_torch
 from vestige.learners.torchvision import load_torchvision

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vestige.learners.errors import DataError
 from vestige.learners.external.operators import PYTHON, TENSOR
-from vestige.learners.external.text import shown
+from vestige.learners.files.untrusted import shown
 
 MOST_STEPS = 200_000
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from vestige.learners.errors import ConfigError, DataError, VestigeError
 from vestige.learners.external.predictors import Predictor, as_array
-from vestige.learners.external.text import reason
 from vestige.learners.files.scratch import scratch_array
+from vestige.learners.files.untrusted import reason
 from vestige.learners.progress import Progress
 
 ALONE = 3

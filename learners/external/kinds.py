@@ -5,7 +5,7 @@ from typing import Literal
 
 from vestige.learners.errors import DataError
 from vestige.learners.external.protobuf import fields
-from vestige.learners.external.text import shown
+from vestige.learners.files.untrusted import shown
 
 Kind = Literal["safetensors", "state_dict", "torch.export", "torchscript", "onnx"]
 

@@ -21,8 +21,8 @@ from vestige.learners.external.onnx import read_onnx
 from vestige.learners.external.predictors import Predictor, Prepare, TorchPredictor, as_array, as_tensor, prepared
 from vestige.learners.external.preprocessing import Preprocessing
 from vestige.learners.external.state import safetensors_metadata, state_of_safetensors, state_of_torch_file
-from vestige.learners.external.text import reason, shown
 from vestige.learners.external.torchscript import read_torchscript
+from vestige.learners.files.untrusted import reason, shown
 from vestige.learners.training.checkpoints import load_checkpoint
 
 MOST_BYTES = 32 * 2**30

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.external.onnx_file import external_files, look_through
 from vestige.learners.external.preprocessing import Layout
-from vestige.learners.external.text import reason, shown
+from vestige.learners.files.untrusted import reason, shown
 
 _TYPES = {
     "tensor(float)": "float32",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vestige.learners.errors import DataError
 from vestige.learners.external.protobuf import fields, message, numbers, words
-from vestige.learners.external.text import shown
+from vestige.learners.files.untrusted import shown
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 """Operator sets of the standard. Others are a runtime's own, and some of those read files."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vestige.learners.errors import DataError
-from vestige.learners.external.text import reason, shown
+from vestige.learners.files.untrusted import reason, shown
 
 MOST_BYTES = 64 * 2**20
 

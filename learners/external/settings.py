@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from vestige.learners.errors import ConfigError
 from vestige.learners.external.preprocessing import Channels, Layout, OwnPreprocessing, Preprocessing, Size
-from vestige.learners.external.text import shown
+from vestige.learners.files.untrusted import shown
 from vestige.learners.files.user_code import FUNCTION, also_from, find_function
 
 _LARGEST_SIDE = 4096

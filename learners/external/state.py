@@ -13,7 +13,7 @@ from vestige.learners.errors import DataError
 from vestige.learners.external.archives import Archive
 from vestige.learners.external.claims import STORAGES, TensorClaim, call_of_torch, claim_storage, tensor_maker
 from vestige.learners.external.opcodes import Made, Name, read_pickle
-from vestige.learners.external.text import reason, shown
+from vestige.learners.files.untrusted import reason, shown
 
 WRAPPERS = (
     "state_dict",

@@ -22,8 +22,8 @@ from vestige.learners.external.claims import STORAGES, call_of_torch, claim_stor
 from vestige.learners.external.opcodes import Made, Name, read_pickle
 from vestige.learners.external.operators import CONTROL, SCALAR, TENSOR
 from vestige.learners.external.state import check_no_code
-from vestige.learners.external.text import reason, shown
 from vestige.learners.external.trial import read_elsewhere
+from vestige.learners.files.untrusted import reason, shown
 
 _CODE = re.compile(r"code/[\w./-]+\.py")
 _KEPT = re.compile(r"(data|constants)/\w+|data\.pkl|constants\.pkl|version|byteorder|\.data/(version|serialization_id)")

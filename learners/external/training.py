@@ -12,7 +12,7 @@ from torch import nn
 
 from vestige.learners.data.examples import Indices
 from vestige.learners.errors import ConfigError, DataError
-from vestige.learners.external.text import reason, shown
+from vestige.learners.files.untrusted import reason, shown
 from vestige.learners.files.user_code import FUNCTION, also_from, find_function
 
 _KEY = "vestige_retrain"  # of the header; not the key of the project's own checkpoints

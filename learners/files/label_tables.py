@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from vestige.learners.errors import ConfigError, DataError
-from vestige.learners.files.untrusted import LONGEST_NAME, check_regular, first_names, one_line, shown, shown_path
+from vestige.learners.files.untrusted import LONGEST_NAME, check_regular, first_names, reason, shown, shown_path
 
 LARGEST = 2**29
 """Bytes of a table or list of text; a line for each of ten million images is about half of that."""
@@ -76,7 +76,7 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
 def _no_table(path: Path, error: Exception) -> DataError:
     return DataError(
         f"{shown_path(path)}: expected a table with one line of column names (UTF-8), could not be read "
-        f"({one_line(error)}); save it again"
+        f"({reason(error)}); save it again"
     )
 
 

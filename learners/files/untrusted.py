@@ -1,4 +1,4 @@
-"""Files that nobody vouches for: regular ones only, inside their folder, no larger than expected."""
+"""Untrusted files: regular ones only, inside their folder, no larger than expected; and their words in messages."""
 
 import os
 import stat
@@ -13,7 +13,6 @@ from vestige.learners.errors import DataError
 LONGEST_NAME = 1000
 """Characters of a file name, a data subject, a group or a class; an array of names takes four bytes for each."""
 
-_SHOWN = 60
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -27,20 +26,24 @@ def most_bytes() -> int:
     return memory // 2
 
 
-def shown(text: str) -> str:
-    """``text`` as one short, printable piece of a sentence."""
-    safe = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text[: _SHOWN + 1])
-    return safe if len(safe) <= _SHOWN else safe[:_SHOWN] + "..."
+def shown(text: object, most: int = 160) -> str:
+    """``text`` as one short, printable piece of a sentence: what cannot be printed is escaped, the rest cut off."""
+    safe = _printable(str(text)[: most + 1])
+    return safe if len(safe) <= most else safe[:most] + "..."
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def first_names(names: Sequence[str], most: int = 5) -> str:
     """The first few of ``names`` for a sentence."""
-    return ", ".join(repr(shown(name)) for name in names[:most]) + (", ..." if len(names) > most else "")
+    return ", ".join(repr(shown(name, 60)) for name in names[:most]) + (", ..." if len(names) > most else "")
 
 
-def one_line(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """What an error of some library says, as a short piece of a sentence."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return shown(" ".join(str(error).split()), 300) or type(error).__name__
 
 
 def check_regular(path: Path, *, largest: int | None = None) -> int:
@@ -48,7 +51,7 @@ def check_regular(path: Path, *, largest: int | None = None) -> int:
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"{shown_path(path)}: expected a file, got none ({_reason(error)}); check the path") from None
+        raise DataError(f"{shown_path(path)}: expected a file, got none ({_cause(error)}); check the path") from None
     if not stat.S_ISREG(status.st_mode):
         kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
         raise DataError(f"{shown_path(path)}: expected a regular file, got {kind}; check the path")
@@ -61,22 +64,22 @@ def check_regular(path: Path, *, largest: int | None = None) -> int:
 
 def shown_path(path: Path) -> str:
     """A path for a sentence: printable, and cut in the middle where it is very long."""
-    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(path)[:4096])
+    text = _printable(str(path)[:4096])
     return text if len(text) <= 300 else f"{text[:140]}...{text[-140:]}"
 
 
-def _reason(error: Exception) -> str:
+def _cause(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
 class Folder:
-    """The files of one folder, asked for by relative names; what leads out of it is refused."""
+    """The files of one folder by their relative names; what leads out of it is refused."""
 
     def __init__(self, root: Path) -> None:
         try:
             self._real = os.path.realpath(root, strict=True)
         except (OSError, ValueError) as error:
-            raise DataError(f"{shown_path(root)}: expected a folder, {_reason(error)}; check the path") from None
+            raise DataError(f"{shown_path(root)}: expected a folder, {_cause(error)}; check the path") from None
         if not os.path.isdir(self._real):
             raise DataError(f"{shown_path(root)}: expected a folder, got a file; check the path")
         self.root = root
@@ -85,7 +88,7 @@ class Folder:
     def file(self, name: str, *, where: str | None = None) -> Path:
         """The regular file ``name`` (forward slashes), which lies inside the folder after all links are followed.
 
-        where: what asks for it, to begin a DataError with.
+        where: what names the file, to begin a DataError with.
         """
         origin = shown_path(self.root) if where is None else where
         steps = name.split("/")
@@ -106,7 +109,7 @@ class Folder:
                 status = os.stat(path)
         except (OSError, ValueError) as error:
             raise DataError(
-                f"{origin}: expected the file {shown(name)!r} in {shown_path(self.root)}, {_reason(error)}; "
+                f"{origin}: expected the file {shown(name)!r} in {shown_path(self.root)}, {_cause(error)}; "
                 "check the name"
             ) from None
         if not stat.S_ISREG(status.st_mode):

@@ -23,7 +23,6 @@ from torch import nn
 
 from tests.conftest import make_examples
 from tests.fuzz import hubs
-from vestige.attacks.outputs.npz import npz_bytes
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.outputs.tables.read import TableFiles, read_tables
 from vestige.audit.canaries.planting_file import read_planting
@@ -37,6 +36,7 @@ from vestige.learners.data.selection import read_selection
 from vestige.learners.data.sources.load import load_examples
 from vestige.learners.errors import VestigeError
 from vestige.learners.external.model_files import load_model
+from vestige.learners.files.npz import npz_bytes
 
 MOST_BYTES = 2**20
 __all__ = ["TARGETS", "Target", "hold"]

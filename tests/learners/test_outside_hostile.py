@@ -32,7 +32,7 @@ from vestige.learners.external.archives import open_archive
 from vestige.learners.external.inference import ask
 from vestige.learners.external.model_files import load_model
 from vestige.learners.external.opcodes import read_pickle
-from vestige.learners.external.text import shown
+from vestige.learners.files.untrusted import shown
 
 
 def refused(path: Path, *, factory: Any = None) -> str:

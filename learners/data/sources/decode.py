@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vestige.learners.errors import DataError
-from vestige.learners.files.untrusted import check_regular, most_bytes, one_line
+from vestige.learners.files.untrusted import check_regular, most_bytes, reason
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "PPM")
 
@@ -68,7 +68,7 @@ def _decode(encoded: bytes | Path, where: Callable[[int], str], i: int) -> NDArr
             return _pixels(image)
     except Exception as error:  # damaged files make the decoders raise all kinds
         raise DataError(
-            f"{where(i)}: expected an image ({', '.join(FORMATS)}), could not be read: {one_line(error)}"
+            f"{where(i)}: expected an image ({', '.join(FORMATS)}), could not be read: {reason(error)}"
         ) from error
 
 

@@ -11,7 +11,7 @@ from vestige.learners.data.examples import Examples
 from vestige.learners.data.sources.arrow_stream import is_compressed
 from vestige.learners.data.sources.columns import Shard, checked, load_shards, names_among, names_in
 from vestige.learners.errors import ConfigError, DataError
-from vestige.learners.files.untrusted import Folder, first_names, one_line, shown
+from vestige.learners.files.untrusted import Folder, first_names, reason, shown
 
 _LARGEST_JSON = 2**24  # bytes; names of 65,536 classes are a tenth of that
 
@@ -54,7 +54,7 @@ def _read(folder: Folder, name: str) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(
-            f"{path}: expected JSON as save_to_disk writes it, could not be read ({one_line(error)})"
+            f"{path}: expected JSON as save_to_disk writes it, could not be read ({reason(error)})"
         ) from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected a JSON object as save_to_disk writes it, got {type(content).__name__}")
@@ -126,5 +126,5 @@ def _open(file: Path, features: Any, image_column: str | None, label_column: str
 
 def _damaged(file: Path, error: Exception) -> DataError:
     return DataError(
-        f"{file}: expected a whole Arrow stream, could not be read ({one_line(error)}); save the data set again"
+        f"{file}: expected a whole Arrow stream, could not be read ({reason(error)}); save the data set again"
     )

@@ -9,7 +9,7 @@ from typing import Any
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.sources.columns import Shard, checked, load_shards, names_in
 from vestige.learners.errors import ConfigError, DataError
-from vestige.learners.files.untrusted import Folder, check_regular, one_line
+from vestige.learners.files.untrusted import Folder, check_regular, reason
 
 _SHARD = re.compile(r"(train|test)(?:-(\d+)-of-(\d+))?(?:-[0-9a-f]+)?\.parquet")
 _BATCH = 64  # rows decoded at a time: what a dictionary-coded file repeats is held no more often
@@ -92,4 +92,4 @@ def _open(file: Path, image_column: str | None, label_column: str | None) -> Sha
 
 
 def _damaged(file: Path, error: Exception) -> DataError:
-    return DataError(f"{file}: expected a whole Parquet file, could not be read ({one_line(error)}); fetch it again")
+    return DataError(f"{file}: expected a whole Parquet file, could not be read ({reason(error)}); fetch it again")
