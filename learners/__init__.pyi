@@ -16,7 +16,7 @@ from .engine.ray import RayEngine as RayEngine
 from .errors import ConfigError as ConfigError
 from .errors import DataError as DataError
 from .errors import VestigeError as VestigeError
-from .external.inference import ask as ask
+from .external.inference import infer as infer
 from .external.model_files import load_model as load_model
 from .external.predictors import Predictor as Predictor
 from .external.predictors import as_predictor as as_predictor

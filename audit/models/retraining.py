@@ -21,7 +21,7 @@ from vestige.audit.progress import Watch, ignore
 from vestige.learners.data.examples import Indices
 from vestige.learners.engine.engines import Engine, Processes
 from vestige.learners.errors import ConfigError, DataError, VestigeError
-from vestige.learners.external.inference import ask
+from vestige.learners.external.inference import infer
 from vestige.learners.external.predictors import as_predictor
 from vestige.learners.external.preprocessing import OwnPreprocessing
 from vestige.learners.external.settings import find_preprocessing
@@ -143,7 +143,7 @@ def _train(
         images, _ = data.examples.read(rows)
         try:
             predictor = as_predictor(model, preprocessing=_preprocessing(training), classes=data.examples.classes)
-            logits = ask(predictor, images, progress=report)
+            logits = infer(predictor, images, progress=report)
         except VestigeError as error:
             raise DataError(f"what {training.function} returned: {error}") from error
     if logits.shape[1] != data.examples.classes:

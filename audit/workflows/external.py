@@ -27,7 +27,7 @@ from vestige.audit.workflows.single import audit_given
 from vestige.learners.data.duplicates import count_duplicates
 from vestige.learners.errors import DataError
 from vestige.learners.external.factory import Factory
-from vestige.learners.external.inference import ask
+from vestige.learners.external.inference import infer
 from vestige.learners.external.model_files import ExternalModel, load_model
 from vestige.learners.external.preprocessing import OwnPreprocessing, Preprocessing
 from vestige.learners.training.device import pick_device
@@ -101,7 +101,7 @@ def infer_models(data: AuditData, files: ModelFiles, asking: InferenceSettings, 
             watch(f"asking {every} models", len(models) * total + done, every * total)
 
         try:
-            logits = ask(model.predictor, images, batch_size=asking.batch_size, progress=progress)
+            logits = infer(model.predictor, images, batch_size=asking.batch_size, progress=progress)
         except DataError as error:
             raise _of(path, error) from error
         models[name] = InferredModel(model.digest, model.description.removeprefix(f"{path.name}: ").rstrip("."))

@@ -26,9 +26,9 @@ def is_estimator(model: object) -> bool:
 class EstimatorPredictor:
     """A fitted classifier.
 
-    Which method is asked: ``decision_function`` where it has one number a class (or, for two classes, one in all, which
-    becomes the columns 0 and d), because nothing of it is lost to rounding near probability 1; else
-    ``predict_log_proba``, else the logarithm of ``predict_proba``. Log-probabilities are logits: their softmax is the
+    It calls ``decision_function`` where that has one number a class (or, for two classes, one in all, which becomes the
+    columns 0 and d), because nothing of it is lost to rounding near probability 1; else ``predict_log_proba``, else the
+    logarithm of ``predict_proba``. Log-probabilities are logits: their softmax is the
     probabilities. A probability of exactly 0 becomes ``LEAST``.
 
     ``classes_`` must be labels from 0. Columns are put in the order of the labels. A label that the estimator never saw

@@ -31,7 +31,7 @@ _VESTIGE = "vestige"  # the entry in a safetensors header that says how the netw
 
 @dataclass(frozen=True)
 class ExternalModel:
-    """A model to ask.
+    """A model that was read from a file.
 
     digest: SHA-256 (hexadecimal) of the file. An ONNX model whose weights lie in files beside it: SHA-256 of the texts
     ``name digest``, one a line, of the model's file and of those, by name. description: one sentence.
@@ -76,12 +76,12 @@ class _Fixed:
 
     def __call__(self, inputs: NDArray[Any], /) -> NDArray[Any]:
         rows = self.batch or max(len(inputs), self.least)
-        answers = []
+        logits = []
         for start in range(0, len(inputs), rows):
             part = inputs[start : start + rows]
             filled = np.concatenate([part, np.repeat(part[-1:], rows - len(part), axis=0)])
-            answers.append(as_array(self.call(prepared(filled, self.preprocessing)))[: len(part)])
-        return np.concatenate(answers)
+            logits.append(as_array(self.call(prepared(filled, self.preprocessing)))[: len(part)])
+        return np.concatenate(logits)
 
 
 def _prepared_by(predictor: Predictor, own: Preprocessing) -> Predictor:

@@ -1,4 +1,4 @@
-"""ONNX models, asked through onnxruntime."""
+"""ONNX models, run by onnxruntime."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,7 @@ def read_onnx(content: bytes, folder: Path) -> tuple[OnnxModel, dict[str, bytes]
     options = runtime.SessionOptions()
     options.log_severity_level = 4  # what is wrong is said in the exception
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # the bits of a sum depend on how it is shared out
-    # Folding constants would run the model's own operators before anything was asked.
+    # Folding constants would run the model's own operators before any input was given.
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if files:
         options.add_external_initializers_from_files_in_memory(

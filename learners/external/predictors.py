@@ -37,7 +37,7 @@ def as_predictor(
     network is moved to; None leaves it where it is. classes: for scikit-learn alone: how many there are, where the
     estimator has seen fewer.
 
-    A network is asked in eval mode without gradients, and each of its modules put back into the mode that it was in.
+    A network runs in eval mode without gradients; its modules are then put back into the modes that they were in.
     For an estimator see ``EstimatorPredictor``. A callable's result may be an array, or a tensor on any device.
     Raises ConfigError for an object that is none of these, DataError for an estimator whose classes are no labels.
     """

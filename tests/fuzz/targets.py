@@ -172,7 +172,7 @@ def _torch() -> list[bytes]:
 
 
 def _onnx() -> list[bytes]:
-    from tests.learners.test_outside_onnx import model
+    from tests.learners.test_external_onnx import model
 
     return [model().SerializeToString()]
 

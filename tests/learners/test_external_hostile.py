@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from tests.learners.outside_files import (
+from tests.learners.external_files import (
     evil_pickle,
     evil_torch_file,
     images,
@@ -29,7 +29,7 @@ from tests.learners.outside_files import (
 )
 from vestige.learners.errors import DataError
 from vestige.learners.external.archives import open_archive
-from vestige.learners.external.inference import ask
+from vestige.learners.external.inference import infer
 from vestige.learners.external.model_files import load_model
 from vestige.learners.external.opcodes import read_pickle
 from vestige.learners.files.untrusted import shown
@@ -115,7 +115,7 @@ def test_sample_inputs_of_an_exported_program_are_never_read(tmp_path: Path) -> 
     exported = save_exported(tmp_path / "plain.pt2")
     sample = next(name for name in _names(exported) if "sample_inputs" in name).partition("/")[2]
     path = rewrite(exported, tmp_path / "evil.pt2", {sample: evil_torch_file(marker)})
-    assert ask(load_model(path).predictor, images()).shape == (21, 5)
+    assert infer(load_model(path).predictor, images()).shape == (21, 5)
     assert not marker.exists()
 
 
@@ -153,7 +153,7 @@ def test_texts_of_an_exported_program_are_not_evaluated(tmp_path: Path) -> None:
                     size["as_expr"]["expr_str"] = code
 
     path = code_of_graph(exported, tmp_path / "evil.pt2", change)
-    assert ask(load_model(path).predictor, images()).shape == (21, 5)
+    assert infer(load_model(path).predictor, images()).shape == (21, 5)
     assert not marker.exists()
 
 
@@ -427,7 +427,7 @@ def test_files_with_flipped_bits_are_refused_or_answer(tmp_path: Path) -> None:
             path.write_bytes(broken)
             try:
                 model = load_model(path, factory=make if kind in ("safetensors", "state_dict") else None)
-                ask(model.predictor, images(3))
+                infer(model.predictor, images(3))
             except DataError as error:
                 assert str(error).isprintable()
 
