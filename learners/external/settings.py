@@ -8,7 +8,7 @@ from typing import Any, get_args
 from vestige.learners.errors import ConfigError
 from vestige.learners.external.preprocessing import Channels, Layout, OwnPreprocessing, Preprocessing, Size
 from vestige.learners.files.untrusted import shown
-from vestige.learners.files.user_code import FUNCTION, also_from, find_function
+from vestige.learners.files.user_code import find_function
 
 _LARGEST_SIDE = 4096
 _SIZE = re.compile(r"(\d{1,4})(?:x(\d{1,4}))?")
@@ -69,11 +69,7 @@ def find_preprocessing(text: str, *, base: Path = Path(".")) -> OwnPreprocessing
     model's input (array or tensor), looked for where Python does and then in ``base``.
 
     Raises ConfigError where there is none."""
-    if not FUNCTION.fullmatch(text):
-        raise ConfigError(f"preprocessing: expected package.module:function, got {shown(text)!r}; name your function")
-    module, _, function = text.partition(":")
-    with also_from(base):
-        found: OwnPreprocessing = find_function(module, function, text, "preprocessing")
+    found: OwnPreprocessing = find_function(text, "preprocessing", base=base)
     return found
 
 

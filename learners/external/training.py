@@ -11,9 +11,9 @@ from safetensors.torch import save
 from torch import nn
 
 from vestige.learners.data.examples import Indices
-from vestige.learners.errors import ConfigError, DataError
-from vestige.learners.files.untrusted import reason, shown
-from vestige.learners.files.user_code import FUNCTION, also_from, find_function
+from vestige.learners.errors import DataError
+from vestige.learners.files.untrusted import reason
+from vestige.learners.files.user_code import find_function
 
 _KEY = "vestige_retrain"  # of the header; not the key of the project's own checkpoints
 
@@ -21,11 +21,7 @@ _KEY = "vestige_retrain"  # of the header; not the key of the project's own chec
 def find_training(text: str, *, base: Path = Path(".")) -> Callable[[Indices, int], Any]:
     """The function ``package.module:train``, from the indices to train on and a seed to a model, looked for where
     Python does and then in ``base``. Raises ConfigError where there is none."""
-    if not FUNCTION.fullmatch(text):
-        raise ConfigError(f"train: expected package.module:function, got {shown(text)!r}; name your function")
-    module, _, function = text.partition(":")
-    with also_from(base):
-        found: Callable[[Indices, int], Any] = find_function(module, function, text, "train")
+    found: Callable[[Indices, int], Any] = find_function(text, "train", base=base)
     return found
 
 

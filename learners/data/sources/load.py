@@ -96,7 +96,7 @@ def _load(source: str, download: bool, image_column: str | None, label_column: s
         raise ConfigError(f"data.source: expected one of {', '.join(SOURCES)}, got {source!r}")
     from vestige.learners.data.sources import function
 
-    return function.load(kind, rest, source, base)
+    return function.load(source, base)
 
 
 def _path(base: Path, text: str, source: str) -> Path:
