@@ -20,5 +20,5 @@ Mask: TypeAlias = Bool[NDArray[np.bool_], "..."]
 Logits: TypeAlias = Float[NDArray[np.floating[Any]], "..."]
 """float32 or float64, classes last unless said otherwise."""
 Labels: TypeAlias = Int64[NDArray[np.int64], " n"]
-Indices: TypeAlias = Int64[NDArray[np.int64], " m"]
-"""Places in one ``Examples``."""
+Indices: TypeAlias = Int64[NDArray[np.int64], " _"]
+"""Places in one ``Examples``; two of them in one signature may differ in length."""

@@ -18,7 +18,7 @@ from vestige.audit.models.making import STRIDE
 from vestige.audit.models.outputs import rows_and_roles
 from vestige.audit.models.workspace import digest_indices
 from vestige.audit.progress import Watch, ignore
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.engine.engines import Engine, Processes
 from vestige.learners.errors import ConfigError, DataError, VestigeError
 from vestige.learners.external.inference import infer

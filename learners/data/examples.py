@@ -7,11 +7,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.learners.arrays import Indices
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.io import canonical_json, digest
 from vestige.learners.seeds import numpy_generator
-
-Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from vestige.learners.arrays import Indices
 from vestige.learners.data.duplicates import digests
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.data.similarity import Greys, greys, is_flat, moved, signature, similarity
 from vestige.learners.data.split import Split
 from vestige.learners.progress import Progress

@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.learners.arrays import Indices
 from vestige.learners.data.class_mix import allocate, largest_match, mix_distance
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.errors import ConfigError
 from vestige.learners.seeds import numpy_generator
 

@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.data.file_names import rows_of_files
 from vestige.learners.data.sampling import first_few
 from vestige.learners.errors import ConfigError, DataError

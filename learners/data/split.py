@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.data.sampling import (
     class_number,
     first_few,

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from vestige.learners.arrays import Indices
 from vestige.learners.data.class_mix import mix_distance
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.data.sampling import class_counts, first_few, given_size, matched, origin_of, parts, size_of
 from vestige.learners.data.selection import Selection, read_selection
 from vestige.learners.data.split import Setting, Split, split_subjects

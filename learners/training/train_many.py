@@ -7,7 +7,8 @@ from typing import Literal
 
 import torch
 
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.engine.jobs import available_workers, run_jobs
 from vestige.learners.errors import ConfigError
 from vestige.learners.progress import Progress

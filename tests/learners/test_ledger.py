@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.errors import DataError
 from vestige.learners.training.architectures import build_classifier
 from vestige.learners.training.batches import Batches
