@@ -12,7 +12,7 @@ from vestige.learners.data.examples import Examples
 from vestige.learners.data.file_names import rows_of_files
 from vestige.learners.data.sampling import first_few
 from vestige.learners.errors import ConfigError, DataError
-from vestige.learners.files.label_tables import Columns, read_columns, read_lines
+from vestige.learners.files.label_tables import Columns, is_whole_number, read_columns, read_lines
 from vestige.learners.files.npz import read_npy
 from vestige.learners.files.untrusted import first_names, shown, shown_path
 
@@ -26,7 +26,6 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """Kind of a selection to the column names that say so, in any case."""
 
-_LONGEST = 18  # decimal digits that always fit int64
 _TRUE, _FALSE = ("1", "true"), ("0", "false")
 
 
@@ -90,7 +89,7 @@ def _from_lines(path: Path, examples: Examples) -> Selection:
     texts = [text for _, text in lines]
     if not texts:
         raise DataError(f"{shown_path(path)}: expected at least one index or file name, got none")
-    odd = next((row for row, text in enumerate(texts) if not _is_index(text)), None)
+    odd = next((row for row, text in enumerate(texts) if not is_whole_number(text)), None)
     if odd is None:
         return _of_indices(path, examples, np.array([int(text) for text in texts], dtype=np.int64))
     if examples.files is None:
@@ -103,8 +102,6 @@ def _from_lines(path: Path, examples: Examples) -> Selection:
 
 def _from_table(path: Path, examples: Examples, column: str | None) -> Selection:
     table = read_columns(path, lambda header: _pick(path, header, column))
-    if not len(table):
-        raise DataError(f"{shown_path(path)}: expected at least one row, got none")
     kind = next(iter(table.names))
     texts = table.values[kind]
     if kind == "mask":
@@ -121,9 +118,7 @@ def _from_table(path: Path, examples: Examples, column: str | None) -> Selection
         )
     if kind == "index":
         return _of_indices(path, examples, _indices(table, texts, np.arange(len(texts))))
-    empty = next((row for row, text in enumerate(texts) if not text), None)
-    if empty is not None:
-        raise DataError(f"{table.where(empty)}: expected a {kind} in every row, got none; fill or remove the row")
+    table.check_filled(kind)
     return _of_files(path, examples, texts) if kind == "file" else _of_people(path, examples, texts)
 
 
@@ -157,13 +152,9 @@ def _pick(path: Path, header: Sequence[str], column: str | None) -> Mapping[str,
     return dict(found)
 
 
-def _is_index(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= _LONGEST
-
-
 def _indices(table: Columns, texts: Sequence[str], rows: Sequence[int] | Indices) -> Indices:
     for row, text in zip(rows, texts, strict=True):
-        if not _is_index(text):
+        if not is_whole_number(text):
             raise DataError(f"{table.where(row)}: expected an index such as 17, got {shown(text)!r}")
     return np.array([int(text) for text in texts], dtype=np.int64)
 

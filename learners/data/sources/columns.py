@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.sources.decode import decode_all
-from vestige.learners.data.sources.parts import as_labels, join
+from vestige.learners.data.sources.parts import as_labels, examples_of
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.untrusted import Folder, as_names, first_names
 
@@ -53,9 +53,7 @@ def load_shards(name: str, train: Sequence[Shard], test: Sequence[Shard], folder
         raise DataError(f"{shards[0].file}: expected at least one row, got none")
     pixels = decode_all(images(), starts[-1], where)
     numbers, class_names = _numbers(name, labels, _names_of(shards), where)
-    cut = starts[len(train)]
-    tested = (pixels[cut:], numbers[cut:]) if test else None
-    examples = join(name, class_names, (pixels[:cut], numbers[:cut]), tested)
+    examples = examples_of(name, class_names, pixels, numbers, starts[len(train)])
     given = [file for file in files if file]
     return replace(examples, files=as_names(name, given)) if len(given) == len(examples) else examples
 
