@@ -8,7 +8,6 @@ from .data.split import Split as Split
 from .data.split import split_classes as split_classes
 from .data.split import split_random as split_random
 from .data.split import split_subjects as split_subjects
-from .data.split_selection import split_indices as split_indices
 from .data.split_selection import split_selection as split_selection
 from .engine.engines import Engine as Engine
 from .engine.engines import Processes as Processes

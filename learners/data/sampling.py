@@ -95,5 +95,21 @@ def people_apart(
     return others[np.isin(owner, held_out)]
 
 
+def validation_and_rest(
+    examples: Examples, left: Indices, validation: int | float, seed: int, *, others: str, least: int = 1
+) -> tuple[Indices, Indices]:
+    """``left`` in two parts, both sorted: validation, drawn at random, and the remainder of at least ``least``. others:
+    what else was taken from the training part, for the sentence."""
+    total = int(np.sum(~examples.test_part))
+    size = size_of(validation, total, "validation", least=0)
+    if size + least > len(left):
+        raise ConfigError(
+            f"split: expected some of the {total} training examples to be left to retain, but {others} and validation "
+            f"{size} take them all; use fewer"
+        )
+    order = numpy_generator(seed, "validation").permutation(left)
+    return np.sort(order[:size]), np.sort(order[size:])
+
+
 def first_few(indices: Indices) -> str:
     return ", ".join(map(str, indices[:5].tolist())) + (", ..." if len(indices) > 5 else "")

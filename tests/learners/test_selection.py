@@ -14,11 +14,16 @@ from hypothesis import strategies as st
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.selection import Selection, read_selection
 from vestige.learners.data.split import Split, split_subjects
-from vestige.learners.data.split_selection import split_indices, split_selection
+from vestige.learners.data.split_selection import split_selection
 from vestige.learners.errors import ConfigError, DataError
 
 N, TRAIN = 12, 8
 FILES = ("a/1.png", "a/2.png", "b/1.png", "b/é.png", "c.png", "b/c.png", "x y/z.png", "ab/2.png")
+
+
+def split_listed(examples: Examples, path: Path, **settings: Any) -> Split:
+    """A split whose forget examples a file lists."""
+    return split_selection(examples, forget=read_selection(path, examples), **settings)
 
 
 def make(n: int = N, test: int = N - TRAIN) -> Examples:
@@ -273,7 +278,7 @@ def test_unseen_is_held_out_of_what_no_model_was_trained_on() -> None:
 def test_a_selection_of_people_is_the_split_by_subjects(tmp_path: Path) -> None:
     examples = make()
     (tmp_path / "f.csv").write_text("subject\np1\n")
-    split = split_indices(examples, path=tmp_path / "f.csv", unseen=None, validation=1, seed=3)
+    split = split_listed(examples, path=tmp_path / "f.csv", unseen=None, validation=1, seed=3)
     other = split_subjects(examples, subjects=["p1"], unseen=None, validation=1, seed=3)
     assert split.fingerprint == other.fingerprint and split.setting == "subject"
     assert split.description == f"{other.description}; data subjects listed in f.csv"
