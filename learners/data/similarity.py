@@ -54,9 +54,9 @@ def similarity(first: Greys, second: Greys) -> NDArray[np.float64]:
 
     The outermost pixels are left out: they are what a shift invents. Brightness and contrast cancel. Images of 16 or
     more a side are halved before: what scaling and compression change is mostly finer."""
-    one, other = (_slopes(_halved(grey[:, 1:-1, 1:-1])) for grey in (first, second))
-    product = np.einsum("ij,ij->i", one, other)
-    length = np.sqrt(np.einsum("ij,ij->i", one, one) * np.einsum("ij,ij->i", other, other))
+    left, right = (_slopes(_halved(grey[:, 1:-1, 1:-1])) for grey in (first, second))
+    product = np.einsum("ij,ij->i", left, right)
+    length = np.sqrt(np.einsum("ij,ij->i", left, left) * np.einsum("ij,ij->i", right, right))
     found: NDArray[np.float64] = (product / np.maximum(length, 1e-9)).astype(np.float64)
     return found
 

@@ -18,8 +18,8 @@ def with_unseen(examples: Examples, other: Examples) -> Examples:
 
     Images must have one shape. Equal class names in another order are matched by name (the labels of ``other`` are
     renumbered); classes that are numbered only must not be more than the first's. Data subjects and groups must be in
-    both or in neither: without them people or groups could not be told apart. File names are kept where both have them,
-    the second's below ``unseen/``. Raises DataError.
+    both or in neither: without them people or groups could not be distinguished. File names are kept where both have
+    them, the second's below ``unseen/``. Raises DataError.
     """
     if examples.shape != other.shape:
         raise DataError(

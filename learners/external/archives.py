@@ -1,4 +1,4 @@
-"""Zip archives from strangers, as torch writes them: every member judged by the directory before it is read."""
+"""Untrusted zip archives, as torch writes them: every member judged by the directory before it is read."""
 
 import io
 import zipfile
@@ -91,6 +91,6 @@ def _without_folder(members: Mapping[str, zipfile.ZipInfo]) -> dict[str, zipfile
             raise DataError(f"expected plain member names, got {shown(name)}; save the model again")
         folders.add(steps[0])
         inside["/".join(steps[1:]) or name] = info
-    if len(folders) > 1:  # not written by torch: names as they are, so that the kind can be told
+    if len(folders) > 1:  # not written by torch: names as they are, so that the kind can be recognised
         return dict(members)
     return inside

@@ -161,7 +161,7 @@ def read_pickle(
 ) -> Any:
     """The value of a pickle, of which nothing was executed.
 
-    admit: is told every function or class that the pickle names, gives back what stands for it, or raises. call: what
+    admit: called with every function or class that the pickle names, returns what stands for it, or raises. call: what
     a call of such a name gives. persistent: what an identifier of torch (a storage) stands for.
     Raises DataError for anything that is damaged or needs more than this.
     """

@@ -26,11 +26,11 @@ def decode_all(encoded: Iterable[bytes | Path], count: int, where: Callable[[int
     """
     pixels = np.empty((0, 0, 0, 0), dtype=np.uint8)
     done = 0
-    for i, one in enumerate(encoded):
+    for i, content in enumerate(encoded):
         done = i + 1
         if done > count:
             break
-        image = _decode(one, where, i)
+        image = _decode(content, where, i)
         if i == 0:
             pixels = _room(count, image.shape, where)
         elif image.shape[:2] != pixels.shape[1:3]:

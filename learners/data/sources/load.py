@@ -18,7 +18,7 @@ SOURCES: Mapping[str, str] = MappingProxyType(
         "huggingface:PATH": "a data set that Hugging Face datasets saved to disk (save_to_disk)",
         "imagefolder:PATH": "a folder with one subfolder of images a class, or with train and test folders of those",
         "imagecsv:PATH": "a table with columns file, label and if wanted part, subject, group, beside the images",
-        "torchvision:NAME[:FOLDER]": "a data set of torchvision, e.g. CIFAR10; downloaded only when asked",
+        "torchvision:NAME[:FOLDER]": "a data set of torchvision, e.g. CIFAR10; downloaded only with download = true",
         "PACKAGE.MODULE:FUNCTION": "a Python function that returns Examples or (images, labels)",
     }
 )
