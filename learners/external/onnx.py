@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.external.onnx_file import external_files, look_through
 from vestige.learners.external.preprocessing import Layout
-from vestige.learners.files.untrusted import reason, shown
+from vestige.learners.files.untrusted import readable, shown
 
 _TYPES = {
     "tensor(float)": "float32",
@@ -65,13 +65,9 @@ def read_onnx(content: bytes, folder: Path) -> tuple[OnnxModel, dict[str, bytes]
         options.add_external_initializers_from_files_in_memory(
             list(files), list(files.values()), [len(data) for data in files.values()]
         )
-    try:
+    with readable("a whole ONNX model", "export it again"):  # the runtime raises all kinds
         # The fallback would print the error, with words of the file in it, and try the same again.
         session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
-    except Exception as error:  # the runtime raises all kinds
-        raise DataError(
-            f"expected a whole ONNX model, got one that cannot be loaded ({reason(error)}); export it again"
-        ) from error
     return _described(session), files
 
 

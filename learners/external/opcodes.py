@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vestige.learners.errors import DataError
-from vestige.learners.files.untrusted import reason, shown
+from vestige.learners.files.untrusted import readable, shown
 
 MOST_BYTES = 64 * 2**20
 
@@ -168,7 +168,8 @@ def read_pickle(
     if len(data) > MOST_BYTES:
         raise DataError(f"expected a description of tensors of at most {MOST_BYTES:,} bytes, got {len(data):,}")
     machine = _Machine(admit, call, persistent)
-    try:
+    errors = (ValueError, IndexError, KeyError, TypeError, OverflowError, RecursionError, MemoryError)
+    with readable("a description of tensors", "save the model again", *errors):
         for opcode, argument, _ in pickletools.genops(data):
             if opcode.name == "STOP":
                 (value,) = machine.stack
@@ -176,8 +177,4 @@ def read_pickle(
                     raise ValueError("no value")
                 return value
             machine.step(opcode.name, argument)
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError, RecursionError, MemoryError) as error:
-        raise DataError(
-            f"expected a description of tensors, got a damaged or unusual one ({reason(error)}); save the model again"
-        ) from error
     raise DataError("expected a description of tensors, got one that ends early; copy the file again")

@@ -1,14 +1,13 @@
 """pyarrow, an extra: imported in one place, with one sentence for what it cannot read."""
 
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from vestige.learners.errors import ConfigError, DataError
-from vestige.learners.files.untrusted import reason, shown_path
+from vestige.learners.errors import ConfigError
+from vestige.learners.files.untrusted import readable, shown_path
 
 
 def arrow_module(name: str, file: Path) -> ModuleType:
@@ -22,11 +21,8 @@ def arrow_module(name: str, file: Path) -> ModuleType:
         ) from error
 
 
-@contextmanager
-def reading_arrow(file: Path, what: str, hint: str) -> Iterator[None]:
-    """DataError, expected ``what``, for whatever pyarrow and its texts raise inside, as it hands on much unchecked."""
-    arrow = arrow_module("pyarrow", file).ArrowException
-    try:
-        yield
-    except (arrow, OSError, EOFError, UnicodeDecodeError, MemoryError, struct.error, IndexError) as error:
-        raise DataError(f"{shown_path(file)}: expected {what}, could not be read ({reason(error)}); {hint}") from error
+def reading_arrow(file: Path, expected: str, hint: str) -> AbstractContextManager[None]:
+    """``readable`` for whatever pyarrow and its texts raise inside, as it hands on much unchecked."""
+    broken = arrow_module("pyarrow", file).ArrowException
+    errors = (broken, OSError, EOFError, UnicodeDecodeError, MemoryError, struct.error, IndexError)
+    return readable(expected, hint, *errors, where=shown_path(file))

@@ -66,18 +66,27 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     write_together({path: data}, mode=mode)
 
 
-def write_together(contents: Mapping[Path, bytes], *, mode: int = 0o644) -> None:
-    """``write_atomically`` for files that belong together: none changes before all of them are on the disk."""
+def write_streamed(path: Path, write: Callable[[BinaryIO], None], *, mode: int = 0o644) -> None:
+    """``write_atomically`` of what ``write`` puts into an open file: for content that is larger than memory."""
+    write_together({path: write}, mode=mode)
+
+
+def write_together(contents: Mapping[Path, bytes | Callable[[BinaryIO], None]], *, mode: int = 0o644) -> None:
+    """``write_atomically`` or ``write_streamed`` for files that belong together: none changes before all of them are on
+    the disk."""
     temporaries: dict[Path, str] = {}
     try:
-        for path, data in contents.items():
+        for path, content in contents.items():
             with _naming(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 # A short prefix: with the whole of a long name the temporary one could be too long.
                 prefix = f".{os.fsencode(path.name)[:60].decode(errors='ignore')}."
                 handle, temporaries[path] = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".part")
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(data)
+                with os.fdopen(handle, "w+b") as stream:
+                    if callable(content):
+                        content(stream)
+                    else:
+                        stream.write(content)
                     stream.flush()
                     os.fsync(stream.fileno())
                 os.chmod(temporaries[path], mode)
@@ -88,24 +97,6 @@ def write_together(contents: Mapping[Path, bytes], *, mode: int = 0o644) -> None
         for temporary in temporaries.values():
             Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def write_streamed(path: Path, write: Callable[[BinaryIO], None], *, mode: int = 0o644) -> None:
-    """``write_atomically`` of what ``write`` puts into an open file: for content that is larger than memory."""
-    with _naming(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        prefix = f".{os.fsencode(path.name)[:60].decode(errors='ignore')}."
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".part")
-        try:
-            with os.fdopen(handle, "w+b") as stream:
-                write(stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.chmod(temporary, mode)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
 
 
 @contextmanager

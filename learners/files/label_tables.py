@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from vestige.learners.errors import DataError
 from vestige.learners.files.arrow import arrow_module, reading_arrow
-from vestige.learners.files.untrusted import LONGEST_NAME, check_regular, first_names, reason, shown, shown_path
+from vestige.learners.files.untrusted import LONGEST_NAME, check_regular, first_names, readable, shown, shown_path
 
 LARGEST = 2**29
 """Bytes of a table or list of text; a line for each of ten million images is about half of that."""
@@ -64,13 +64,9 @@ def is_whole_number(text: str) -> bool:
 
 def _from_text(path: Path, pick: Pick) -> Columns:
     check_regular(path, largest=LARGEST)
-    with reading(path) as stream:
-        try:
-            return _from_csv(path, stream, pick)
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise DataError(
-                f"{shown_path(path)}: expected {_TABLE}, could not be read ({reason(error)}); save it again"
-            ) from error
+    broken = readable(_TABLE, "save it again", UnicodeDecodeError, csv.Error, where=shown_path(path))
+    with reading(path) as stream, broken:
+        return _from_csv(path, stream, pick)
 
 
 def reading(path: Path) -> TextIO:
@@ -84,14 +80,9 @@ def reading(path: Path) -> TextIO:
 def read_lines(path: Path) -> list[tuple[int, str]]:
     """Line numbers and stripped texts of a list with one entry a line; empty lines are left out."""
     check_regular(path, largest=LARGEST)
-    with reading(path) as stream:
-        try:
-            return [(number, text) for number, line in enumerate(stream, 1) if (text := line.strip())]
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{shown_path(path)}: expected text with one index a line, or one file name (UTF-8), got something "
-                f"else ({error}); save it again"
-            ) from error
+    expected = "text with one index a line, or one file name (UTF-8)"
+    with reading(path) as stream, readable(expected, "save it again", UnicodeDecodeError, where=shown_path(path)):
+        return [(number, text) for number, line in enumerate(stream, 1) if (text := line.strip())]
 
 
 def _from_csv(path: Path, stream: TextIO, pick: Pick) -> Columns:

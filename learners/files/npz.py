@@ -15,7 +15,7 @@ from vestige.learners.arrays import Array
 from vestige.learners.errors import DataError
 from vestige.learners.files.npy_header import NpyHeader, check_letters, read_npy_header
 from vestige.learners.files.scratch import scratch_array
-from vestige.learners.files.untrusted import check_regular, most_bytes, reason, shown, shown_path
+from vestige.learners.files.untrusted import check_regular, most_bytes, readable, reason, shown, shown_path
 
 MAP_FROM = 2**26
 """Bytes from which on an array that is not compressed is mapped from its file."""
@@ -54,15 +54,11 @@ def read_npz(path: Path, known: Iterable[str]) -> dict[str, Array]:
 def read_npy(path: Path) -> Array:
     """The array of an ``.npy`` file, without unpickling anything; DataError for anything else."""
     size = check_regular(path, largest=most_bytes())
-    try:
-        with path.open("rb") as stream:
-            array = _filled(stream, read_npy_header(stream, size), np.empty)
+    expected = "a NumPy array of plain numbers"
+    with readable(expected, "save it with numpy.save", *_DAMAGED, where=shown_path(path)), path.open("rb") as stream:
+        array = _filled(stream, read_npy_header(stream, size), np.empty)
         check_letters(array)
         return array
-    except _DAMAGED as error:
-        raise DataError(
-            f"{shown_path(path)}: expected a NumPy array of plain numbers, could not be read ({reason(error)})"
-        ) from error
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:

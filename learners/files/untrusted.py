@@ -2,13 +2,14 @@
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.learners.errors import DataError
+from vestige.learners.errors import DataError, VestigeError
 
 LONGEST_NAME = 1000
 """Characters of a file name, a data subject, a group or a class; an array of names takes four bytes for each."""
@@ -43,7 +44,23 @@ def first_names(names: Sequence[str], most: int = 5) -> str:
 
 def reason(error: BaseException) -> str:
     """What an error of some library says, as a short piece of a sentence."""
-    return shown(" ".join(str(error).split()), 300) or type(error).__name__
+    text = shown(" ".join(str(error).split()), 300)
+    return f"{type(error).__name__}: {text}" if isinstance(error, KeyError) or not text else text
+
+
+@contextmanager
+def readable(expected: str, hint: str, *errors: type[Exception], where: str = "") -> Iterator[None]:
+    """DataError for what reading a damaged file raises inside: any of ``errors``, or any exception but vestige's own.
+
+    expected, hint: what should be there, and what to do; where: what the sentence begins with."""
+    caught = errors or (Exception,)
+    try:
+        yield
+    except VestigeError:
+        raise
+    except caught as error:
+        place = f"{where}: " if where else ""
+        raise DataError(f"{place}expected {expected}, could not be read ({reason(error)}); {hint}") from error
 
 
 def check_regular(path: Path, *, largest: int | None = None) -> int:

@@ -255,7 +255,7 @@ def test_a_text_that_overruns_the_parsers_stack_is_refused(tmp_path: Path, text:
 @pytest.mark.parametrize("member", ["models/model.json", "data/weights/model_weights_config.json"])
 def test_deep_json_is_refused(tmp_path: Path, member: str) -> None:
     path = rewrite(save_exported(tmp_path / "plain.pt2"), tmp_path / "deep.pt2", {member: b"[" * 200_000})
-    assert "damaged or unusual" in refused(path)
+    assert "could not be read" in refused(path)
 
 
 # Claims.
@@ -360,7 +360,7 @@ def test_a_safetensors_header_is_bounded(tmp_path: Path) -> None:
     assert "it claims 1,152,921,504,606,846,976" in refused(path, factory=make)
     header = json.dumps({"weight": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}).encode()
     path.write_bytes(struct.pack("<Q", len(header)) + header)
-    assert "damaged" in refused(path, factory=make)
+    assert "could not be read" in refused(path, factory=make)
 
 
 def test_a_checkpoint_of_vestige_that_claims_a_vast_network_is_refused(tmp_path: Path) -> None:

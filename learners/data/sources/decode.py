@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vestige.learners.errors import DataError
-from vestige.learners.files.untrusted import check_regular, most_bytes, reason
+from vestige.learners.files.untrusted import check_regular, most_bytes, readable
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "PPM")
 
@@ -61,15 +61,12 @@ def _room(count: int, shape: tuple[int, ...], where: Callable[[int], str]) -> ND
 def _decode(encoded: bytes | Path, where: Callable[[int], str], i: int) -> NDArray[np.uint8]:
     if isinstance(encoded, Path):
         check_regular(encoded, largest=_LARGEST_FILE)
-    try:
-        with Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded, formats=FORMATS) as image:
-            if max(image.size) > _LARGEST_SIDE:
-                raise ValueError(f"{image.width} x {image.height} pixels, at most {_LARGEST_SIDE} a side are read")
-            return _pixels(image)
-    except Exception as error:  # damaged files make the decoders raise all kinds
-        raise DataError(
-            f"{where(i)}: expected an image ({', '.join(FORMATS)}), could not be read: {reason(error)}"
-        ) from error
+    source = io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded
+    damage = readable(f"an image ({', '.join(FORMATS)})", "fetch or convert it again", where=where(i))
+    with damage, Image.open(source, formats=FORMATS) as image:  # damaged files make the decoders raise all kinds
+        if max(image.size) > _LARGEST_SIDE:
+            raise ValueError(f"{image.width} x {image.height} pixels, at most {_LARGEST_SIDE} a side are read")
+        return _pixels(image)
 
 
 def _pixels(image: Image.Image) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from vestige.learners.data.sources.arrow_stream import is_compressed
 from vestige.learners.data.sources.columns import Shard, checked, load_shards, names_among, names_in
 from vestige.learners.errors import DataError
 from vestige.learners.files.arrow import arrow_module, reading_arrow
-from vestige.learners.files.untrusted import Folder, first_names, reason, shown
+from vestige.learners.files.untrusted import Folder, first_names, readable, shown
 
 _LARGEST_JSON = 2**24  # bytes; names of 65,536 classes are a tenth of that
 
@@ -48,14 +48,12 @@ def load(path: Path, name: str, *, image_column: str | None = None, label_column
 
 def _read(folder: Folder, name: str) -> dict[str, Any]:
     path = folder.file(name)
-    try:
+    with readable(
+        "JSON as save_to_disk writes it", "save it again", OSError, ValueError, RecursionError, where=str(path)
+    ):
         if path.stat().st_size > _LARGEST_JSON:
             raise ValueError(f"more than {_LARGEST_JSON // 2**20} MiB")
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(
-            f"{path}: expected JSON as save_to_disk writes it, could not be read ({reason(error)})"
-        ) from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected a JSON object as save_to_disk writes it, got {type(content).__name__}")
     return content
