@@ -52,7 +52,7 @@ class Target:
 
 
 def hold(target: Target, content: bytes) -> object:
-    """The value that is read, or the VestigeError; AssertionError for one that is not fit to be printed.
+    """The value that is read, or the VestigeError; AssertionError where it is not fit to be printed.
 
     Every other exception is let through: it is what is looked for."""
     with tempfile.TemporaryDirectory() as folder:
@@ -87,7 +87,8 @@ def _outputs() -> list[bytes]:
 def _config() -> list[bytes]:
     from importlib import resources
 
-    return [resources.files("audit").joinpath(name).read_bytes() for name in ("demo.toml", "init.toml")]
+    files = (("vestige.audit.workflows", "demo.toml"), ("vestige.audit.cli", "init.toml"))
+    return [resources.files(package).joinpath(name).read_bytes() for package, name in files]
 
 
 def _report() -> list[bytes]:

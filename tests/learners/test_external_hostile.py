@@ -106,8 +106,8 @@ def test_no_pickle_is_executed_behind_any_doorway(tmp_path: Path) -> None:
     for name, path in hidden(tmp_path, marker).items():
         text = refused(path, factory=None if path.suffix in (".ts", ".pt2") else make)
         assert not marker.exists(), name
-        told = ("starts with",) if name in ("bare 0", "bare 1") else ("--outputs",) if name == "npz" else ("code",)
-        assert any(word in text for word in told), (name, text)
+        words = ("starts with",) if name in ("bare 0", "bare 1") else ("--outputs",) if name == "npz" else ("code",)
+        assert any(word in text for word in words), (name, text)
 
 
 def test_sample_inputs_of_an_exported_program_are_never_read(tmp_path: Path) -> None:

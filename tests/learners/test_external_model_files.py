@@ -182,7 +182,7 @@ def test_programs_of_well_known_networks(tmp_path: Path, save: Any, name: str) -
 
 
 @pytest.mark.parametrize("save", [save_state, save_exported, save_torchscript])
-def test_the_same_file_asked_twice_gives_the_same_bits(tmp_path: Path, save: Any) -> None:
+def test_the_same_file_run_twice_gives_the_same_bits(tmp_path: Path, save: Any) -> None:
     path = save(tmp_path / "model")
     factory = make if save is save_state else None
     first, second = (infer(load_model(path, factory=factory).predictor, images()) for _ in range(2))

@@ -1,4 +1,4 @@
-"""vestige.learners.external: ONNX models, made here with the onnx package, asked through onnxruntime."""
+"""vestige.learners.external: ONNX models, made here with the onnx package, run by onnxruntime."""
 
 import hashlib
 import subprocess

@@ -195,7 +195,7 @@ def test_softmax_of_an_estimators_logits_is_its_probabilities(model: Any, classe
     assert np.array_equal(logits.argmax(1), model.predict(X))
 
 
-def test_decision_function_is_asked_first() -> None:
+def test_decision_function_is_called_first() -> None:
     model = LogisticRegression().fit(X, Y)
     np.testing.assert_array_equal(inferred(model), model.decision_function(X))
     two = LogisticRegression().fit(X, Y > 0)

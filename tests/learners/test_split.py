@@ -320,8 +320,8 @@ def test_people_held_out_are_held_out_whole(who: set[int], unseen: int, seed: in
     split = split_subjects(examples, subjects=names, unseen=unseen, validation=4, seed=seed)
     check(split, examples)
     assert len(split.unseen) == unseen
-    strangers, known = (set(examples.subjects[role].tolist()) for role in (split.unseen, split.retain))
-    assert strangers.isdisjoint(known) and strangers.isdisjoint(names) and known.isdisjoint(names)
+    unknown, known = (set(examples.subjects[role].tolist()) for role in (split.unseen, split.retain))
+    assert unknown.isdisjoint(known) and unknown.isdisjoint(names) and known.isdisjoint(names)
     wanted = np.bincount(examples.labels[split.forget], minlength=4)
     drawn = np.bincount(examples.labels[split.unseen], minlength=4)
     assert np.abs(drawn - unseen * wanted / wanted.sum()).max() < 1
