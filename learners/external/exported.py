@@ -121,12 +121,9 @@ def _inputs(specs: Iterable[Mapping[str, Any]], stored: Mapping[str, Tensor]) ->
         if kind == "user_input":
             given.append(text(entry["arg"]["as_tensor"]["name"]))
             continue
-        key = {"parameter": "parameter_name", "buffer": "buffer_name", "tensor_constant": "tensor_constant_name"}.get(
-            kind
-        )
-        if key is None:
+        if kind not in ("parameter", "buffer", "tensor_constant"):
             raise DataError(f"expected weights and one input, the program takes a {shown(kind)}; export it otherwise")
-        name = entry[key]
+        name = entry[f"{kind}_name"]
         if name not in stored:
             raise DataError(f"expected the tensor {shown(name)} in the archive, got none; export it again")
         weights[text(entry["arg"]["name"])] = stored[name]

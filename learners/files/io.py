@@ -66,9 +66,9 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     write_together({path: data}, mode=mode)
 
 
-def write_streamed(path: Path, write: Callable[[BinaryIO], None], *, mode: int = 0o644) -> None:
+def write_streamed(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """``write_atomically`` of what ``write`` puts into an open file: for content that is larger than memory."""
-    write_together({path: write}, mode=mode)
+    write_together({path: write})
 
 
 def write_together(contents: Mapping[Path, bytes | Callable[[BinaryIO], None]], *, mode: int = 0o644) -> None:

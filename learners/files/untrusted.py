@@ -69,14 +69,18 @@ def check_regular(path: Path, *, largest: int | None = None) -> int:
         status = os.stat(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{shown_path(path)}: expected a file, got none ({_cause(error)}); check the path") from None
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
+    if kind := _unusual(status.st_mode):
         raise DataError(f"{shown_path(path)}: expected a regular file, got {kind}; check the path")
     if largest is not None and status.st_size > largest:
         raise DataError(
             f"{shown_path(path)}: expected at most {largest / 2**20:.4g} MiB, got {status.st_size / 2**20:.4g} MiB"
         )
     return status.st_size
+
+
+def _unusual(mode: int) -> str:
+    """What stands in place of a regular file; empty where it is one."""
+    return "" if stat.S_ISREG(mode) else "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
 
 
 def shown_path(path: Path) -> str:
@@ -129,8 +133,7 @@ class Folder:
                 f"{origin}: expected the file {shown(name)!r} in {shown_path(self.root)}, {_cause(error)}; "
                 "check the name"
             ) from None
-        if not stat.S_ISREG(status.st_mode):
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
+        if kind := _unusual(status.st_mode):
             raise DataError(f"{origin}: expected {shown(name)!r} to be a regular file, got {kind}; remove it")
         return path
 
