@@ -10,10 +10,11 @@ from itertools import product
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int64, Shaped
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from vestige.learners.arrays import Indices
+from vestige.learners.arrays import Array, Floats, Indices
 from vestige.learners.data.duplicates import digests
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.similarity import Greys, greys, is_flat, moved, signature, similarity
@@ -45,10 +46,10 @@ class NearDuplicates:
     """Pairs of a forget example and an altered copy of it. Row by row ``[pairs]``: index of the forget example, index
     and role of the other, similarity in [0, 1]; in rising order of the forget example, the likest first."""
 
-    forget: Indices
-    other: Indices
-    role: NDArray[np.str_]
-    similarity: NDArray[np.float64]
+    forget: Int64[Array, " pairs"]
+    other: Int64[Array, " pairs"]
+    role: Shaped[Array, " pairs"]
+    similarity: Float64[Array, " pairs"]
 
     def count(self, role: Role) -> int:
         """Forget examples with a copy in this role."""
@@ -99,7 +100,7 @@ def find_near_duplicates(examples: Examples, split: Split, progress: Progress | 
 
 
 _NONE: Indices = np.zeros(0, np.int64)
-Pairs = tuple[Indices, Indices, NDArray[np.str_], NDArray[np.float64]]
+Pairs = tuple[Indices, Indices, NDArray[np.str_], Floats]
 
 
 def _in_role(
@@ -128,8 +129,8 @@ def _in_role(
 
 def _describe(
     examples: Examples, indices: Indices, looked_at: Callable[[int], None]
-) -> tuple[Greys, NDArray[np.bool_]]:
-    """Signatures ``[n, 14]`` of the images, and which of them are flat; read in blocks."""
+) -> tuple[Float32[Array, "n 14"], Bool[Array, " n"]]:
+    """Signatures of the images, and which of them are flat; read in blocks."""
     signatures, flat = [], []
     for start in range(0, len(indices), READ):
         grey = greys(examples.read(indices[start : start + READ])[0])
@@ -141,8 +142,8 @@ def _describe(
 
 def _copies(
     examples: Examples, grey: Greys, others: Indices, tree: cKDTree
-) -> tuple[Indices, Indices, NDArray[np.float64]]:
-    """Rows of ``grey [m, h, w]`` and of ``others`` that are copies of each other, and how alike they are."""
+) -> tuple[Int64[Array, " pairs"], Int64[Array, " pairs"], Float64[Array, " pairs"]]:
+    """Rows of ``grey`` and of ``others`` that are copies of each other, and how alike they are."""
     place, alike = _compared(examples, grey, others, tree, CLOSE)
     copy = alike >= SAME
     unsure = np.flatnonzero(((alike >= ALIKE) & ~copy).any(axis=1))
@@ -155,8 +156,8 @@ def _copies(
     return row, place[row, column].astype(np.int64), alike[row, column]
 
 
-def _usual(alike: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``[m, 1]``: median similarity of the eight likest after the first, or of what there is of them; 1 where there is
+def _usual(alike: Float64[Array, "m near"]) -> Float64[Array, "m 1"]:
+    """Median similarity of the eight likest after the first, or of what there is of them; 1 where there is
     nothing to compare with."""
     after = -np.sort(-alike, axis=1)[:, 1 : NEIGHBOURS + 1]
     after[np.isnan(after[:, 0]), 0] = 1
@@ -165,9 +166,9 @@ def _usual(alike: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _compared(
     examples: Examples, grey: Greys, others: Indices, tree: cKDTree, farthest: float
-) -> tuple[Indices, NDArray[np.float64]]:
-    """Neighbours of each image of ``grey [m, h, w]``: their places in ``others`` and how alike they are, both ``[m,
-    32]``, not a number for none. farthest: largest distance of signatures."""
+) -> tuple[Int64[Array, "n 32"], Float64[Array, "n 32"]]:
+    """Neighbours of each image: their places in ``others`` and how alike they are, not a number for none.
+    farthest: largest distance of signatures."""
     near = [tree.query(signature(moved(grey, *move)), NEIGHBOURS, distance_upper_bound=farthest) for move in MOVES]
     distance, place = (np.concatenate(parts, axis=1) for parts in zip(*near, strict=True))
     move = np.repeat(np.arange(len(MOVES)), NEIGHBOURS)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.learners.arrays import Array, Floats
 from vestige.learners.errors import DataError
 from vestige.learners.files.untrusted import shown
 
@@ -63,7 +64,7 @@ class EstimatorPredictor:
             )
         return cls(model, method, labels, known if classes is None else classes, preprocessing)
 
-    def __call__(self, inputs: NDArray[Any], /) -> NDArray[np.float64]:
+    def __call__(self, inputs: Array, /) -> Floats:
         x = inputs if self.preprocessing is None else self.preprocessing(inputs)
         with np.errstate(divide="ignore"):  # the logarithm of a probability of 0, see LEAST
             values = np.asarray(getattr(self.model, self.method)(x))
@@ -81,7 +82,7 @@ class EstimatorPredictor:
             values[values == -np.inf] = LEAST
         return self._by_label(values)
 
-    def _by_label(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _by_label(self, values: Floats) -> Floats:
         if self.classes == len(self.labels):
             return values[:, np.argsort(self.labels)]
         top = values.max(1, keepdims=True)

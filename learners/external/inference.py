@@ -1,10 +1,8 @@
 """All logits of a predictor, checked batch by batch."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from vestige.learners.arrays import Array
 from vestige.learners.errors import ConfigError, DataError, VestigeError
 from vestige.learners.external.predictors import Predictor, as_array
 from vestige.learners.files.scratch import scratch_array
@@ -22,9 +20,7 @@ its neighbours differs by a tenth and more."""
 _MOST_CLASSES = 65_536
 
 
-def infer(
-    predictor: Predictor, inputs: NDArray[Any], *, batch_size: int = 512, progress: Progress | None = None
-) -> NDArray[Any]:
+def infer(predictor: Predictor, inputs: Array, *, batch_size: int = 512, progress: Progress | None = None) -> Array:
     """Logits ``[n, classes]`` for ``inputs [n, ...]``, float64 where the model gives those, else float32.
 
     Lies in a ``scratch_array``. progress: called with rows done and rows in all. Raises DataError where the model fails
@@ -35,7 +31,7 @@ def infer(
         raise ConfigError(f"batch_size: expected 1 or more, got {batch_size}")
     if len(inputs) == 0:
         raise DataError("expected inputs for the model, got none")
-    logits: NDArray[Any] | None = None
+    logits: Array | None = None
     for start in range(0, len(inputs), batch_size):
         stop = min(start + batch_size, len(inputs))
         values = _logits(predictor, inputs[start:stop], start, logits)
@@ -49,7 +45,7 @@ def infer(
     return logits
 
 
-def _logits(predictor: Predictor, rows: NDArray[Any], start: int, earlier: NDArray[Any] | None) -> NDArray[Any]:
+def _logits(predictor: Predictor, rows: Array, start: int, earlier: Array | None) -> Array:
     where = f"rows {start}..{start + len(rows) - 1}" if len(rows) > 1 else f"row {start}"
     try:
         values = as_array(predictor(rows))
@@ -78,7 +74,7 @@ def _logits(predictor: Predictor, rows: NDArray[Any], start: int, earlier: NDArr
     return values
 
 
-def _check_alone(predictor: Predictor, inputs: NDArray[Any], together: NDArray[Any]) -> None:
+def _check_alone(predictor: Predictor, inputs: Array, together: Array) -> None:
     rows = min(ALONE, len(together))
     try:
         alone = np.concatenate([_logits(predictor, inputs[row : row + 1], row, together) for row in range(rows)])

@@ -6,8 +6,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vestige.learners.arrays import Array
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.external.onnx_file import external_files, look_through
 from vestige.learners.external.preprocessing import Layout
@@ -36,7 +36,7 @@ class OnnxModel:
     layout: Layout | None
     batch: int | None
 
-    def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
+    def __call__(self, x: Array) -> Array:
         """The result for a batch of prepared inputs."""
         if x.dtype.kind != np.dtype(self.dtype).kind:
             raise DataError(

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vestige.learners.arrays import Array
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.external.estimators import EstimatorPredictor, is_estimator
 from vestige.learners.external.preprocessing import OwnPreprocessing, Preprocessing
@@ -21,7 +21,7 @@ Prepare = Preprocessing | OwnPreprocessing | None
 class Predictor(Protocol):
     """A model as the audit sees it: a batch of inputs ``[m, ...]`` to logits ``[m, classes]``, floating point."""
 
-    def __call__(self, inputs: NDArray[Any], /) -> NDArray[Any]: ...
+    def __call__(self, inputs: Array, /) -> Array: ...
 
 
 def as_predictor(
@@ -62,7 +62,7 @@ class TorchPredictor:
     model: nn.Module
     preprocessing: Prepare = None
 
-    def __call__(self, inputs: NDArray[Any], /) -> NDArray[Any]:
+    def __call__(self, inputs: Array, /) -> Array:
         x = as_tensor(prepared(inputs, self.preprocessing)).to(device_of(self.model))
         with evaluating(self.model), torch.inference_mode(), one_thread():
             return as_array(logits_of(self.model(x)))
@@ -75,11 +75,11 @@ class CallPredictor:
     call: Callable[[Any], Any]
     preprocessing: Prepare = None
 
-    def __call__(self, inputs: NDArray[Any], /) -> NDArray[Any]:
+    def __call__(self, inputs: Array, /) -> Array:
         return as_array(logits_of(self.call(prepared(inputs, self.preprocessing))))
 
 
-def prepared(inputs: NDArray[Any], preprocessing: Prepare) -> Any:
+def prepared(inputs: Array, preprocessing: Prepare) -> Any:
     """The batch as the model wants it. Raises DataError where the preprocessing lost or added rows."""
     if preprocessing is None:
         return inputs
@@ -101,11 +101,11 @@ def as_tensor(x: Any) -> Tensor:
     return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
-def as_array(values: Any) -> NDArray[Any]:
+def as_array(values: Any) -> Array:
     """NumPy's view of the result; bfloat16, which NumPy does not know, becomes float32."""
     if isinstance(values, Tensor):
         values = values.detach()
-        array: NDArray[Any] = (values.float() if values.dtype == torch.bfloat16 else values).cpu().numpy()
+        array: Array = (values.float() if values.dtype == torch.bfloat16 else values).cpu().numpy()
         return array
     return np.asarray(values)
 

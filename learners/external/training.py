@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from vestige.learners.arrays import Indices
+from vestige.learners.arrays import Array, Indices
 from vestige.learners.errors import DataError
 from vestige.learners.files.untrusted import reason
 from vestige.learners.files.user_code import find_function
@@ -25,7 +24,7 @@ def find_training(text: str, *, base: Path = Path(".")) -> Callable[[Indices, in
     return found
 
 
-def weights_of(model: object, name: str) -> dict[str, NDArray[Any]] | None:
+def weights_of(model: object, name: str) -> dict[str, Array] | None:
     """The weights and buffers of a torch network as arrays of their own memory; None for anything else.
 
     name: of the training function, for the DataError about a state_dict that holds more than tensors."""
@@ -39,7 +38,7 @@ def weights_of(model: object, name: str) -> dict[str, NDArray[Any]] | None:
         ) from error
 
 
-def _state(model: nn.Module, name: str) -> dict[str, NDArray[Any]]:
+def _state(model: nn.Module, name: str) -> dict[str, Array]:
     state = model.state_dict()
     wrong = next((key for key, value in state.items() if not isinstance(value, torch.Tensor)), None)
     if wrong is not None:
@@ -47,14 +46,14 @@ def _state(model: nn.Module, name: str) -> dict[str, NDArray[Any]]:
     return {key: _array(value) for key, value in state.items()}
 
 
-def _array(value: torch.Tensor) -> NDArray[Any]:
+def _array(value: torch.Tensor) -> Array:
     value = value.detach().cpu()
     value = value.float() if value.dtype == torch.bfloat16 else value  # exact, and NumPy has no bfloat16
-    array: NDArray[Any] = value.contiguous().numpy().copy()
+    array: Array = value.contiguous().numpy().copy()
     return array
 
 
-def weights_bytes(weights: Mapping[str, NDArray[Any]], note: str) -> bytes:
+def weights_bytes(weights: Mapping[str, Array], note: str) -> bytes:
     """A safetensors file of the weights; ``note`` goes into its header."""
     return save({name: torch.from_numpy(values) for name, values in weights.items()}, metadata={_KEY: note})
 

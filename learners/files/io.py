@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vestige.learners.arrays import Array
 from vestige.learners.errors import DataError
 
 
@@ -20,7 +20,7 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def digest(*parts: bytes | str | NDArray[Any]) -> str:
+def digest(*parts: bytes | str | Array) -> str:
     """SHA-256 (hexadecimal) of the parts, each preceded by its length so that no two lists collide.
 
     An array counts as its bytes in C order; one that is mapped is read without being copied."""

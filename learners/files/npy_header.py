@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vestige.learners.arrays import Array
 from vestige.learners.files.untrusted import reason
 
 _LAST_LETTER = 0x10FFFF  # of Unicode
@@ -53,7 +53,7 @@ def read_npy_header(stream: IO[bytes], size: int) -> NpyHeader:
     return NpyHeader(shape, dtype, fortran, start)
 
 
-def check_letters(values: NDArray[Any]) -> None:
+def check_letters(values: Array) -> None:
     """ValueError for text with letters beyond the last of Unicode, where Python's own texts end and NumPy crashes."""
     if values.dtype.kind != "U" or not values.size:
         return

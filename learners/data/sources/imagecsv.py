@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.learners.arrays import Mask
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.sources.columns import numbered_texts
 from vestige.learners.data.sources.decode import decode_all
@@ -65,7 +66,7 @@ def _pick(path: Path, header: Sequence[str]) -> Mapping[str, str]:
     return {role: names[0] for role, names in found.items() if names}
 
 
-def _parts(table: Columns) -> NDArray[np.bool_]:
+def _parts(table: Columns) -> Mask:
     texts = table.values.get("part", ["train"] * len(table))
     for row, text in enumerate(texts):
         if text.lower() not in ("train", "test"):

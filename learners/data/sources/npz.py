@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.learners.arrays import Array
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.sources.parts import Part, as_images, as_labels, join
 from vestige.learners.errors import DataError
@@ -41,12 +41,12 @@ def load(path: Path, name: str) -> Examples:
     return replace(examples, subjects=words.get("subjects"), groups=words.get("groups"))
 
 
-def _part(name: str, arrays: Mapping[str, NDArray[Any]], images: str, labels: str) -> Part:
+def _part(name: str, arrays: Mapping[str, Array], images: str, labels: str) -> Part:
     pixels = as_images(f"{name} ({images})", arrays[images])
     return pixels, as_labels(f"{name} ({labels})", arrays[labels], len(pixels))
 
 
-def _words(path: Path, key: str, values: NDArray[Any], size: int) -> NDArray[np.str_]:
+def _words(path: Path, key: str, values: Array, size: int) -> NDArray[np.str_]:
     if values.dtype.kind not in "iuU" or values.shape != (size,):
         raise DataError(
             f"{path}: expected {key} as text or whole numbers of shape [{size}], "

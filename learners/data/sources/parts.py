@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.learners.arrays import Labels
+from vestige.learners.arrays import Array, Labels
 from vestige.learners.data.examples import Examples
 from vestige.learners.errors import DataError
 
@@ -80,7 +80,7 @@ def as_labels(name: str, values: Any, images: int) -> Labels:
     return labels.astype(np.int64)
 
 
-def _array(name: str, what: str, values: Any) -> NDArray[Any]:
+def _array(name: str, what: str, values: Any) -> Array:
     try:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:
