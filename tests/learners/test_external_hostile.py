@@ -381,7 +381,7 @@ def test_a_checkpoint_of_vestige_that_claims_a_vast_network_is_refused(tmp_path:
 
 def test_control_characters_do_not_reach_the_terminal(tmp_path: Path) -> None:
     name = "evil\x1b[2J\u202ename\r\n"
-    assert shown(name) == "evil\\x1b[2J\\u202ename"
+    assert shown(name) == "evil\\x1b[2J\\u202ename\\r\\n"
     texts = [
         refused(save_state(tmp_path / "state.pt", lambda state: {name: torch.zeros(2), **state}), factory=make),
         refused(save_state(tmp_path / "one.pt", lambda state: {name: 3}), factory=make),

@@ -77,7 +77,7 @@ def test_a_network_that_needs_a_batch_is_refused() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return nn.functional.batch_norm(x, None, None, training=True)
 
-    with pytest.raises(DataError, match="one row alone"):
+    with pytest.raises(DataError, match="same logits for a row alone as in a batch"):
         inferred(Head(), X.astype(np.float32))
 
 
