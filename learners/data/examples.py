@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 from numpy.typing import NDArray
 
-from vestige.learners.arrays import Array, Indices, Labels
+from vestige.learners.arrays import Array, Images, Indices, Labels
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.io import canonical_json, digest
 from vestige.learners.seeds import numpy_generator
@@ -39,7 +39,7 @@ class Examples:
     They are no part of the fingerprint: no model sees a name, and a renamed file leaves what was trained as it is.
     """
 
-    images: UInt8[Array, "n height width channels"]
+    images: Images
     labels: Labels
     class_names: tuple[str, ...]
     name: str

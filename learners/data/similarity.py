@@ -3,10 +3,10 @@
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, UInt8
+from jaxtyping import Bool, Float32, Float64
 from scipy.fft import dctn
 
-from vestige.learners.arrays import Array, Mask
+from vestige.learners.arrays import Array, Images, Mask
 
 Greys: TypeAlias = Float32[Array, "n h w"]
 """Grey levels of images, at most ``SIDE`` pixels a side."""
@@ -21,7 +21,7 @@ FLAT = 2.0
 """Standard deviation, in grey levels, below which an image has too little in it to be recognised."""
 
 
-def greys(images: UInt8[Array, "n height width channels"]) -> Greys:
+def greys(images: Images) -> Greys:
     """The mean over channels, at most 32 a side."""
     grey = images.mean(axis=-1, dtype=np.float32)
     _, height, width = grey.shape

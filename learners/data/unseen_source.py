@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.learners.arrays import Labels
 from vestige.learners.data.examples import Examples
 from vestige.learners.errors import DataError
 from vestige.learners.files.untrusted import as_names, first_names
@@ -49,7 +50,7 @@ def with_unseen(examples: Examples, other: Examples) -> Examples:
     )
 
 
-def _renumbered(examples: Examples, other: Examples) -> NDArray[np.int64]:
+def _renumbered(examples: Examples, other: Examples) -> Labels:
     """Labels of ``other`` in the first's numbers."""
     names, others = examples.class_names, other.class_names
     if names == others:

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vestige.learners.arrays import Array, Floats
+from vestige.learners.arrays import Array, Floats, Labels
 from vestige.learners.errors import DataError
 from vestige.learners.files.untrusted import shown
 
@@ -40,7 +39,7 @@ class EstimatorPredictor:
 
     model: Any
     method: str
-    labels: NDArray[np.int64]
+    labels: Labels
     classes: int
     preprocessing: Any = None
 
@@ -104,7 +103,7 @@ def _usable(model: Any, method: str) -> bool:
     return not (method == "decision_function" and pairs)
 
 
-def _labels(name: str, classes: Any) -> NDArray[np.int64]:
+def _labels(name: str, classes: Any) -> Labels:
     values = np.asarray(classes) if not isinstance(classes, list) else np.asarray([])
     whole = values.dtype.kind in "iub" or (values.dtype.kind == "f" and bool((values == np.floor(values)).all()))
     if values.ndim != 1 or len(values) < 2 or not whole or values.min() < 0 or values.max() >= _MOST_CLASSES:

@@ -11,7 +11,8 @@ from torch import nn
 
 from vestige.learners.arrays import Array, Indices
 from vestige.learners.errors import DataError
-from vestige.learners.files.untrusted import reason
+from vestige.learners.external.predictors import as_array
+from vestige.learners.files.untrusted import readable
 from vestige.learners.files.user_code import find_function
 
 _KEY = "vestige_retrain"  # of the header; not the key of the project's own checkpoints
@@ -30,27 +31,13 @@ def weights_of(model: object, name: str) -> dict[str, Array] | None:
     name: of the training function, for the DataError about a state_dict that holds more than tensors."""
     if not isinstance(model, nn.Module):
         return None
-    try:
-        return _state(model, name)
-    except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:  # lazy, sparse, on no device
-        raise DataError(
-            f"{name}: expected a network whose weights are plain tensors, got {reason(error)}; return it on the CPU"
-        ) from error
-
-
-def _state(model: nn.Module, name: str) -> dict[str, Array]:
-    state = model.state_dict()
-    wrong = next((key for key, value in state.items() if not isinstance(value, torch.Tensor)), None)
-    if wrong is not None:
-        raise DataError(f"{name}: expected a state_dict of tensors, got something else as {wrong!r}")
-    return {key: _array(value) for key, value in state.items()}
-
-
-def _array(value: torch.Tensor) -> Array:
-    value = value.detach().cpu()
-    value = value.float() if value.dtype == torch.bfloat16 else value  # exact, and NumPy has no bfloat16
-    array: Array = value.contiguous().numpy().copy()
-    return array
+    errors = (RuntimeError, TypeError, ValueError, NotImplementedError)  # lazy, sparse, on no device
+    with readable("a network whose weights are plain tensors", "return it on the CPU", *errors, where=name):
+        state = model.state_dict()
+        wrong = next((key for key, value in state.items() if not isinstance(value, torch.Tensor)), None)
+        if wrong is not None:
+            raise DataError(f"{name}: expected a state_dict of tensors, got something else as {wrong!r}")
+        return {key: as_array(value).copy() for key, value in state.items()}
 
 
 def weights_bytes(weights: Mapping[str, Array], note: str) -> bytes:

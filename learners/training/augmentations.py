@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 from torch import nn
 
-from vestige.learners.arrays import Array, Indices
+from vestige.learners.arrays import Array, Images, Indices
 from vestige.learners.data.examples import Examples
 from vestige.learners.errors import ConfigError
 from vestige.learners.training.inference import predict_logits
@@ -44,7 +44,7 @@ class Augmentation:
             return "mirror" if self.mirror else "identity"
         return f"{'mirror+' if self.mirror else ''}shift:{self.right},{self.down}"
 
-    def apply(self, images: UInt8[Array, "n height width c"]) -> UInt8[Array, "n height width c"]:
+    def apply(self, images: Images) -> Images:
         """The images, transformed; raises ConfigError where a shift leaves nothing."""
         height, width = images.shape[1:3]
         if abs(self.right) >= width or abs(self.down) >= height:

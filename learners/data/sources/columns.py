@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vestige.learners.arrays import Labels
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.sources.decode import decode_all
 from vestige.learners.data.sources.parts import as_labels, examples_of
@@ -134,7 +134,7 @@ def _names_of(shards: Sequence[Shard]) -> tuple[str, ...] | None:
 
 def _numbers(
     name: str, values: list[Any], class_names: tuple[str, ...] | None, where: Callable[[int], str]
-) -> tuple[NDArray[np.int64], tuple[str, ...] | None]:
+) -> tuple[Labels, tuple[str, ...] | None]:
     if {type(value) for value in values} == {str}:
         return numbered_texts(name, values)
     most = len(class_names) if class_names else np.iinfo(np.int64).max
@@ -145,7 +145,7 @@ def _numbers(
     return as_labels(name, values, len(values)), class_names
 
 
-def numbered_texts(name: str, values: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def numbered_texts(name: str, values: Sequence[str]) -> tuple[Labels, tuple[str, ...]]:
     """Labels that are text: numbers in sorted order, and the classes."""
     names = tuple(as_names(name, sorted(set(values))).tolist())
     number = {text: i for i, text in enumerate(names)}

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vestige.learners.arrays import Images
 from vestige.learners.errors import DataError
 from vestige.learners.files.untrusted import check_regular, most_bytes, readable
 
@@ -17,8 +18,8 @@ _LARGEST_SIDE = 4096  # pixels; far beyond what a classifier is trained on, far 
 _LARGEST_FILE = 2**28  # bytes; four a sample are the most that a plain-text PPM of that side needs
 
 
-def decode_all(encoded: Iterable[bytes | Path], count: int, where: Callable[[int], str]) -> NDArray[np.uint8]:
-    """Images uint8 ``[count, height, width, channels]`` of files or of their contents; all must have one size.
+def decode_all(encoded: Iterable[bytes | Path], count: int, where: Callable[[int], str]) -> Images:
+    """``count`` images of files or of their contents; all must have one size.
 
     Grey images have one channel, or three (equal) if any of the others is in colour. ``where(i)`` names image ``i`` in
     the DataError of one that is damaged or has another size. They are taken one by one, so that no more than one is
@@ -48,7 +49,7 @@ def decode_all(encoded: Iterable[bytes | Path], count: int, where: Callable[[int
     return pixels
 
 
-def _room(count: int, shape: tuple[int, ...], where: Callable[[int], str]) -> NDArray[np.uint8]:
+def _room(count: int, shape: tuple[int, ...], where: Callable[[int], str]) -> Images:
     size, most = count * int(np.prod(shape, dtype=object)), most_bytes()
     if size > most:
         raise DataError(

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.learners.arrays import Mask
+from vestige.learners.arrays import Labels, Mask
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.sources.columns import numbered_texts
 from vestige.learners.data.sources.decode import decode_all
@@ -76,9 +76,7 @@ def _parts(table: Columns) -> Mask:
     return np.array([text.lower() == "test" for text in texts], dtype=np.bool_)
 
 
-def _labels(
-    name: str, table: Columns, texts: Sequence[str], order: NDArray[np.intp]
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def _labels(name: str, table: Columns, texts: Sequence[str], order: NDArray[np.intp]) -> tuple[Labels, tuple[str, ...]]:
     digits = list(map(is_whole_number, texts))
     if not all(digits):
         signed = next((i for i, text in enumerate(texts) if _is_number(text) and not digits[i]), None)

@@ -3,13 +3,12 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vestige.learners.arrays import Array, Labels
+from vestige.learners.arrays import Array, Images, Labels
 from vestige.learners.data.examples import Examples
 from vestige.learners.errors import DataError
 
-Part = tuple[NDArray[np.uint8], Labels]
+Part = tuple[Images, Labels]
 """Images and labels."""
 
 _MOST_CLASSES = 65_536
@@ -26,9 +25,7 @@ def join(name: str, class_names: tuple[str, ...] | None, train: Part, test: Part
     return examples_of(name, class_names, images, labels, len(train[1]))
 
 
-def examples_of(
-    name: str, class_names: tuple[str, ...] | None, images: NDArray[np.uint8], labels: Labels, train: int
-) -> Examples:
+def examples_of(name: str, class_names: tuple[str, ...] | None, images: Images, labels: Labels, train: int) -> Examples:
     """Examples of which the first ``train`` are the training part, the others the test part.
 
     class_names: None for ``0``, ``1``, ... up to the largest label.
@@ -48,7 +45,7 @@ def numbered(name: str, labels: Labels) -> tuple[str, ...]:
     return tuple(str(number) for number in range(most + 1))
 
 
-def as_images(name: str, values: Any) -> NDArray[np.uint8]:
+def as_images(name: str, values: Any) -> Images:
     """Whole numbers 0..255 ``[n, height, width]`` or ``[n, height, width, channels]`` as uint8 with channels last."""
     images = _array(name, "images", values)
     if images.dtype.kind not in "iu":
