@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from vestige.learners.training.device import one_thread
 Prepare = Preprocessing | OwnPreprocessing | None
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """A model as the audit sees it: a batch of inputs ``[m, ...]`` to logits ``[m, classes]``, floating point."""
 

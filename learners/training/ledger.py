@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 from zipfile import BadZipFile
 
 import numpy as np
@@ -155,7 +155,7 @@ class Ledger:
     members: tuple[Indices, ...]
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
+    def read(cls, folder: Path) -> "Ledger":
         """Raises DataError for a folder that is missing, damaged or something else."""
         if not folder.is_dir():
             raise DataError(

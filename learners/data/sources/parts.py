@@ -21,7 +21,7 @@ def join(name: str, class_names: tuple[str, ...] | None, train: Part, test: Part
     if test[0].shape[1:] != train[0].shape[1:]:
         shapes = f"{list(train[0].shape[1:])} and {list(test[0].shape[1:])}"
         raise DataError(f"{name}: expected training and test images of one shape, got {shapes}; resize them")
-    images, labels = (np.concatenate(arrays) for arrays in zip(train, test, strict=True))
+    images, labels = np.concatenate([train[0], test[0]]), np.concatenate([train[1], test[1]])
     return examples_of(name, class_names, images, labels, len(train[1]))
 
 
