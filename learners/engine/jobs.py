@@ -28,9 +28,9 @@ POLL_INTERVAL = 1.0
 
 @dataclass(frozen=True)
 class _Failure:
-    """What a worker sends in place of a result; a refusal travels whole, a crash as its text."""
+    """What a worker sends in place of a result; an error of vestige whole, any other as its text."""
 
-    refusal: VestigeError | None
+    error: VestigeError | None
     text: str
 
 
@@ -134,7 +134,7 @@ def _on_processes(
                     continue
                 del running[connection]
                 if isinstance(value, _Failure):
-                    raise value.refusal or RuntimeError(f"job {position + 1} of {len(jobs)} failed:\n{value.text}")
+                    raise value.error or RuntimeError(f"job {position + 1} of {len(jobs)} failed:\n{value.text}")
                 if waiting and not fresh:
                     assign(connection)
                 else:

@@ -31,7 +31,7 @@ def kind_of(content: bytes, members: Sequence[str] | None) -> Kind | Literal["pi
     )
 
 
-def pickle_refusal(content: bytes) -> DataError:
+def pickle_error(content: bytes) -> DataError:
     """Why a bare pickle is not read."""
     if content[2:14] == _LEGACY:
         return DataError(

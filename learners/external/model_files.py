@@ -16,7 +16,7 @@ from vestige.learners.external.archives import Archive, open_archive
 from vestige.learners.external.exported import read_exported
 from vestige.learners.external.factory import Factory, make_network, name_of
 from vestige.learners.external.fit import fit_state
-from vestige.learners.external.kinds import Kind, kind_of, pickle_refusal
+from vestige.learners.external.kinds import Kind, kind_of, pickle_error
 from vestige.learners.external.onnx import OnnxModel, read_onnx
 from vestige.learners.external.predictors import Prepare, TorchPredictor, as_tensor, prepared
 from vestige.learners.external.preprocessing import Preprocessing
@@ -132,7 +132,7 @@ def _load(
     archive = open_archive(content) if content[:4] == b"PK\x03\x04" else None
     kind = kind_of(content, None if archive is None else archive.names)
     if kind == "pickle":
-        raise pickle_refusal(content)
+        raise pickle_error(content)
     digest = hashlib.sha256(content).hexdigest()
     own = kind == "safetensors" and factory is None and _VESTIGE in safetensors_metadata(content)
     weights = kind in ("safetensors", "state_dict") and not own

@@ -82,8 +82,8 @@ def state_of_torch_file(archive: Archive) -> tuple[dict[str, Tensor], str]:
     return {name: make(claim) for name, claim in claims.items()}, where
 
 
-def check_no_code(named: str) -> DataError:
-    """The refusal of a file whose loading would run code."""
+def code_error(named: str) -> DataError:
+    """For a file whose loading would run code."""
     return DataError(
         f"expected weights alone (a state_dict), got a pickle that names {named}, and opening it would run code; "
         "save torch.save(model.state_dict(), path) where you trust the file"
@@ -92,7 +92,7 @@ def check_no_code(named: str) -> DataError:
 
 def _admit(name: Name) -> Name:
     if (name.module, name.name) not in _KNOWN | _BESIDE:
-        raise check_no_code(str(name))
+        raise code_error(str(name))
     return name
 
 

@@ -21,7 +21,7 @@ from vestige.learners.external.archives import Archive
 from vestige.learners.external.claims import STORAGES, call_of_torch, claim_storage
 from vestige.learners.external.opcodes import Made, Name, read_pickle
 from vestige.learners.external.operators import CONTROL, SCALAR, TENSOR
-from vestige.learners.external.state import check_no_code
+from vestige.learners.external.state import code_error
 from vestige.learners.external.trial import read_elsewhere
 from vestige.learners.files.untrusted import readable, shown
 
@@ -67,7 +67,7 @@ def _check_pickle(archive: Archive, member: str, folder: str) -> None:
         own = name.module.startswith("__torch__") and "torch.classes" not in f"{name.module}.{name.name}"
         listed = (name.module, name.name) in _TORCH or (name.module == "torch.jit._pickle" and name.name in _LISTS)
         if not (own or listed):
-            raise check_no_code(str(name))
+            raise code_error(str(name))
         return name
 
     def call(name: Name, arguments: tuple[Any, ...]) -> Any:

@@ -79,9 +79,9 @@ def _parts(table: Columns) -> Mask:
 def _labels(name: str, table: Columns, texts: Sequence[str], order: NDArray[np.intp]) -> tuple[Labels, tuple[str, ...]]:
     digits = list(map(is_whole_number, texts))
     if not all(digits):
-        signed = next((i for i, text in enumerate(texts) if _is_number(text) and not digits[i]), None)
-        if signed is not None or any(digits):
-            odd = digits.index(False) if signed is None else signed
+        mixed = any(digits)
+        odd = next((i for i, text in enumerate(texts) if not digits[i] and (mixed or _is_number(text))), None)
+        if odd is not None:
             raise DataError(
                 f"{table.where(order[odd])}: expected labels that are all whole numbers from 0 or all text, "
                 f"got {shown(texts[odd])!r} among others; name or number all classes"
