@@ -87,8 +87,8 @@ def _outputs() -> list[bytes]:
 def _config() -> list[bytes]:
     from importlib import resources
 
-    files = (("vestige.audit.workflows", "demo.toml"), ("vestige.audit.cli", "init.toml"))
-    return [resources.files(package).joinpath(name).read_bytes() for package, name in files]
+    places = (("workflows", "demo.toml"), ("cli", "init.toml"))
+    return [resources.files(f"vestige.audit.{folder}").joinpath(name).read_bytes() for folder, name in places]
 
 
 def _report() -> list[bytes]:
