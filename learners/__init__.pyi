@@ -8,7 +8,6 @@ from .data.split import Split as Split
 from .data.split import split_classes as split_classes
 from .data.split import split_random as split_random
 from .data.split import split_subjects as split_subjects
-from .data.split_selection import split_indices as split_indices
 from .data.split_selection import split_selection as split_selection
 from .engine.engines import Engine as Engine
 from .engine.engines import Processes as Processes
@@ -16,7 +15,7 @@ from .engine.ray import RayEngine as RayEngine
 from .errors import ConfigError as ConfigError
 from .errors import DataError as DataError
 from .errors import VestigeError as VestigeError
-from .external.inference import ask as ask
+from .external.inference import infer as infer
 from .external.model_files import load_model as load_model
 from .external.predictors import Predictor as Predictor
 from .external.predictors import as_predictor as as_predictor

@@ -8,7 +8,7 @@ A dimension's name means the same size wherever it appears in one signature; the
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64, UInt8
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
@@ -19,6 +19,7 @@ Mask: TypeAlias = Bool[NDArray[np.bool_], "..."]
 """Any shape."""
 Logits: TypeAlias = Float[NDArray[np.floating[Any]], "..."]
 """float32 or float64, classes last unless said otherwise."""
+Images: TypeAlias = UInt8[NDArray[np.uint8], "n height width channels"]
 Labels: TypeAlias = Int64[NDArray[np.int64], " n"]
-Indices: TypeAlias = Int64[NDArray[np.int64], " m"]
-"""Places in one ``Examples``."""
+Indices: TypeAlias = Int64[NDArray[np.int64], " _"]
+"""Places in one ``Examples``; two of them in one signature may differ in length."""

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from vestige.attacks.outputs import checks
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.learners.errors import DataError
-from vestige.learners.external.inference import ask
+from vestige.learners.external.inference import infer
 from vestige.learners.external.predictors import as_predictor
 from vestige.learners.files.scratch import scratch_array
 
@@ -51,7 +51,7 @@ def collect_outputs(
     def answer(model: object, name: str) -> NDArray[Any]:
         progress = None if watch is None else lambda done, total: watch(f"asking {name}", done, total)
         try:
-            return ask(as_predictor(model, classes=classes), inputs, batch_size=batch_size, progress=progress)
+            return infer(as_predictor(model, classes=classes), inputs, batch_size=batch_size, progress=progress)
         except DataError as error:
             raise DataError(f"{name}: {error}") from error
 

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.attacks.arrays import Floats, Labels, Mask
-from vestige.attacks.outputs import checks, npz
+from vestige.attacks.outputs import checks
 from vestige.attacks.signals.blocks import answers_of, equal, row_slices, signal_tables
 from vestige.learners.errors import DataError
+from vestige.learners.files import npz
 from vestige.learners.files.io import write_streamed
 from vestige.learners.files.scratch import scratch_array
 

@@ -12,7 +12,7 @@ from vestige.audit.policy import Policy
 from vestige.audit.results.canaries import CanaryAudit, CanaryBounds
 from vestige.audit.statistics.epsilon import Mistakes, clopper_pearson_epsilon, one_run_epsilon
 from vestige.audit.statistics.one_run import Canaries, Planting
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.data.split import Split
 
 LEVEL, DELTA = 0.95, 1e-5

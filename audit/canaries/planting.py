@@ -11,7 +11,8 @@ from pydantic.dataclasses import dataclass
 from vestige.audit.canaries.planting_file import read_planting, write_planting
 from vestige.audit.files.toml import STRICT
 from vestige.audit.statistics.one_run import Planting, plant
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.data.split import Split
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.seeds import numpy_generator

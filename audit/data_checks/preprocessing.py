@@ -13,7 +13,7 @@ from scipy.stats import binom
 from vestige.audit.data_checks.preprocessing_trials import STEPS, common, gained, moved, reversed_colours, words
 from vestige.audit.progress import Watch
 from vestige.learners.errors import DataError
-from vestige.learners.external.inference import ask
+from vestige.learners.external.inference import infer
 from vestige.learners.external.model_files import ExternalModel
 from vestige.learners.external.preprocessing import Preprocessing
 from vestige.learners.seeds import numpy_generator
@@ -70,7 +70,7 @@ def check_preparation(
 
     def answers(own: Preprocessing, rows: slice) -> NDArray[Any]:
         nonlocal done
-        logits = ask(original.prepared_by(own).predictor, images[rows], batch_size=batch_size)
+        logits = infer(original.prepared_by(own).predictor, images[rows], batch_size=batch_size)
         done += 1
         watch(STAGE, done, MOST_PASSES)
         return logits

@@ -17,7 +17,7 @@ from vestige.audit.policy import Policy
 from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.groups import GroupResult, GroupStanding, Kind
 from vestige.audit.results.shadows import SHADOWED
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 
 LEAST = 200
 """Forget examples, and unseen ones to compare them with, that a group must have."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.attacks.scores.threshold import class_centred
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.seeds import numpy_generator
 
 Floats = NDArray[np.float64]

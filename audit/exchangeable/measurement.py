@@ -29,7 +29,7 @@ from vestige.audit.exchangeable.decisions import (
 from vestige.audit.policy import Policy
 from vestige.audit.results.exchangeable import ContradictionTest, Declaration, Exchangeable
 from vestige.audit.results.figures import Interval
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.errors import DataError
 from vestige.learners.seeds import numpy_generator
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from vestige import unlearners
 from vestige.audit.config.config import AuditConfig, CandidateSpec
 from vestige.audit.models.workspace import ModelKey, Workspace, digest_indices
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.data.split import Split
 from vestige.learners.errors import DataError
 from vestige.learners.training.architectures import build_classifier

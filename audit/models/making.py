@@ -15,8 +15,9 @@ from vestige.audit.config.config import AuditConfig, CandidateSpec
 from vestige.audit.models.ledgers import ledger_folder, needs_ledger, original_job, other_weights
 from vestige.audit.models.workspace import ModelKey, Workspace, digest_indices
 from vestige.audit.progress import Watch
+from vestige.learners.arrays import Indices
 from vestige.learners.data.duplicates import Duplicates, count_duplicates
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.data.split import Split
 from vestige.learners.engine.jobs import run_jobs
 from vestige.learners.errors import DataError, VestigeError

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.models.making import MadeModel, Plan
 from vestige.audit.models.workspace import ModelKey, Workspace
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.data.split import Split
 from vestige.learners.seeds import numpy_generator
 from vestige.learners.training.checkpoints import weights_digest

@@ -13,21 +13,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.attacks.outputs.npz import npz_bytes, npz_comment
 from vestige.audit.config.audit_data import AuditData
 from vestige.audit.models.making import STRIDE
 from vestige.audit.models.outputs import rows_and_roles
 from vestige.audit.models.workspace import digest_indices
 from vestige.audit.progress import Watch, ignore
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.engine.engines import Engine, Processes
 from vestige.learners.errors import ConfigError, DataError, VestigeError
-from vestige.learners.external.inference import ask
+from vestige.learners.external.inference import infer
 from vestige.learners.external.predictors import as_predictor
 from vestige.learners.external.preprocessing import OwnPreprocessing
 from vestige.learners.external.settings import find_preprocessing
 from vestige.learners.external.training import find_training, weights_bytes, weights_note, weights_of
 from vestige.learners.files.io import canonical_json, digest, write_atomically
+from vestige.learners.files.npz import npz_bytes, npz_comment
 from vestige.learners.files.user_code import also_from, own_line, own_sources
 from vestige.learners.seeds import seeded_torch
 from vestige.learners.training.device import one_thread
@@ -143,7 +143,7 @@ def _train(
         images, _ = data.examples.read(rows)
         try:
             predictor = as_predictor(model, preprocessing=_preprocessing(training), classes=data.examples.classes)
-            logits = ask(predictor, images, progress=report)
+            logits = infer(predictor, images, progress=report)
         except VestigeError as error:
             raise DataError(f"what {training.function} returned: {error}") from error
     if logits.shape[1] != data.examples.classes:

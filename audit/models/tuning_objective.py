@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 from vestige.attacks.metrics.roc import auc, delong_variance, placements
 from vestige.attacks.scores.threshold import class_centred
 from vestige.attacks.signals.signals import logit
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.errors import DataError
 from vestige.learners.seeds import numpy_generator
 from vestige.learners.training.architectures import Classifier

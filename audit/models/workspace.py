@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.errors import DataError
 from vestige.learners.files.io import canonical_json, digest, read_bounded, write_atomically
 from vestige.learners.training.architectures import Classifier

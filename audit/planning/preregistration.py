@@ -18,7 +18,7 @@ from vestige.audit.models.making import MadeModel, Plan
 from vestige.audit.planning.plan_file import PlanFile, Sizes, Subject, moment
 from vestige.audit.policy import Policy
 from vestige.audit.results.plan import PlanDifference, PlanRecord
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.errors import DataError
 from vestige.learners.files.io import digest
 

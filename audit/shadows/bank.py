@@ -22,7 +22,8 @@ from vestige.audit.models.making import Plan, plan_models
 from vestige.audit.models.outputs import audited_rows
 from vestige.audit.models.workspace import SHADOWS, Workspace
 from vestige.audit.progress import Watch, ignore
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.engine.engines import Engine, Processes
 from vestige.learners.engine.ray import RayEngine
 from vestige.learners.errors import ConfigError

@@ -9,7 +9,7 @@ from vestige.attacks.shadows.checks import bank_problems
 from vestige.audit.models.making import Plan
 from vestige.audit.models.workspace import ModelKey, Workspace
 from vestige.audit.shadows.bank import design_of
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.files.io import digest
 from vestige.learners.training.augmentations import parse_augmentations, predict_augmentations
 from vestige.learners.training.checkpoints import weights_digest

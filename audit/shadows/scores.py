@@ -24,7 +24,7 @@ from vestige.audit.progress import Watch
 from vestige.audit.results.shadows import FEWEST, LIRA, ULIRA, Floats, Mask, ShadowEvidence, ShadowTables
 from vestige.audit.shadows.bank import found_shadows
 from vestige.audit.shadows.inference import augmented_logits, problems_of
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 
 
 def tables_of_run(

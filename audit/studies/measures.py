@@ -21,7 +21,7 @@ from vestige.audit.studies.records import Measured
 from vestige.audit.workflows.declaration import declaration
 from vestige.audit.workflows.judge import judge
 from vestige.audit.workflows.request import Candidate, Criteria
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.errors import DataError
 from vestige.learners.files.io import canonical_json, digest
 from vestige.learners.files.source_code import source_version

@@ -19,7 +19,7 @@ from vestige.audit.endpoints.scores import MIN_RETRAINS, READ, Floats, Mask, Sco
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Controls, NullControl, PlantedLeak
 from vestige.audit.results.shadows import ShadowTables
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.seeds import numpy_generator
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)

@@ -26,7 +26,7 @@ from vestige.audit.workflows.request import AuditRequest, Candidate, Criteria, M
 from vestige.learners.data.duplicates import count_duplicates
 from vestige.learners.errors import DataError
 from vestige.learners.external.factory import Factory
-from vestige.learners.external.inference import ask
+from vestige.learners.external.inference import infer
 from vestige.learners.external.model_files import ExternalModel, load_model
 from vestige.learners.external.preprocessing import OwnPreprocessing, Preprocessing
 from vestige.learners.training.device import pick_device
@@ -92,7 +92,7 @@ def infer_models(
             watch(f"running {every} models", len(models) * total + done, every * total)
 
         try:
-            logits = ask(model.predictor, images, batch_size=settings.batch_size, progress=progress)
+            logits = infer(model.predictor, images, batch_size=settings.batch_size, progress=progress)
         except DataError as error:
             raise _of(path, error) from error
         models[name] = InferredModel(model.digest, model.description.removeprefix(f"{path.name}: ").rstrip("."))

@@ -1,28 +1,31 @@
 """Drawing examples so that their classes are mixed as in another set, in whole numbers."""
 
+from typing import TypeAlias
+
 import numpy as np
+from jaxtyping import Int64
 from numpy.typing import NDArray
 
-Counts = NDArray[np.int64]
+Counts: TypeAlias = Int64[NDArray[np.int64], " classes"]
 
 
 def allocate(counts: Counts, available: Counts, size: int) -> Counts:
     """How many of each class to draw so that ``size`` examples are mixed like ``counts``, by largest remainder.
 
-    counts, available, result: int64 ``[classes]``. Equal remainders go to the lower class. A class with fewer available
+    Equal remainders go to the lower class. A class with fewer available
     than its share gives all it has, and the others share what is missing; a class that ``counts`` lacks gives none.
     ``size`` must be at most the number available in the classes of ``counts``.
     """
-    drawn = np.zeros_like(counts)
+    sampled = np.zeros_like(counts)
     open_ = (counts > 0) & (available > 0)
-    while (missing := size - int(drawn.sum())) > 0:
+    while (missing := size - int(sampled.sum())) > 0:
         quota = _largest_remainder(np.where(open_, counts, 0), missing)
         short = open_ & (quota > available)
         if not short.any():
-            return drawn + quota
-        drawn[short] = available[short]
+            return sampled + quota
+        sampled[short] = available[short]
         open_ &= ~short
-    return drawn
+    return sampled
 
 
 def _largest_remainder(counts: Counts, size: int) -> Counts:

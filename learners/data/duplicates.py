@@ -6,7 +6,8 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.data.split import Split
 from vestige.learners.errors import DataError
 

@@ -1,17 +1,18 @@
 """Labelled images, decoded once."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Bool, Int64, UInt8
 from numpy.typing import NDArray
 
+from vestige.learners.arrays import Array, Images, Indices, Labels
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.io import canonical_json, digest
 from vestige.learners.seeds import numpy_generator
 
-Indices = NDArray[np.int64]
+_TEXTS = ("subjects", "groups", "files")
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,11 @@ class Examples:
     They are no part of the fingerprint: no model sees a name, and a renamed file leaves what was trained as it is.
     """
 
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    images: Images
+    labels: Labels
     class_names: tuple[str, ...]
     name: str
-    test_part: NDArray[np.bool_]
+    test_part: Bool[Array, " n"]
     subjects: NDArray[np.str_] | None = None
     groups: NDArray[np.str_] | None = None
     label_noise: LabelNoise | None = None
@@ -55,7 +56,7 @@ class Examples:
                 f"got {self.images.dtype} {list(self.images.shape)}"
             )
         n = len(self.images)
-        for field in ("labels", "test_part", "subjects", "groups", "files"):
+        for field in ("labels", "test_part", *_TEXTS):
             values = getattr(self, field)
             if values is not None and values.shape != (n,):
                 raise DataError(f"{self.name}: expected {field} of shape [{n}], got {list(values.shape)}")
@@ -106,8 +107,8 @@ class Examples:
     def _distinct_files(self) -> bool:
         return self.files is not None and len(set(self.files.tolist())) == len(self)
 
-    def read(self, indices: Indices) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Images ``[m, height, width, channels]`` and labels ``[m]`` at ``indices``: the only way that training,
+    def read(self, indices: Indices) -> tuple[UInt8[Array, "m height width channels"], Int64[Array, " m"]]:
+        """Images and labels at ``indices``: the only way that training,
         unlearning and inference look at examples, so that a guarded view can prove what was read."""
         return self.images[indices], self.labels[indices]
 
@@ -135,8 +136,5 @@ class Examples:
         return replace(self, labels=labels, label_noise=LabelNoise(fraction, seed, len(changed)))
 
     def _at(self, indices: Indices) -> "Examples":
-        take: Callable[[str], object] = lambda field: (  # noqa: E731
-            None if getattr(self, field) is None else getattr(self, field)[indices]
-        )
-        fields = {field: take(field) for field in ("images", "labels", "test_part", "subjects", "groups", "files")}
-        return replace(self, **fields)  # type: ignore[arg-type]
+        arrays = {field: getattr(self, field) for field in ("images", "labels", *_TEXTS, "test_part")}
+        return replace(self, **{field: rows[indices] for field, rows in arrays.items() if rows is not None})

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.untrusted import first_names, shown_path
 

@@ -1,6 +1,6 @@
 """Forget examples of which an altered copy stands in the retain set, or in the unseen set.
 
-Compressed again, scaled, mirrored, moved by a pixel, brightened: such a copy teaches a model what it was asked to
+Compressed again, scaled, mirrored, moved by a pixel, brightened: such a copy teaches a model what it is to
 forget, and no comparison of bytes sees it.
 """
 
@@ -10,11 +10,13 @@ from itertools import product
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int64, Shaped
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from vestige.learners.arrays import Array, Floats, Indices
 from vestige.learners.data.duplicates import digests
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.data.similarity import Greys, greys, is_flat, moved, signature, similarity
 from vestige.learners.data.split import Split
 from vestige.learners.progress import Progress
@@ -33,7 +35,7 @@ SAME = 0.995
 CLOSER = 1 / 6
 """Below that, its distance from 1 must be at most this share of the one that is usual around the forget image."""
 BLOCK = 256
-"""Forget images that are asked about at a time."""
+"""Forget images that are compared at a time."""
 READ = 4096
 """Images that are read at a time."""
 MOVES = tuple(product((False, True), (0, -1, 1), (0, -1, 1)))
@@ -44,10 +46,10 @@ class NearDuplicates:
     """Pairs of a forget example and an altered copy of it. Row by row ``[pairs]``: index of the forget example, index
     and role of the other, similarity in [0, 1]; in rising order of the forget example, the likest first."""
 
-    forget: Indices
-    other: Indices
-    role: NDArray[np.str_]
-    similarity: NDArray[np.float64]
+    forget: Int64[Array, " pairs"]
+    other: Int64[Array, " pairs"]
+    role: Shaped[Array, " pairs"]
+    similarity: Float64[Array, " pairs"]
 
     def count(self, role: Role) -> int:
         """Forget examples with a copy in this role."""
@@ -65,7 +67,7 @@ def find_near_duplicates(examples: Examples, split: Split, progress: Progress | 
     resemble each other without being copies, and so do handwritten zeros, the more the fewer pixels they were drawn
     in; an image enlarged from 8 x 8 has neighbours that are as blurred as itself, and is held to them. Images with
     next to nothing in them are left out; of images that are identical to each other one stands for all. progress:
-    is told how many images of how many were looked at.
+    called with the images looked at and all images.
 
     Measured on planted copies (among the images that the thresholds were chosen on, so at best), 300 in
     1,000 digits, 500 in 50,000 images of Fashion-MNIST and in 45,000 of CIFAR-10 (share found, in this order):
@@ -98,13 +100,13 @@ def find_near_duplicates(examples: Examples, split: Split, progress: Progress | 
 
 
 _NONE: Indices = np.zeros(0, np.int64)
-Pairs = tuple[Indices, Indices, NDArray[np.str_], NDArray[np.float64]]
+Pairs = tuple[Indices, Indices, NDArray[np.str_], Floats]
 
 
 def _in_role(
     examples: Examples, forget: Indices, others: Indices, role: Role, looked_at: Callable[[int], None]
 ) -> Pairs:
-    """The pairs of one role. looked_at: is told how many more images are done."""
+    """The pairs of one role. looked_at: called with how many more images are done."""
     known, first = np.unique(digests(examples, others), return_index=True)
     copied, others = np.isin(digests(examples, forget), known), others[np.sort(first)]
     signatures, flat = _describe(examples, others, looked_at)
@@ -112,12 +114,12 @@ def _in_role(
     firsts, seconds, alike = [_NONE], [_NONE], [np.zeros(0)]
     forget = forget[~copied]
     for start in range(0, len(forget), BLOCK):
-        asked = forget[start : start + BLOCK]
-        number, grey = len(asked), greys(examples.read(asked)[0])
-        asked, grey = asked[~is_flat(grey)], grey[~is_flat(grey)]
-        if len(asked) and len(others):
+        block = forget[start : start + BLOCK]
+        number, grey = len(block), greys(examples.read(block)[0])
+        block, grey = block[~is_flat(grey)], grey[~is_flat(grey)]
+        if len(block) and len(others):
             row, column, similarities = _copies(examples, grey, others, tree)
-            firsts.append(asked[row])
+            firsts.append(block[row])
             seconds.append(others[column])
             alike.append(similarities)
         looked_at(number)
@@ -127,8 +129,8 @@ def _in_role(
 
 def _describe(
     examples: Examples, indices: Indices, looked_at: Callable[[int], None]
-) -> tuple[Greys, NDArray[np.bool_]]:
-    """Signatures ``[n, 14]`` of the images, and which of them are flat; read in blocks."""
+) -> tuple[Float32[Array, "n 14"], Bool[Array, " n"]]:
+    """Signatures of the images, and which of them are flat; read in blocks."""
     signatures, flat = [], []
     for start in range(0, len(indices), READ):
         grey = greys(examples.read(indices[start : start + READ])[0])
@@ -140,8 +142,8 @@ def _describe(
 
 def _copies(
     examples: Examples, grey: Greys, others: Indices, tree: cKDTree
-) -> tuple[Indices, Indices, NDArray[np.float64]]:
-    """Rows of ``grey [m, h, w]`` and of ``others`` that are copies of each other, and how alike they are."""
+) -> tuple[Int64[Array, " pairs"], Int64[Array, " pairs"], Float64[Array, " pairs"]]:
+    """Rows of ``grey`` and of ``others`` that are copies of each other, and how alike they are."""
     place, alike = _compared(examples, grey, others, tree, CLOSE)
     copy = alike >= SAME
     unsure = np.flatnonzero(((alike >= ALIKE) & ~copy).any(axis=1))
@@ -154,8 +156,8 @@ def _copies(
     return row, place[row, column].astype(np.int64), alike[row, column]
 
 
-def _usual(alike: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``[m, 1]``: median similarity of the eight likest after the first, or of what there is of them; 1 where there is
+def _usual(alike: Float64[Array, "m near"]) -> Float64[Array, "m 1"]:
+    """Median similarity of the eight likest after the first, or of what there is of them; 1 where there is
     nothing to compare with."""
     after = -np.sort(-alike, axis=1)[:, 1 : NEIGHBOURS + 1]
     after[np.isnan(after[:, 0]), 0] = 1
@@ -164,11 +166,11 @@ def _usual(alike: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _compared(
     examples: Examples, grey: Greys, others: Indices, tree: cKDTree, farthest: float
-) -> tuple[Indices, NDArray[np.float64]]:
-    """Neighbours of each image of ``grey [m, h, w]``: their places in ``others`` and how alike they are, both ``[m,
-    32]``, not a number for none. farthest: largest distance of signatures."""
-    asked = [tree.query(signature(moved(grey, *move)), NEIGHBOURS, distance_upper_bound=farthest) for move in MOVES]
-    distance, place = (np.concatenate(parts, axis=1) for parts in zip(*asked, strict=True))
+) -> tuple[Int64[Array, "n 32"], Float64[Array, "n 32"]]:
+    """Neighbours of each image: their places in ``others`` and how alike they are, not a number for none.
+    farthest: largest distance of signatures."""
+    near = [tree.query(signature(moved(grey, *move)), NEIGHBOURS, distance_upper_bound=farthest) for move in MOVES]
+    distance, place = (np.concatenate(parts, axis=1) for parts in zip(*near, strict=True))
     move = np.repeat(np.arange(len(MOVES)), NEIGHBOURS)
     # The closest first, and each neighbour once, in the position in which it is closest.
     order = np.argsort(distance, axis=1, kind="stable")[:, : 4 * NEIGHBOURS]
@@ -182,11 +184,11 @@ def _compared(
     alike = np.full(place.shape, np.nan)
     row, column = np.nonzero(np.isfinite(distance) & ~again)
     for start in range(0, len(row), READ):
-        one, at = row[start : start + READ], column[start : start + READ]
-        second = greys(examples.read(others[place[one, at]])[0])
+        pair = row[start : start + READ], column[start : start + READ]
+        second = greys(examples.read(others[place[pair]])[0])
         first = np.empty_like(second)
         for number, chosen in enumerate(MOVES):
-            here = move[one, at] == number
-            first[here] = moved(grey[one[here]], *chosen)
-        alike[one, at] = similarity(first, second)
+            here = move[pair] == number
+            first[here] = moved(grey[pair[0][here]], *chosen)
+        alike[pair] = similarity(first, second)
     return place, alike

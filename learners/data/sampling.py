@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.learners.data.class_mix import allocate, largest_match, mix_distance
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.class_mix import Counts, allocate, largest_match, mix_distance
+from vestige.learners.data.examples import Examples
 from vestige.learners.errors import ConfigError
 from vestige.learners.seeds import numpy_generator
 
@@ -49,7 +50,7 @@ def class_number(examples: Examples, given: int | str) -> int:
     )
 
 
-def class_counts(examples: Examples, indices: Indices) -> NDArray[np.int64]:
+def class_counts(examples: Examples, indices: Indices) -> Counts:
     return np.bincount(examples.labels[indices], minlength=examples.classes).astype(np.int64)
 
 
@@ -69,9 +70,9 @@ def matched(
             "unseen: expected examples of the forget set's classes to draw from, got none; add unseen data"
         )
     random = numpy_generator(seed, "unseen")
-    drawn = allocate(counts, available, size)
-    picked = [random.permutation(pool[examples.labels[pool] == label])[:many] for label, many in enumerate(drawn)]
-    apart = mix_distance(counts, drawn)
+    sampled = allocate(counts, available, size)
+    picked = [random.permutation(pool[examples.labels[pool] == label])[:many] for label, many in enumerate(sampled)]
+    apart = mix_distance(counts, sampled)
     return np.concatenate(picked), f"class mix matched to forget by largest remainder (total variation {apart:.4f})"
 
 
@@ -89,9 +90,25 @@ def people_apart(
     if len(held_out) == len(people):
         raise ConfigError(
             f"unseen: expected {size} examples of people who can be held out whole, but that takes all {len(people)} "
-            "others and leaves no one to retain; ask for fewer"
+            "others and leaves no one to retain; use fewer"
         )
     return others[np.isin(owner, held_out)]
+
+
+def validation_and_rest(
+    examples: Examples, left: Indices, validation: int | float, seed: int, *, others: str, least: int = 1
+) -> tuple[Indices, Indices]:
+    """``left`` in two parts, both sorted: validation, drawn at random, and the remainder of at least ``least``. others:
+    what else was taken from the training part, for the sentence."""
+    total = int(np.sum(~examples.test_part))
+    size = size_of(validation, total, "validation", least=0)
+    if size + least > len(left):
+        raise ConfigError(
+            f"split: expected some of the {total} training examples to be left to retain, but {others} and validation "
+            f"{size} take them all; use fewer"
+        )
+    order = numpy_generator(seed, "validation").permutation(left)
+    return np.sort(order[:size]), np.sort(order[size:])
 
 
 def first_few(indices: Indices) -> str:

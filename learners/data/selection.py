@@ -7,11 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices, Mask
+from vestige.learners.data.examples import Examples
 from vestige.learners.data.file_names import rows_of_files
 from vestige.learners.data.sampling import first_few
 from vestige.learners.errors import ConfigError, DataError
-from vestige.learners.files.label_tables import Columns, read_columns, read_lines
+from vestige.learners.files.label_tables import Columns, is_whole_number, read_columns, read_lines
 from vestige.learners.files.npz import read_npy
 from vestige.learners.files.untrusted import first_names, shown, shown_path
 
@@ -25,7 +26,6 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """Kind of a selection to the column names that say so, in any case."""
 
-_LONGEST = 18  # decimal digits that always fit int64
 _TRUE, _FALSE = ("1", "true"), ("0", "false")
 
 
@@ -89,7 +89,7 @@ def _from_lines(path: Path, examples: Examples) -> Selection:
     texts = [text for _, text in lines]
     if not texts:
         raise DataError(f"{shown_path(path)}: expected at least one index or file name, got none")
-    odd = next((row for row, text in enumerate(texts) if not _is_index(text)), None)
+    odd = next((row for row, text in enumerate(texts) if not is_whole_number(text)), None)
     if odd is None:
         return _of_indices(path, examples, np.array([int(text) for text in texts], dtype=np.int64))
     if examples.files is None:
@@ -102,27 +102,20 @@ def _from_lines(path: Path, examples: Examples) -> Selection:
 
 def _from_table(path: Path, examples: Examples, column: str | None) -> Selection:
     table = read_columns(path, lambda header: _pick(path, header, column))
-    if not len(table):
-        raise DataError(f"{shown_path(path)}: expected at least one row, got none")
     kind = next(iter(table.names))
     texts = table.values[kind]
+    rows = np.arange(len(texts))
     if kind == "mask":
         marked = _mask(table, texts)
-        beside = next((other for other in ("index", "file") if other in table.names), None)
-        if beside is None:
+        kind = next((key for key in ("index", "file") if key in table.names), "mask")
+        if kind == "mask":
             return _of_mask(path, examples, marked)
         rows = np.flatnonzero(marked)
-        listed = [table.values[beside][row] for row in rows]
-        return (
-            _of_indices(path, examples, _indices(table, listed, rows))
-            if beside == "index"
-            else _of_files(path, examples, listed)
-        )
+        texts = [table.values[kind][row] for row in rows]
+    elif kind != "index":
+        table.check_filled(kind)
     if kind == "index":
-        return _of_indices(path, examples, _indices(table, texts, np.arange(len(texts))))
-    empty = next((row for row, text in enumerate(texts) if not text), None)
-    if empty is not None:
-        raise DataError(f"{table.where(empty)}: expected a {kind} in every row, got none; fill or remove the row")
+        return _of_indices(path, examples, _indices(table, texts, rows))
     return _of_files(path, examples, texts) if kind == "file" else _of_people(path, examples, texts)
 
 
@@ -131,10 +124,10 @@ def _pick(path: Path, header: Sequence[str], column: str | None) -> Mapping[str,
     found = [(kind, name) for name in header for kind, known in COLUMNS.items() if name.lower() in known]
     keys = {kind: name for kind, name in found if kind in ("index", "file")}
     if column is not None:
-        wanted, _, name = column.partition(":")
-        chosen = [(kind, one) for kind, one in found if one == column]
-        if not chosen and name in header and wanted in COLUMNS:
-            chosen = [(wanted, name)]
+        wanted, _, own = column.partition(":")
+        chosen = [(kind, name) for kind, name in found if name == column]
+        if not chosen and own in header and wanted in COLUMNS:
+            chosen = [(wanted, own)]
         if not chosen:
             raise ConfigError(
                 f"column: expected a column of {shown_path(path)} ({first_names(header, 20)}), got {shown(column)!r}; "
@@ -156,18 +149,14 @@ def _pick(path: Path, header: Sequence[str], column: str | None) -> Mapping[str,
     return dict(found)
 
 
-def _is_index(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= _LONGEST
-
-
 def _indices(table: Columns, texts: Sequence[str], rows: Sequence[int] | Indices) -> Indices:
     for row, text in zip(rows, texts, strict=True):
-        if not _is_index(text):
+        if not is_whole_number(text):
             raise DataError(f"{table.where(row)}: expected an index such as 17, got {shown(text)!r}")
     return np.array([int(text) for text in texts], dtype=np.int64)
 
 
-def _mask(table: Columns, texts: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _mask(table: Columns, texts: Sequence[str]) -> Mask:
     values = [text.lower() for text in texts]
     for row, text in enumerate(values):
         if text not in _TRUE and text not in _FALSE:
@@ -175,7 +164,7 @@ def _mask(table: Columns, texts: Sequence[str]) -> np.ndarray[tuple[int], np.dty
     return np.array([text in _TRUE for text in values], dtype=np.bool_)
 
 
-def _of_indices(path: Path, examples: Examples, chosen: Indices, kind: Kind = "index") -> Selection:
+def _of_indices(path: Path, examples: Examples, chosen: Indices) -> Selection:
     if not len(chosen):
         raise DataError(f"{shown_path(path)}: expected at least one index, got none")
     outside = chosen[(chosen < 0) | (chosen >= len(examples))]
@@ -190,10 +179,10 @@ def _of_indices(path: Path, examples: Examples, chosen: Indices, kind: Kind = "i
             f"{shown_path(path)}: expected each index once, got some more often ({first_few(distinct[times > 1])}); "
             "a mask is .npy of bool, or a column mask"
         )
-    return Selection(distinct, kind, None, _listed(path))
+    return Selection(distinct, "index", None, _listed(path))
 
 
-def _of_mask(path: Path, examples: Examples, marked: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Selection:
+def _of_mask(path: Path, examples: Examples, marked: Mask) -> Selection:
     cut = int(np.sum(~examples.test_part))
     if len(marked) == cut and not examples.test_part[:cut].any():
         marked = np.concatenate([marked, np.zeros(len(examples) - cut, dtype=np.bool_)])

@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.data.sampling import (
     class_number,
     first_few,
@@ -19,6 +20,7 @@ from vestige.learners.data.sampling import (
     parts,
     people_apart,
     size_of,
+    validation_and_rest,
 )
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.io import digest
@@ -40,7 +42,7 @@ class Split:
     forget, retain, unseen, validation: int64 ``[m]``, strictly increasing indices into one ``Examples``; only
     validation (for stopping rules and tuning, never audited) may be empty. setting: what the forget set is, ``sample``,
     ``class`` or ``subject``. description: one sentence for the report. seed: of the draw. canaries_in, canaries_out:
-    int64 ``[m]``, examples whose membership a coin decided: those in are trained on and asked to be forgotten, those
+    int64 ``[m]``, examples whose membership a coin decided: those in are trained on and to be forgotten, those
     out are in no model; neither is audited as a forget or an unseen example. Mostly empty.
     Raises DataError where sets overlap, are unordered or empty.
     """
@@ -66,11 +68,11 @@ class Split:
                 raise DataError(
                     f"{role}: expected distinct indices from 0 in rising order; sort them with numpy.unique"
                 )
-        for one, other in combinations((*ROLES, *CANARIES), 2):
-            both = np.intersect1d(getattr(self, one), getattr(self, other), assume_unique=True)
+        for role, other in combinations((*ROLES, *CANARIES), 2):
+            both = np.intersect1d(getattr(self, role), getattr(self, other), assume_unique=True)
             if len(both):
                 raise DataError(
-                    f"split: expected {one} and {other} to share no example, "
+                    f"split: expected {role} and {other} to share no example, "
                     f"got {len(both)} in both ({first_few(both)})"
                 )
 
@@ -82,7 +84,7 @@ class Split:
 
     @cached_property
     def forget_request(self) -> Indices:
-        """What an unlearning method is asked to forget: the forget examples, and the canaries that are in."""
+        """What an unlearning method is to forget: the forget examples, and the canaries that are in."""
         return np.sort(np.concatenate([self.forget, self.canaries_in]))
 
     @cached_property
@@ -178,13 +180,13 @@ def split_subjects(
     chosen, others = train[theirs[train]], train[~theirs[train]]
     barred = np.flatnonzero(theirs)
     if len(test):
-        strangers = test[~np.isin(examples.subjects[test], examples.subjects[train])]
-        if not len(strangers):
+        unknown_people = test[~np.isin(examples.subjects[test], examples.subjects[train])]
+        if not len(unknown_people):
             raise ConfigError(
                 f"forget: expected people in the test part of {examples.name} that no model is trained on, got none; "
                 "unseen data must come from other people, so give a source without a test part and a number for unseen"
             )
-        aside, mix = matched(examples, chosen, strangers, unseen, seed)
+        aside, mix = matched(examples, chosen, unknown_people, unseen, seed)
     else:
         size = size_of(given_size(unseen, examples), len(of_same_classes(examples, chosen, others)), "unseen")
         pool = people_apart(examples, examples.subjects, chosen, others, size, seed)
@@ -210,13 +212,6 @@ def _finish(
     """Draw validation from what is left of the training part; the remainder is retained."""
     train, _ = parts(examples)
     taken = np.concatenate([forget, unseen] if barred is None else [forget, unseen, barred])
-    left = np.setdiff1d(train, taken)
-    size = size_of(validation, len(train), "validation", least=0)
-    if size >= len(left):
-        raise ConfigError(
-            f"split: expected some of the {len(train)} training examples to be left to retain, "
-            f"but forget {len(forget)}, unseen held out and validation {size} take them all; ask for fewer"
-        )
-    order = numpy_generator(seed, "validation").permutation(left)
-    retain, aside = np.sort(order[size:]), np.sort(order[:size])
+    others = f"forget {len(forget)}, unseen held out"
+    aside, retain = validation_and_rest(examples, np.setdiff1d(train, taken), validation, seed, others=others)
     return Split(np.sort(forget), retain, np.sort(unseen), aside, setting, description, seed)

@@ -1,36 +1,24 @@
 """Splits by lists that others wrote: who is forgotten, who stayed, who was never seen."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
+from vestige.learners.arrays import Indices, Mask
 from vestige.learners.data.class_mix import mix_distance
-from vestige.learners.data.examples import Examples, Indices
-from vestige.learners.data.sampling import class_counts, first_few, given_size, matched, origin_of, parts, size_of
-from vestige.learners.data.selection import Selection, read_selection
+from vestige.learners.data.examples import Examples
+from vestige.learners.data.sampling import (
+    class_counts,
+    first_few,
+    given_size,
+    matched,
+    origin_of,
+    parts,
+    validation_and_rest,
+)
+from vestige.learners.data.selection import Selection
 from vestige.learners.data.split import Setting, Split, split_subjects
 from vestige.learners.errors import ConfigError, DataError
-from vestige.learners.seeds import numpy_generator
-
-
-def split_indices(
-    examples: Examples,
-    *,
-    path: Path,
-    unseen: int | float | None,
-    validation: int | float = 0,
-    seed: int,
-    column: str | None = None,
-) -> Split:
-    """Forget the examples listed in a file: indices, file names, people or a mask, see ``read_selection``.
-
-    An index counts from 0 over ``examples`` as they stand (for every source here the training part, in its own order,
-    comes first; a subset counts anew). unseen, validation: see ``split_selection``.
-    Raises DataError for an unreadable file and for entries that repeat, are unknown or lie in the test part.
-    """
-    chosen = read_selection(path, examples, column=column)
-    return split_selection(examples, forget=chosen, unseen=unseen, validation=validation, seed=seed)
 
 
 def split_selection(
@@ -46,7 +34,7 @@ def split_selection(
 
     unseen: a selection, taken whole; or None for as many as the test part can give in forget's class mix (largest
     remainder), a number or fraction of its examples of forget's classes; held out from the training part where there is
-    no test part. retain: what the models were trained on besides forget, None for the rest of the training part.
+    no test part. retain: what else the models were trained on, None for the rest of the training part.
     validation: a number or fraction of the training part, drawn from what would be retained, or, where ``retain`` says
     what was trained on, from what is neither. A selection of people is forgotten as in ``split_subjects``: rows of
     theirs are in no other role, and unseen examples are of people that no model was trained on.
@@ -59,9 +47,9 @@ def split_selection(
     kept = None if retain is None else _trained(examples, retain, "retain")
     if kept is not None:
         _apart("retain", kept, "forget", chosen)
-    ground = _Ground(examples, forget, chosen, kept)
-    aside, origin = ground.unseen(unseen, seed)
-    validated, retained = ground.rest(aside, validation, seed)
+    others = _Others(examples, forget, chosen, kept)
+    aside, origin = others.unseen(unseen, seed)
+    validated, retained = others.rest(aside, validation, seed)
     what = f"{len(chosen)} training examples {forget.description}"
     if retain is not None:
         origin += f"; {len(retained)} retained examples {retain.description}"
@@ -95,7 +83,7 @@ def _apart(role: str, indices: Indices, other: str, others: Indices) -> None:
 
 
 @dataclass(frozen=True)
-class _Ground:
+class _Others:
     """What is left for the other roles beside forget (``chosen``) and what is known to be retained (``kept``)."""
 
     examples: Examples
@@ -136,24 +124,19 @@ class _Ground:
         train, _ = parts(self.examples)
         left = np.setdiff1d(train, np.union1d(self.chosen, aside))
         left = left[~self._of_people_among(left, np.union1d(self.forget.indices, aside))]
-        size = size_of(validation, len(train), "validation", least=0)
         if self.kept is not None:
             left = np.setdiff1d(left, self.kept)
-        if size > len(left) or (self.kept is None and size == len(left)):
-            raise ConfigError(
-                f"split: expected some of the {len(train)} training examples to be left to retain, but forget "
-                f"{len(self.chosen)}, {len(aside)} unseen and validation {size} take all that is not listed as "
-                "retained; ask for fewer"
-            )
-        order = numpy_generator(seed, "validation").permutation(left)
-        return np.sort(order[:size]), np.sort(order[size:]) if self.kept is None else self.kept
+        others = f"forget {len(self.chosen)}, {len(aside)} unseen"
+        least = 1 if self.kept is None else 0
+        validated, rest = validation_and_rest(self.examples, left, validation, seed, others=others, least=least)
+        return validated, rest if self.kept is None else self.kept
 
-    def _of_known_people(self, rows: Indices) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Which of ``rows`` are of people that models were trained on, as far as that is asked for by person."""
+    def _of_known_people(self, rows: Indices) -> Mask:
+        """Which of ``rows`` are of people that models were trained on, where the forget set is given by person."""
         known = self.forget.indices if self.kept is None else np.union1d(self.forget.indices, self.kept)
         return self._of_people_among(rows, known)
 
-    def _of_people_among(self, rows: Indices, others: Indices) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def _of_people_among(self, rows: Indices, others: Indices) -> Mask:
         people = self.examples.subjects
         if self.forget.subjects is None or people is None:
             return np.zeros(len(rows), dtype=np.bool_)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.learners.arrays import Labels
 from vestige.learners.data.examples import Examples
 from vestige.learners.errors import DataError
 from vestige.learners.files.untrusted import as_names, first_names
@@ -18,8 +19,8 @@ def with_unseen(examples: Examples, other: Examples) -> Examples:
 
     Images must have one shape. Equal class names in another order are matched by name (the labels of ``other`` are
     renumbered); classes that are numbered only must not be more than the first's. Data subjects and groups must be in
-    both or in neither: without them people or groups could not be told apart. File names are kept where both have them,
-    the second's below ``unseen/``. Raises DataError.
+    both or in neither: without them people or groups could not be distinguished. File names are kept where both have
+    them, the second's below ``unseen/``. Raises DataError.
     """
     if examples.shape != other.shape:
         raise DataError(
@@ -49,7 +50,7 @@ def with_unseen(examples: Examples, other: Examples) -> Examples:
     )
 
 
-def _renumbered(examples: Examples, other: Examples) -> NDArray[np.int64]:
+def _renumbered(examples: Examples, other: Examples) -> Labels:
     """Labels of ``other`` in the first's numbers."""
     names, others = examples.class_names, other.class_names
     if names == others:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from vestige.learners.engine.jobs import Work, available_workers, run_jobs
 from vestige.learners.errors import ConfigError
@@ -12,6 +12,7 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Runs jobs somewhere; every engine gives the same bits, because a job's seed is its own."""
 

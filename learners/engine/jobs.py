@@ -20,17 +20,17 @@ from vestige.learners.progress import Progress
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 Work = Callable[[Job, Progress], Result]
-PATIENCE = 10.0
-"""Seconds that a worker has to tidy up."""
-LOOK = 1.0
-"""Seconds after which it is asked whether silent workers live."""
+STOP_TIMEOUT = 10.0
+"""Seconds that workers have to tidy up before they are killed."""
+POLL_INTERVAL = 1.0
+"""Seconds between two looks at whether silent workers live."""
 
 
 @dataclass(frozen=True)
 class _Failure:
-    """What a worker sends in place of a result; a refusal travels whole, a crash as its text."""
+    """What a worker sends in place of a result; an error of vestige whole, any other as its text."""
 
-    refusal: VestigeError | None
+    error: VestigeError | None
     text: str
 
 
@@ -85,41 +85,41 @@ class _Worker:
 def _on_processes(
     work: Work[Job, Result],
     jobs: Sequence[Job],
-    workers: int,
+    count: int,
     retries: int,
     report: Callable[[int, float], None],
     environments: Sequence[Mapping[str, str]],
     fresh: bool,
 ) -> Iterator[tuple[int, Result]]:
-    waiting, deaths, free = list(range(len(jobs))), [0] * len(jobs), list(range(workers))
-    staff: dict[Connection, _Worker] = {}
-    doing: dict[Connection, int] = {}
-    leaving: list[SpawnProcess] = []
+    waiting, deaths, free = list(range(len(jobs))), [0] * len(jobs), list(range(count))
+    workers: dict[Connection, _Worker] = {}
+    running: dict[Connection, int] = {}
+    stopping: list[SpawnProcess] = []
 
-    def employ(connection: Connection) -> None:
-        doing[connection] = waiting.pop(0)
-        with suppress(OSError):  # it has died: reading from it will tell
-            connection.send(jobs[doing[connection]])
+    def assign(connection: Connection) -> None:
+        running[connection] = waiting.pop(0)
+        with suppress(OSError):  # it has died: reading from it will show that
+            connection.send(jobs[running[connection]])
 
-    def dismiss(connection: Connection) -> SpawnProcess:
+    def stop(connection: Connection) -> SpawnProcess:
         connection.close()  # which it takes for the end
-        one = staff.pop(connection)
-        leaving[:] = [*(before for before in leaving if before.is_alive()), one.process]
-        free.append(one.slot)
-        return one.process
+        worker = workers.pop(connection)
+        stopping[:] = [*(process for process in stopping if process.is_alive()), worker.process]
+        free.append(worker.slot)
+        return worker.process
 
     try:
-        while waiting or doing:
+        while waiting or running:
             while waiting and free:
                 slot = free.pop(0)
-                employ(_start(work, environments[slot] if environments else {}, slot, staff))
-            for ready in _heard(doing, staff):
-                position = doing[ready]
+                assign(_start(work, environments[slot] if environments else {}, slot, workers))
+            for connection in _ready(running, workers):
+                position = running[connection]
                 try:
-                    kind, value = _message(ready)
+                    kind, value = _message(connection)
                 except (EOFError, OSError):
-                    del doing[ready]
-                    dead = dismiss(ready)
+                    del running[connection]
+                    dead = stop(connection)
                     deaths[position] += 1
                     if deaths[position] > retries:
                         _await([dead])
@@ -132,27 +132,27 @@ def _on_processes(
                 if kind == "progress":
                     report(position, value)
                     continue
-                del doing[ready]
+                del running[connection]
                 if isinstance(value, _Failure):
-                    raise value.refusal or RuntimeError(f"job {position + 1} of {len(jobs)} failed:\n{value.text}")
+                    raise value.error or RuntimeError(f"job {position + 1} of {len(jobs)} failed:\n{value.text}")
                 if waiting and not fresh:
-                    employ(ready)
+                    assign(connection)
                 else:
-                    dismiss(ready)
+                    stop(connection)
                 report(position, 1.0)
                 yield position, value
     finally:
-        for connection, one in staff.items():
-            one.process.terminate()
+        for connection, worker in workers.items():
+            worker.process.terminate()
             connection.close()
-        _await([*leaving, *(one.process for one in staff.values())])
+        _await([*stopping, *(worker.process for worker in workers.values())])
 
 
-def _heard(doing: Mapping[Connection, int], staff: Mapping[Connection, _Worker]) -> list[Connection]:
-    """The lines on which there is something, or whose process is gone. A child that it left behind may hold its end of
-    the line open, and that of its sentinel, so that nothing but asking tells."""
-    found = set(wait(list(doing), LOOK))
-    return [connection for connection in doing if connection in found or not staff[connection].process.is_alive()]
+def _ready(running: Mapping[Connection, int], workers: Mapping[Connection, _Worker]) -> list[Connection]:
+    """The connections on which there is something, or whose process is gone. A child that it left behind may hold its
+    end of the connection open, and that of its sentinel, so that only polling finds out."""
+    readable = set(wait(list(running), POLL_INTERVAL))
+    return [line for line in running if line in readable or not workers[line].process.is_alive()]
 
 
 def _message(connection: Connection) -> tuple[str, Any]:
@@ -163,27 +163,27 @@ def _message(connection: Connection) -> tuple[str, Any]:
 
 
 def _await(processes: Sequence[SpawnProcess]) -> None:
-    """See that they end; all together have ``PATIENCE`` for it, whatever they or their children are doing."""
-    until = time.monotonic() + PATIENCE
-    for one in processes:
-        if one.is_alive():
-            one.join(max(0.0, until - time.monotonic()))
-        if one.is_alive():
-            one.kill()
-        one.join()
+    """See that they end; all together have ``STOP_TIMEOUT`` for it, whatever they or their children are doing."""
+    until = time.monotonic() + STOP_TIMEOUT
+    for process in processes:
+        if process.is_alive():
+            process.join(max(0.0, until - time.monotonic()))
+        if process.is_alive():
+            process.kill()
+        process.join()
 
 
 def _start(
-    work: Work[Job, Result], variables: Mapping[str, str], slot: int, staff: dict[Connection, _Worker]
+    work: Work[Job, Result], variables: Mapping[str, str], slot: int, workers: dict[Connection, _Worker]
 ) -> Connection:
-    """Adds to ``staff`` a process that waits for jobs, in an environment with these variables; the line to it."""
+    """Adds to ``workers`` a process that waits for jobs, in an environment with these variables; the line to it."""
     context = multiprocessing.get_context("spawn")  # a fork of a process that uses CUDA or threads is unsafe
     here, there = context.Pipe()
     with _surroundings(variables):
         process = context.Process(target=_work, args=(work, there), daemon=True)
         with _no_interrupt():
             process.start()
-            staff[here] = _Worker(process, slot)
+            workers[here] = _Worker(process, slot)
     there.close()
     return here
 
@@ -231,7 +231,7 @@ def _work(work: Work[Job, Result], connection: Connection) -> None:
 
 
 def _leave(*_: object) -> None:
-    """End in order, which removes temporary files; asked again, go on with that."""
+    """End in order, which removes temporary files; a second signal changes nothing."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(1)
 

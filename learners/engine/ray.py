@@ -51,7 +51,7 @@ class RayEngine:
             if largest < wanted:
                 raise ConfigError(
                     f"ray: expected a machine with at least {wanted:g} {name} for a job, got {largest:g}; "
-                    "ask for less a job, or add machines"
+                    "give a job less of a machine, or add machines"
                 )
         task = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=self.retries)(_call)
         shared = ray.put(work)  # once a machine, not once a job
@@ -77,8 +77,8 @@ class RayEngine:
 
     def _window(self, machines: Sequence[dict[str, float]]) -> int:
         """Twice as many jobs as the cluster can do at a time."""
-        asked = [(name, share) for name, share in (("CPU", self.cpus), ("GPU", self.gpus)) if share]
-        room = sum(min(machine.get(name, 0) / share for name, share in asked) for machine in machines)
+        shares = [(name, share) for name, share in (("CPU", self.cpus), ("GPU", self.gpus)) if share]
+        room = sum(min(machine.get(name, 0) / share for name, share in shares) for machine in machines)
         return max(2, 2 * int(room))
 
     def _connected(self) -> "ModuleType":

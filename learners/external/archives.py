@@ -1,4 +1,4 @@
-"""Zip archives from strangers, as torch writes them: every member judged by the directory before it is read."""
+"""Untrusted zip archives, as torch writes them: every member judged by the directory before it is read."""
 
 import io
 import zipfile
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vestige.learners.errors import DataError
-from vestige.learners.external.text import reason, shown
+from vestige.learners.files.untrusted import readable, shown
 
 MOST_MEMBERS = 200_000
 MOST_PACKED = 64 * 2**20
@@ -37,12 +37,8 @@ class Archive:
         """A member whose checksum holds. Raises DataError for one that is missing or damaged."""
         if name not in self._members:
             raise DataError(f"expected {shown(name)} in the archive, got none; save the model again")
-        try:
+        with readable(f"a whole archive with {shown(name)}", "copy the file again", *_DAMAGED):
             return self._file.read(self._members[name])
-        except _DAMAGED as error:
-            raise DataError(
-                f"expected a whole archive, {shown(name)} is damaged ({reason(error)}); copy the file again"
-            ) from error
 
 
 def open_archive(content: bytes) -> Archive:
@@ -51,12 +47,8 @@ def open_archive(content: bytes) -> Archive:
     Refused (DataError): damaged directories, names that are repeated or lead out of the archive's folder, encrypted
     members, stored members that claim more bytes than the file has, compressed ones beyond ``MOST_PACKED``.
     """
-    try:
+    with readable("a whole zip archive", "copy the file again", *_DAMAGED):
         file = zipfile.ZipFile(io.BytesIO(content))
-    except _DAMAGED as error:
-        raise DataError(
-            f"expected a whole zip archive, got a truncated or damaged one ({reason(error)}); copy the file again"
-        ) from error
     if not all(info.filename for info in file.infolist()):  # zipfile itself fails on such
         raise DataError("expected a name for each member of the archive, got one without; copy the file again")
     infos = [info for info in file.infolist() if not info.is_dir()]
@@ -91,6 +83,6 @@ def _without_folder(members: Mapping[str, zipfile.ZipInfo]) -> dict[str, zipfile
             raise DataError(f"expected plain member names, got {shown(name)}; save the model again")
         folders.add(steps[0])
         inside["/".join(steps[1:]) or name] = info
-    if len(folders) > 1:  # not written by torch: names as they are, so that the kind can be told
+    if len(folders) > 1:  # not written by torch: names as they are, so that the kind can be recognised
         return dict(members)
     return inside

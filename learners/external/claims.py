@@ -12,7 +12,7 @@ from torch import Tensor
 from vestige.learners.errors import DataError
 from vestige.learners.external.archives import Archive
 from vestige.learners.external.opcodes import Name
-from vestige.learners.external.text import shown
+from vestige.learners.files.untrusted import shown
 
 MOST_DIMENSIONS = 32
 _LARGEST = 2**62

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vestige.learners.arrays import Array, Floats, Labels
 from vestige.learners.errors import DataError
-from vestige.learners.external.text import shown
+from vestige.learners.files.untrusted import shown
 
 METHODS = ("decision_function", "predict_log_proba", "predict_proba")
 
@@ -26,9 +26,9 @@ def is_estimator(model: object) -> bool:
 class EstimatorPredictor:
     """A fitted classifier.
 
-    Which method is asked: ``decision_function`` where it has one number a class (or, for two classes, one in all, which
-    becomes the columns 0 and d), because nothing of it is lost to rounding near probability 1; else
-    ``predict_log_proba``, else the logarithm of ``predict_proba``. Log-probabilities are logits: their softmax is the
+    It calls ``decision_function`` where that has one number a class (or, for two classes, one in all, which becomes the
+    columns 0 and d), because nothing of it is lost to rounding near probability 1; else ``predict_log_proba``, else the
+    logarithm of ``predict_proba``. Log-probabilities are logits: their softmax is the
     probabilities. A probability of exactly 0 becomes ``LEAST``.
 
     ``classes_`` must be labels from 0. Columns are put in the order of the labels. A label that the estimator never saw
@@ -39,7 +39,7 @@ class EstimatorPredictor:
 
     model: Any
     method: str
-    labels: NDArray[np.int64]
+    labels: Labels
     classes: int
     preprocessing: Any = None
 
@@ -63,7 +63,7 @@ class EstimatorPredictor:
             )
         return cls(model, method, labels, known if classes is None else classes, preprocessing)
 
-    def __call__(self, inputs: NDArray[Any], /) -> NDArray[np.float64]:
+    def __call__(self, inputs: Array, /) -> Floats:
         x = inputs if self.preprocessing is None else self.preprocessing(inputs)
         with np.errstate(divide="ignore"):  # the logarithm of a probability of 0, see LEAST
             values = np.asarray(getattr(self.model, self.method)(x))
@@ -81,7 +81,7 @@ class EstimatorPredictor:
             values[values == -np.inf] = LEAST
         return self._by_label(values)
 
-    def _by_label(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _by_label(self, values: Floats) -> Floats:
         if self.classes == len(self.labels):
             return values[:, np.argsort(self.labels)]
         top = values.max(1, keepdims=True)
@@ -103,7 +103,7 @@ def _usable(model: Any, method: str) -> bool:
     return not (method == "decision_function" and pairs)
 
 
-def _labels(name: str, classes: Any) -> NDArray[np.int64]:
+def _labels(name: str, classes: Any) -> Labels:
     values = np.asarray(classes) if not isinstance(classes, list) else np.asarray([])
     whole = values.dtype.kind in "iub" or (values.dtype.kind == "f" and bool((values == np.floor(values)).all()))
     if values.ndim != 1 or len(values) < 2 or not whole or values.min() < 0 or values.max() >= _MOST_CLASSES:

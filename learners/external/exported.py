@@ -20,7 +20,7 @@ from vestige.learners.external.archives import Archive, open_archive
 from vestige.learners.external.claims import Storage, claim_tensor, tensor_maker
 from vestige.learners.external.graph import DTYPES, Graph, Step, one_entry, read_steps, text
 from vestige.learners.external.state import state_of_torch_file
-from vestige.learners.external.text import reason, shown
+from vestige.learners.files.untrusted import readable, shown
 
 SCHEMA = 8
 """Major version of the format that is read here; torch 2.13 writes 8.20."""
@@ -59,13 +59,8 @@ def read_exported(archive: Archive) -> Exported:
     programs = [name for name in archive.names if _PROGRAM.fullmatch(name)]
     if len(programs) != 1:
         raise DataError(f"expected one exported program, got {len(programs)}; save one model with torch.export.save")
-    try:
+    with readable("a program of torch.export", "export it again", *_MALFORMED):
         return _read(archive, programs[0])
-    except _MALFORMED as error:
-        raise DataError(
-            f"expected a program of torch.export, got a damaged or unusual one ({type(error).__name__}: "
-            f"{reason(error)}); export it again"
-        ) from error
 
 
 def _read(archive: Archive, member: str) -> Exported:
@@ -126,12 +121,9 @@ def _inputs(specs: Iterable[Mapping[str, Any]], stored: Mapping[str, Tensor]) ->
         if kind == "user_input":
             given.append(text(entry["arg"]["as_tensor"]["name"]))
             continue
-        key = {"parameter": "parameter_name", "buffer": "buffer_name", "tensor_constant": "tensor_constant_name"}.get(
-            kind
-        )
-        if key is None:
+        if kind not in ("parameter", "buffer", "tensor_constant"):
             raise DataError(f"expected weights and one input, the program takes a {shown(kind)}; export it otherwise")
-        name = entry[key]
+        name = entry[f"{kind}_name"]
         if name not in stored:
             raise DataError(f"expected the tensor {shown(name)} in the archive, got none; export it again")
         weights[text(entry["arg"]["name"])] = stored[name]

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from vestige.learners.errors import ConfigError, DataError, VestigeError
+from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.external.fit import last_layer, shapes_of, without_prefix
-from vestige.learners.external.text import reason, shown
-from vestige.learners.files.user_code import FUNCTION, also_from, find_function
+from vestige.learners.files.untrusted import reason, shown
+from vestige.learners.files.user_code import also_from, call_function, find_function
 from vestige.learners.seeds import seeded_torch
 from vestige.learners.torchvision import load_torchvision
 
@@ -25,7 +25,7 @@ def make_network(factory: Factory, state: Mapping[str, Tensor], classes: int | N
     """A network for the weights ``state``.
 
     factory: ``package.module:function`` (or a class; called without arguments; looked for where Python does and then
-    in ``base``), ``torchvision:NAME``, or a callable. classes: for torchvision, where the weights do not tell.
+    in ``base``), ``torchvision:NAME``, or a callable. classes: for torchvision, where the weights do not show it.
     Raises ConfigError for a factory that does not exist, DataError for one that fails or makes something else.
     """
     if not isinstance(factory, str):
@@ -33,13 +33,9 @@ def make_network(factory: Factory, state: Mapping[str, Tensor], classes: int | N
     kind, _, rest = factory.partition(":")
     if kind == "torchvision":
         return _from_torchvision(rest, state, classes)
-    if not FUNCTION.fullmatch(factory):
-        raise ConfigError(
-            f"{SETTING}: expected package.module:function or torchvision:NAME, got {shown(factory)!r}; "
-            "name the function or class that makes the network (after the colon without a dot)"
-        )
     with also_from(base):
-        return _called(find_function(kind, rest, factory, SETTING), factory)
+        form = "package.module:function or torchvision:NAME"
+        return _called(find_function(factory, SETTING, base=base, form=form), factory)
 
 
 def name_of(factory: Factory) -> str:
@@ -50,19 +46,12 @@ def name_of(factory: Factory) -> str:
 
 
 def _called(factory: Callable[[], Any], name: str) -> nn.Module:
-    try:
-        with seeded_torch(0, "factory"):  # its random weights are replaced; the caller's streams stay as they are
-            made = factory()
-    except VestigeError:
-        raise
-    except (Exception, SystemExit) as error:  # the user's own code may raise anything
-        raise DataError(
-            f"{name}: expected it to return a network, it raised {type(error).__name__}: {error}"
-        ) from error
+    with seeded_torch(0, "factory"):  # its random weights are replaced; the caller's streams stay as they are
+        made = call_function(factory, name, "a network")
     if not isinstance(made, nn.Module):
         raise DataError(f"{name}: expected it to return a torch.nn.Module, got {type(made).__name__}")
     unknown = (UninitializedParameter, UninitializedBuffer)
-    if any(isinstance(one, unknown) for one in (*made.parameters(), *made.buffers())):
+    if any(isinstance(tensor, unknown) for tensor in (*made.parameters(), *made.buffers())):
         raise DataError(
             f"{name}: expected layers that know their sizes, got lazy ones (such as nn.LazyLinear); give their sizes, "
             "or call the network once before it is returned"
@@ -85,15 +74,16 @@ def _from_torchvision(name: str, state: Mapping[str, Tensor], classes: int | Non
     call = without_prefix(state, shapes)
     stored = {call(key): tuple(tensor.shape) for key, tensor in state.items()}
     last = last_layer(shapes)
-    told = stored[last][0] if last is not None and len(stored.get(last, ())) == len(shapes[last]) else classes
-    if told is not None and not 1 <= told <= 2**20:
-        raise DataError(f"expected 1 to {2**20} classes, got {told} in the last layer; check the file")
+    if last is not None and len(stored.get(last, ())) == len(shapes[last]):
+        classes = stored[last][0]
+    if classes is not None and not 1 <= classes <= 2**20:
+        raise DataError(f"expected 1 to {2**20} classes, got {classes} in the last layer; check the file")
     try:
         with seeded_torch(0, "factory"):
-            return build() if told is None else build(num_classes=told)
+            return build() if classes is None else build(num_classes=classes)
     except (TypeError, ValueError, RuntimeError, MemoryError) as error:
         raise ConfigError(
-            f"{SETTING}: torchvision:{name} could not be made for {told} classes: {reason(error)}"
+            f"{SETTING}: torchvision:{name} could not be made for {classes} classes: {reason(error)}"
         ) from error
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from vestige.learners.errors import DataError
-from vestige.learners.external.text import reason, shown
+from vestige.learners.files.untrusted import reason, shown
 
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
 """What DataParallel, torch.compile and training frameworks put before every name."""

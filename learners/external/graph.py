@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vestige.learners.errors import DataError
 from vestige.learners.external.operators import PYTHON, TENSOR
-from vestige.learners.external.text import shown
+from vestige.learners.files.untrusted import shown
 
 MOST_STEPS = 200_000
 
@@ -33,14 +33,11 @@ DTYPES: Mapping[int, torch.dtype] = {
 _FORMATS = {1: torch.contiguous_format, 2: torch.channels_last, 3: torch.channels_last_3d, 4: torch.preserve_format}
 _OPERATOR = re.compile(r"torch\.ops\.aten\.(\w+)\.(\w+)")
 _PYTHON = re.compile(r"_?operator\.(\w+)")
-_PLAIN = {
-    "as_int": int,
-    "as_float": float,
-    "as_string": str,
-    "as_bool": bool,
-}
-_LISTS = {"as_ints": int, "as_floats": float, "as_strings": str, "as_bools": bool}
+_PLAIN = {"as_int": int, "as_float": float, "as_string": str, "as_bool": bool}
+_LISTS = {f"{kind}s": plain for kind, plain in _PLAIN.items()}
 _SYMBOLS = ("as_sym_int", "as_sym_float", "as_sym_bool")
+_NAMED = {"as_tensor", "as_tensors", "as_optional_tensor", "as_optional_tensors", *_SYMBOLS}
+_NAMED |= {f"{symbol}s" for symbol in _SYMBOLS}
 
 Values = dict[str, Any]
 Read = Callable[[Values, torch.device], Any]
@@ -155,11 +152,7 @@ def _operator(target: str) -> Callable[..., Any]:
 def _argument(argument: Mapping[str, Any], uses: list[str]) -> Read:
     """How to read one argument when the step is run; ``uses`` collects the names that it reads."""
     kind, value = one_entry(argument)
-    if kind in ("as_tensor", "as_tensors", "as_optional_tensor", "as_optional_tensors", *_SYMBOLS) or kind in (
-        "as_sym_ints",
-        "as_sym_floats",
-        "as_sym_bools",
-    ):
+    if kind in _NAMED:
         if isinstance(value, list):
             parts = [_value(part, uses) for part in value]
             return lambda values, device: [part(values, device) for part in parts]

@@ -1,18 +1,16 @@
 """All logits of a predictor, checked batch by batch."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from vestige.learners.arrays import Array
 from vestige.learners.errors import ConfigError, DataError, VestigeError
 from vestige.learners.external.predictors import Predictor, as_array
-from vestige.learners.external.text import reason
 from vestige.learners.files.scratch import scratch_array
+from vestige.learners.files.untrusted import reason
 from vestige.learners.progress import Progress
 
 ALONE = 3
-"""Rows that are asked a second time, each by itself."""
+"""Rows whose logits are computed a second time, each by itself."""
 
 _NOISE = 2e-2
 """Largest difference between a row alone and in its batch, as a share of the largest of the compared logits. Sums in
@@ -22,23 +20,21 @@ its neighbours differs by a tenth and more."""
 _MOST_CLASSES = 65_536
 
 
-def ask(
-    predictor: Predictor, inputs: NDArray[Any], *, batch_size: int = 512, progress: Progress | None = None
-) -> NDArray[Any]:
+def infer(predictor: Predictor, inputs: Array, *, batch_size: int = 512, progress: Progress | None = None) -> Array:
     """Logits ``[n, classes]`` for ``inputs [n, ...]``, float64 where the model gives those, else float32.
 
     Lies in a ``scratch_array``. progress: called with rows done and rows in all. Raises DataError where the model fails
     or gives something other than one finite row a row, always of as many classes, and where the logits of a row depend
-    on the batch: the first rows are asked again, each alone.
+    on the batch: those of the first rows are computed again, each alone.
     """
     if batch_size < 1:
         raise ConfigError(f"batch_size: expected 1 or more, got {batch_size}")
     if len(inputs) == 0:
-        raise DataError("expected inputs to ask a model about, got none")
-    logits: NDArray[Any] | None = None
+        raise DataError("expected inputs for the model, got none")
+    logits: Array | None = None
     for start in range(0, len(inputs), batch_size):
         stop = min(start + batch_size, len(inputs))
-        values = _answer(predictor, inputs[start:stop], start, logits)
+        values = _logits(predictor, inputs[start:stop], start, logits)
         if logits is None:
             _check_alone(predictor, inputs, values)
             logits = scratch_array((len(inputs), values.shape[1]), np.float64 if values.itemsize == 8 else np.float32)
@@ -49,7 +45,7 @@ def ask(
     return logits
 
 
-def _answer(predictor: Predictor, rows: NDArray[Any], start: int, earlier: NDArray[Any] | None) -> NDArray[Any]:
+def _logits(predictor: Predictor, rows: Array, start: int, earlier: Array | None) -> Array:
     where = f"rows {start}..{start + len(rows) - 1}" if len(rows) > 1 else f"row {start}"
     try:
         values = as_array(predictor(rows))
@@ -78,12 +74,12 @@ def _answer(predictor: Predictor, rows: NDArray[Any], start: int, earlier: NDArr
     return values
 
 
-def _check_alone(predictor: Predictor, inputs: NDArray[Any], together: NDArray[Any]) -> None:
+def _check_alone(predictor: Predictor, inputs: Array, together: Array) -> None:
     rows = min(ALONE, len(together))
     try:
-        alone = np.concatenate([_answer(predictor, inputs[row : row + 1], row, together) for row in range(rows)])
+        alone = np.concatenate([_logits(predictor, inputs[row : row + 1], row, together) for row in range(rows)])
     except DataError as error:
-        raise DataError(f"a model must answer for one row alone as it does in a batch; {error}") from error
+        raise DataError(f"a model must give the same logits for a row alone as in a batch; {error}") from error
     scale = max(float(np.abs(together[:rows].astype(np.float64)).max()), 1e-30)
     difference = float(np.abs(alone.astype(np.float64) - together[:rows]).max())
     if difference > _NOISE * scale:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from vestige.learners.errors import DataError
 from vestige.learners.external.protobuf import fields
-from vestige.learners.external.text import shown
+from vestige.learners.files.untrusted import shown
 
 Kind = Literal["safetensors", "state_dict", "torch.export", "torchscript", "onnx"]
 
@@ -31,7 +31,7 @@ def kind_of(content: bytes, members: Sequence[str] | None) -> Kind | Literal["pi
     )
 
 
-def pickle_refusal(content: bytes) -> DataError:
+def pickle_error(content: bytes) -> DataError:
     """Why a bare pickle is not read."""
     if content[2:14] == _LEGACY:
         return DataError(

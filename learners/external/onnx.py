@@ -1,4 +1,4 @@
-"""ONNX models, asked through onnxruntime."""
+"""ONNX models, run by onnxruntime."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,12 +6,12 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vestige.learners.arrays import Array
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.external.onnx_file import external_files, look_through
 from vestige.learners.external.preprocessing import Layout
-from vestige.learners.external.text import reason, shown
+from vestige.learners.files.untrusted import readable, shown
 
 _TYPES = {
     "tensor(float)": "float32",
@@ -36,7 +36,7 @@ class OnnxModel:
     layout: Layout | None
     batch: int | None
 
-    def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
+    def __call__(self, x: Array) -> Array:
         """The result for a batch of prepared inputs."""
         if x.dtype.kind != np.dtype(self.dtype).kind:
             raise DataError(
@@ -59,19 +59,15 @@ def read_onnx(content: bytes, folder: Path) -> tuple[OnnxModel, dict[str, bytes]
     options = runtime.SessionOptions()
     options.log_severity_level = 4  # what is wrong is said in the exception
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # the bits of a sum depend on how it is shared out
-    # Folding constants would run the model's own operators before anything was asked.
+    # Folding constants would run the model's own operators before any input was given.
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if files:
         options.add_external_initializers_from_files_in_memory(
             list(files), list(files.values()), [len(data) for data in files.values()]
         )
-    try:
+    with readable("a whole ONNX model", "export it again"):  # the runtime raises all kinds
         # The fallback would print the error, with words of the file in it, and try the same again.
         session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
-    except Exception as error:  # the runtime raises all kinds
-        raise DataError(
-            f"expected a whole ONNX model, got one that cannot be loaded ({reason(error)}); export it again"
-        ) from error
     return _described(session), files
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vestige.learners.errors import DataError
 from vestige.learners.external.protobuf import fields, message, numbers, words
-from vestige.learners.external.text import shown
+from vestige.learners.files.untrusted import shown
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 """Operator sets of the standard. Others are a runtime's own, and some of those read files."""
@@ -54,7 +54,9 @@ def look_through(content: bytes) -> Contents:
             elif number == 25:
                 _function(message(value), found)
             elif number == 20:
-                raise DataError("expected a network to ask, got one with training steps in it; export it for inference")
+                raise DataError(
+                    "expected a network for inference, got one with training steps; export it for inference"
+                )
     if found.graphs == 0:
         raise DataError("expected an ONNX model, got a file without a graph; export it again")
     for domain, kind in sorted(found.operators - found.functions):

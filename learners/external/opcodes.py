@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vestige.learners.errors import DataError
-from vestige.learners.external.text import reason, shown
+from vestige.learners.files.untrusted import readable, shown
 
 MOST_BYTES = 64 * 2**20
 
@@ -161,14 +161,15 @@ def read_pickle(
 ) -> Any:
     """The value of a pickle, of which nothing was executed.
 
-    admit: is told every function or class that the pickle names, gives back what stands for it, or raises. call: what
+    admit: called with every function or class that the pickle names, returns what stands for it, or raises. call: what
     a call of such a name gives. persistent: what an identifier of torch (a storage) stands for.
     Raises DataError for anything that is damaged or needs more than this.
     """
     if len(data) > MOST_BYTES:
         raise DataError(f"expected a description of tensors of at most {MOST_BYTES:,} bytes, got {len(data):,}")
     machine = _Machine(admit, call, persistent)
-    try:
+    errors = (ValueError, IndexError, KeyError, TypeError, OverflowError, RecursionError, MemoryError)
+    with readable("a description of tensors", "save the model again", *errors):
         for opcode, argument, _ in pickletools.genops(data):
             if opcode.name == "STOP":
                 (value,) = machine.stack
@@ -176,8 +177,4 @@ def read_pickle(
                     raise ValueError("no value")
                 return value
             machine.step(opcode.name, argument)
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError, RecursionError, MemoryError) as error:
-        raise DataError(
-            f"expected a description of tensors, got a damaged or unusual one ({reason(error)}); save the model again"
-        ) from error
     raise DataError("expected a description of tensors, got one that ends early; copy the file again")

@@ -47,8 +47,8 @@ SCALAR = frozenset(
     __round_to_zero_floordiv empty bernoulli_
     """.split()
 )
-"""Names in ``aten`` that TorchScript has besides, for numbers, lists and texts; and the two by which layers drop what
-they drop in training (stochastic depth). A model that does so when asked is refused by ``ask``."""
+"""Further names in ``aten`` that TorchScript has, for numbers, lists and texts; and the two by which layers drop what
+they drop in training (stochastic depth). A model that does so in eval mode is refused by ``infer``."""
 
 CONTROL = frozenset(
     """

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vestige.learners.arrays import Array
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.external.estimators import EstimatorPredictor, is_estimator
 from vestige.learners.external.preprocessing import OwnPreprocessing, Preprocessing
@@ -18,10 +18,11 @@ from vestige.learners.training.device import one_thread
 Prepare = Preprocessing | OwnPreprocessing | None
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """A model as the audit sees it: a batch of inputs ``[m, ...]`` to logits ``[m, classes]``, floating point."""
 
-    def __call__(self, inputs: NDArray[Any], /) -> NDArray[Any]: ...
+    def __call__(self, inputs: Array, /) -> Array: ...
 
 
 def as_predictor(
@@ -37,7 +38,7 @@ def as_predictor(
     network is moved to; None leaves it where it is. classes: for scikit-learn alone: how many there are, where the
     estimator has seen fewer.
 
-    A network is asked in eval mode without gradients, and each of its modules put back into the mode that it was in.
+    A network runs in eval mode without gradients; its modules are then put back into the modes that they were in.
     For an estimator see ``EstimatorPredictor``. A callable's result may be an array, or a tensor on any device.
     Raises ConfigError for an object that is none of these, DataError for an estimator whose classes are no labels.
     """
@@ -62,7 +63,7 @@ class TorchPredictor:
     model: nn.Module
     preprocessing: Prepare = None
 
-    def __call__(self, inputs: NDArray[Any], /) -> NDArray[Any]:
+    def __call__(self, inputs: Array, /) -> Array:
         x = as_tensor(prepared(inputs, self.preprocessing)).to(device_of(self.model))
         with evaluating(self.model), torch.inference_mode(), one_thread():
             return as_array(logits_of(self.model(x)))
@@ -75,11 +76,11 @@ class CallPredictor:
     call: Callable[[Any], Any]
     preprocessing: Prepare = None
 
-    def __call__(self, inputs: NDArray[Any], /) -> NDArray[Any]:
+    def __call__(self, inputs: Array, /) -> Array:
         return as_array(logits_of(self.call(prepared(inputs, self.preprocessing))))
 
 
-def prepared(inputs: NDArray[Any], preprocessing: Prepare) -> Any:
+def prepared(inputs: Array, preprocessing: Prepare) -> Any:
     """The batch as the model wants it. Raises DataError where the preprocessing lost or added rows."""
     if preprocessing is None:
         return inputs
@@ -101,11 +102,11 @@ def as_tensor(x: Any) -> Tensor:
     return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
-def as_array(values: Any) -> NDArray[Any]:
+def as_array(values: Any) -> Array:
     """NumPy's view of the result; bfloat16, which NumPy does not know, becomes float32."""
     if isinstance(values, Tensor):
         values = values.detach()
-        array: NDArray[Any] = (values.float() if values.dtype == torch.bfloat16 else values).cpu().numpy()
+        array: Array = (values.float() if values.dtype == torch.bfloat16 else values).cpu().numpy()
         return array
     return np.asarray(values)
 

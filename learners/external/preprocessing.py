@@ -6,16 +6,16 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from vestige.learners.arrays import Array
 from vestige.learners.errors import DataError
 
 Channels = Literal["rgb", "bgr", "grey"]
 Layout = Literal["channels_first", "channels_last"]
 Size = int | tuple[int, int]
-OwnPreprocessing = Callable[[NDArray[Any]], Any]
+OwnPreprocessing = Callable[[Array], Any]
 
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow and torchvision weigh red, green and blue
 _TYPES = {"float32": torch.float32, "float16": torch.float16, "float64": torch.float64, "uint8": torch.uint8}
@@ -53,7 +53,7 @@ class Preprocessing:
         if min(sides) < 1:
             raise ValueError(f"expected sides of 1 pixel or more, got {self.resize}")
 
-    def __call__(self, images: NDArray[Any]) -> Tensor:
+    def __call__(self, images: Array) -> Tensor:
         """The input ``[m, channels, height, width]``, or with the channels last."""
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
             raise DataError(

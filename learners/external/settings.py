@@ -2,13 +2,14 @@
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
 from vestige.learners.errors import ConfigError
 from vestige.learners.external.preprocessing import Channels, Layout, OwnPreprocessing, Preprocessing, Size
-from vestige.learners.external.text import shown
-from vestige.learners.files.user_code import FUNCTION, also_from, find_function
+from vestige.learners.files.untrusted import shown
+from vestige.learners.files.user_code import find_function
 
 _LARGEST_SIDE = 4096
 _SIZE = re.compile(r"(\d{1,4})(?:x(\d{1,4}))?")
@@ -26,34 +27,16 @@ def parse_preprocessing(
 
     Raises ConfigError for a text that cannot be used."""
     return Preprocessing(
-        mean=None if mean is None else parse_mean(mean),
-        std=None if std is None else parse_std(std),
-        resize=None if resize is None else parse_resize(resize),
+        mean=None if mean is None else _channels("--mean", mean, "means", lambda value: 0 <= value <= 1),
+        std=None if std is None else _channels("--std", std, "deviations above 0", lambda value: 0 < value <= 1),
+        resize=None if resize is None else _size(resize),
         channels=None if channels is None else _one_of("--channels", channels, get_args(Channels)),
         layout=None if layout is None else _one_of("--layout", layout, get_args(Layout)),
     )
 
 
-def parse_mean(text: str) -> tuple[float, ...]:
-    """``0.5,0.5,0.5`` or ``0.5``: means of the channels, in 0..1."""
-    values = _numbers("--mean", text)
-    if not all(0 <= value <= 1 for value in values):
-        raise ConfigError(f"--mean: expected means of images scaled to 0..1, got {text}; divide them by 255")
-    return values
-
-
-def parse_std(text: str) -> tuple[float, ...]:
-    """``0.25,0.25,0.25`` or ``0.25``: standard deviations of the channels, above 0 and up to 1."""
-    values = _numbers("--std", text)
-    if not all(0 < value <= 1 for value in values):
-        raise ConfigError(
-            f"--std: expected deviations above 0 of images scaled to 0..1, got {text}; divide them by 255"
-        )
-    return values
-
-
-def parse_resize(text: str) -> Size:
-    """``224`` (the shorter side) or ``256x192`` (height x width)."""
+def _size(text: str) -> Size:
+    """Of ``224`` (the shorter side) or ``256x192`` (height x width)."""
     match = _SIZE.fullmatch(text.strip())
     sides = [int(side) for side in match.groups() if side is not None] if match else []
     if not sides or not all(1 <= side <= _LARGEST_SIDE for side in sides):
@@ -69,15 +52,12 @@ def find_preprocessing(text: str, *, base: Path = Path(".")) -> OwnPreprocessing
     model's input (array or tensor), looked for where Python does and then in ``base``.
 
     Raises ConfigError where there is none."""
-    if not FUNCTION.fullmatch(text):
-        raise ConfigError(f"preprocessing: expected package.module:function, got {shown(text)!r}; name your function")
-    module, _, function = text.partition(":")
-    with also_from(base):
-        found: OwnPreprocessing = find_function(module, function, text, "preprocessing")
+    found: OwnPreprocessing = find_function(text, "preprocessing", base=base)
     return found
 
 
-def _numbers(option: str, text: str) -> tuple[float, ...]:
+def _channels(option: str, text: str, wanted: str, fits: Callable[[float], bool]) -> tuple[float, ...]:
+    """Of ``0.5,0.5,0.5`` or ``0.5``: one number for each channel or for all, in 0..1."""
     try:
         values = tuple(float(part) for part in text.split(","))
     except ValueError as error:
@@ -86,6 +66,8 @@ def _numbers(option: str, text: str) -> tuple[float, ...]:
         ) from error
     if len(values) not in (1, 3) or not all(map(math.isfinite, values)):
         raise ConfigError(f"{option}: expected 1 or 3 finite numbers, got {shown(text)!r}; give one a channel")
+    if not all(map(fits, values)):
+        raise ConfigError(f"{option}: expected {wanted} of images scaled to 0..1, got {text}; divide them by 255")
     return values
 
 

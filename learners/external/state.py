@@ -13,7 +13,7 @@ from vestige.learners.errors import DataError
 from vestige.learners.external.archives import Archive
 from vestige.learners.external.claims import STORAGES, TensorClaim, call_of_torch, claim_storage, tensor_maker
 from vestige.learners.external.opcodes import Made, Name, read_pickle
-from vestige.learners.external.text import reason, shown
+from vestige.learners.files.untrusted import readable, shown
 
 WRAPPERS = (
     "state_dict",
@@ -82,8 +82,8 @@ def state_of_torch_file(archive: Archive) -> tuple[dict[str, Tensor], str]:
     return {name: make(claim) for name, claim in claims.items()}, where
 
 
-def check_no_code(named: str) -> DataError:
-    """The refusal of a file whose loading would run code."""
+def code_error(named: str) -> DataError:
+    """For a file whose loading would run code."""
     return DataError(
         f"expected weights alone (a state_dict), got a pickle that names {named}, and opening it would run code; "
         "save torch.save(model.state_dict(), path) where you trust the file"
@@ -92,7 +92,7 @@ def check_no_code(named: str) -> DataError:
 
 def _admit(name: Name) -> Name:
     if (name.module, name.name) not in _KNOWN | _BESIDE:
-        raise check_no_code(str(name))
+        raise code_error(str(name))
     return name
 
 
@@ -141,12 +141,9 @@ def _kind(value: Any) -> str:
 def state_of_safetensors(content: bytes) -> tuple[dict[str, Tensor], str]:
     """The tensors of a safetensors file; its header is bounded first, and the library checks that all offsets fit."""
     safetensors_metadata(content)
-    try:
+    damage = (SafetensorError, ValueError, TypeError, KeyError, RuntimeError, MemoryError)
+    with readable("a whole safetensors file", "copy it again", *damage):
         return safetensors.torch.load(content), "a safetensors file"
-    except (SafetensorError, ValueError, TypeError, KeyError, RuntimeError, MemoryError) as error:
-        raise DataError(
-            f"expected a whole safetensors file, got a damaged one ({reason(error)}); copy it again"
-        ) from error
 
 
 def safetensors_metadata(content: bytes) -> Mapping[str, Any]:
@@ -156,9 +153,6 @@ def safetensors_metadata(content: bytes) -> Mapping[str, Any]:
         raise DataError(
             f"expected a header within the file's {len(content):,} bytes, it claims {length:,}; copy it again"
         )
-    try:
-        header = json.loads(content[8 : 8 + length])
-        metadata = header.get("__metadata__", {})
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise DataError(f"expected a safetensors header, got a damaged one ({reason(error)}); copy it again") from error
+    with readable("a safetensors header", "copy it again", ValueError, AttributeError, RecursionError):
+        metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
     return metadata if isinstance(metadata, dict) else {}

@@ -21,9 +21,9 @@ from vestige.learners.external.archives import Archive
 from vestige.learners.external.claims import STORAGES, call_of_torch, claim_storage
 from vestige.learners.external.opcodes import Made, Name, read_pickle
 from vestige.learners.external.operators import CONTROL, SCALAR, TENSOR
-from vestige.learners.external.state import check_no_code
-from vestige.learners.external.text import reason, shown
+from vestige.learners.external.state import code_error
 from vestige.learners.external.trial import read_elsewhere
+from vestige.learners.files.untrusted import readable, shown
 
 _CODE = re.compile(r"code/[\w./-]+\.py")
 _KEPT = re.compile(r"(data|constants)/\w+|data\.pkl|constants\.pkl|version|byteorder|\.data/(version|serialization_id)")
@@ -55,14 +55,9 @@ def read_torchscript(archive: Archive, device: torch.device) -> nn.Module:
             _check_pickle(archive, member, folder)
     copy = _written_anew(archive)
     read_elsewhere(copy.getvalue())
-    try:
-        with warnings.catch_warnings():  # torch asks its users to move to torch.export; the file is what it is
-            warnings.simplefilter("ignore", DeprecationWarning)
-            program: nn.Module = torch.jit.load(copy, map_location=device)  # type: ignore[no-untyped-call]
-    except Exception as error:  # the parser raises all kinds
-        raise DataError(
-            f"expected a whole TorchScript program, got a damaged or unusual one ({reason(error)}); save it again"
-        ) from error
+    with readable("a whole TorchScript program", "save it again"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch prefers torch.export; the file is what it is
+        program: nn.Module = torch.jit.load(copy, map_location=device)  # type: ignore[no-untyped-call]
     _check_operators(program)
     return program.eval()
 
@@ -72,7 +67,7 @@ def _check_pickle(archive: Archive, member: str, folder: str) -> None:
         own = name.module.startswith("__torch__") and "torch.classes" not in f"{name.module}.{name.name}"
         listed = (name.module, name.name) in _TORCH or (name.module == "torch.jit._pickle" and name.name in _LISTS)
         if not (own or listed):
-            raise check_no_code(str(name))
+            raise code_error(str(name))
         return name
 
     def call(name: Name, arguments: tuple[Any, ...]) -> Any:
@@ -103,12 +98,8 @@ def _check_operators(program: Any) -> None:
     forward = getattr(program, "forward", None)
     if forward is None or not hasattr(program, "inlined_graph"):
         raise DataError("expected a TorchScript program with a method forward, got none; save it again")
-    try:
+    with readable("a TorchScript program with a graph", "save it again", RuntimeError):
         graph = program.inlined_graph
-    except RuntimeError as error:
-        raise DataError(
-            f"expected a TorchScript program, its graph cannot be read ({reason(error)}); save it again"
-        ) from error
     for kind in _kinds(graph):
         space, _, name = kind.partition("::")
         if not (space == "aten" and name in TENSOR | SCALAR) and not (space == "prim" and name in CONTROL):

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from vestige.learners.data.examples import Indices
-from vestige.learners.errors import ConfigError, DataError
-from vestige.learners.external.text import reason, shown
-from vestige.learners.files.user_code import FUNCTION, also_from, find_function
+from vestige.learners.arrays import Array, Indices
+from vestige.learners.errors import DataError
+from vestige.learners.external.predictors import as_array
+from vestige.learners.files.untrusted import readable
+from vestige.learners.files.user_code import find_function
 
 _KEY = "vestige_retrain"  # of the header; not the key of the project's own checkpoints
 
@@ -21,44 +21,26 @@ _KEY = "vestige_retrain"  # of the header; not the key of the project's own chec
 def find_training(text: str, *, base: Path = Path(".")) -> Callable[[Indices, int], Any]:
     """The function ``package.module:train``, from the indices to train on and a seed to a model, looked for where
     Python does and then in ``base``. Raises ConfigError where there is none."""
-    if not FUNCTION.fullmatch(text):
-        raise ConfigError(f"train: expected package.module:function, got {shown(text)!r}; name your function")
-    module, _, function = text.partition(":")
-    with also_from(base):
-        found: Callable[[Indices, int], Any] = find_function(module, function, text, "train")
+    found: Callable[[Indices, int], Any] = find_function(text, "train", base=base)
     return found
 
 
-def weights_of(model: object, name: str) -> dict[str, NDArray[Any]] | None:
+def weights_of(model: object, name: str) -> dict[str, Array] | None:
     """The weights and buffers of a torch network as arrays of their own memory; None for anything else.
 
     name: of the training function, for the DataError about a state_dict that holds more than tensors."""
     if not isinstance(model, nn.Module):
         return None
-    try:
-        return _state(model, name)
-    except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:  # lazy, sparse, on no device
-        raise DataError(
-            f"{name}: expected a network whose weights are plain tensors, got {reason(error)}; return it on the CPU"
-        ) from error
+    errors = (RuntimeError, TypeError, ValueError, NotImplementedError)  # lazy, sparse, on no device
+    with readable("a network whose weights are plain tensors", "return it on the CPU", *errors, where=name):
+        state = model.state_dict()
+        wrong = next((key for key, value in state.items() if not isinstance(value, torch.Tensor)), None)
+        if wrong is not None:
+            raise DataError(f"{name}: expected a state_dict of tensors, got something else as {wrong!r}")
+        return {key: as_array(value).copy() for key, value in state.items()}
 
 
-def _state(model: nn.Module, name: str) -> dict[str, NDArray[Any]]:
-    state = model.state_dict()
-    wrong = next((key for key, value in state.items() if not isinstance(value, torch.Tensor)), None)
-    if wrong is not None:
-        raise DataError(f"{name}: expected a state_dict of tensors, got something else as {wrong!r}")
-    return {key: _array(value) for key, value in state.items()}
-
-
-def _array(value: torch.Tensor) -> NDArray[Any]:
-    value = value.detach().cpu()
-    value = value.float() if value.dtype == torch.bfloat16 else value  # exact, and NumPy has no bfloat16
-    array: NDArray[Any] = value.contiguous().numpy().copy()
-    return array
-
-
-def weights_bytes(weights: Mapping[str, NDArray[Any]], note: str) -> bytes:
+def weights_bytes(weights: Mapping[str, Array], note: str) -> bytes:
     """A safetensors file of the weights; ``note`` goes into its header."""
     return save({name: torch.from_numpy(values) for name, values in weights.items()}, metadata={_KEY: note})
 

@@ -26,7 +26,7 @@ try:
     program = torch.jit.load(content, map_location="cpu")
     str(program.inlined_graph)
 except Exception:
-    pass  # a refusal by exception is said by the process that goes on
+    pass  # an exception is reported by the process that goes on
 """
 
 

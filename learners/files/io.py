@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vestige.learners.arrays import Array
 from vestige.learners.errors import DataError
 
 
@@ -20,7 +20,7 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def digest(*parts: bytes | str | NDArray[Any]) -> str:
+def digest(*parts: bytes | str | Array) -> str:
     """SHA-256 (hexadecimal) of the parts, each preceded by its length so that no two lists collide.
 
     An array counts as its bytes in C order; one that is mapped is read without being copied."""
@@ -66,18 +66,27 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     write_together({path: data}, mode=mode)
 
 
-def write_together(contents: Mapping[Path, bytes], *, mode: int = 0o644) -> None:
-    """``write_atomically`` for files that belong together: none changes before all of them are on the disk."""
+def write_streamed(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """``write_atomically`` of what ``write`` puts into an open file: for content that is larger than memory."""
+    write_together({path: write})
+
+
+def write_together(contents: Mapping[Path, bytes | Callable[[BinaryIO], None]], *, mode: int = 0o644) -> None:
+    """``write_atomically`` or ``write_streamed`` for files that belong together: none changes before all of them are on
+    the disk."""
     temporaries: dict[Path, str] = {}
     try:
-        for path, data in contents.items():
+        for path, content in contents.items():
             with _naming(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 # A short prefix: with the whole of a long name the temporary one could be too long.
                 prefix = f".{os.fsencode(path.name)[:60].decode(errors='ignore')}."
                 handle, temporaries[path] = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".part")
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(data)
+                with os.fdopen(handle, "w+b") as stream:
+                    if callable(content):
+                        content(stream)
+                    else:
+                        stream.write(content)
                     stream.flush()
                     os.fsync(stream.fileno())
                 os.chmod(temporaries[path], mode)
@@ -88,24 +97,6 @@ def write_together(contents: Mapping[Path, bytes], *, mode: int = 0o644) -> None
         for temporary in temporaries.values():
             Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def write_streamed(path: Path, write: Callable[[BinaryIO], None], *, mode: int = 0o644) -> None:
-    """``write_atomically`` of what ``write`` puts into an open file: for content that is larger than memory."""
-    with _naming(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        prefix = f".{os.fsencode(path.name)[:60].decode(errors='ignore')}."
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".part")
-        try:
-            with os.fdopen(handle, "w+b") as stream:
-                write(stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.chmod(temporary, mode)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
 
 
 @contextmanager

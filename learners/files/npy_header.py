@@ -1,13 +1,13 @@
-"""The header of one NumPy array from strangers, judged before a byte of the array is allocated."""
+"""The header of an untrusted NumPy array, judged before a byte of the array is allocated."""
 
 import math
 from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vestige.learners.files.untrusted import one_line
+from vestige.learners.arrays import Array
+from vestige.learners.files.untrusted import reason
 
 _LAST_LETTER = 0x10FFFF  # of Unicode
 _BLOCK = 2**24
@@ -43,17 +43,17 @@ def read_npy_header(stream: IO[bytes], size: int) -> NpyHeader:
         shape, fortran, dtype = read(stream)
         start = stream.tell()
     except Exception as error:  # the header is parsed as Python text, which may end in any error of its parser
-        raise ValueError(f"damaged header ({one_line(error)})") from error
+        raise ValueError(f"damaged header ({reason(error)})") from error
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are never read; convert with .astype(str) or to numbers")
-    if dtype.itemsize == 0 and 0 not in shape:  # NumPy would make room for values of a size that nothing tells
+    if dtype.itemsize == 0 and 0 not in shape:  # NumPy would make room for values of a size that is not stated
         raise ValueError("it holds values of no size; write it again")
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - start:
         raise ValueError(f"its header says {dtype} {list(shape)}, but {size - start} bytes follow; write it again")
     return NpyHeader(shape, dtype, fortran, start)
 
 
-def check_letters(values: NDArray[Any]) -> None:
+def check_letters(values: Array) -> None:
     """ValueError for text with letters beyond the last of Unicode, where Python's own texts end and NumPy crashes."""
     if values.dtype.kind != "U" or not values.size:
         return

@@ -4,18 +4,18 @@ import errno
 import math
 import os
 import tempfile
-from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from vestige.learners.arrays import Array
 from vestige.learners.errors import DataError
 
 IN_MEMORY = 2**30
 """Bytes from which on an array lies on disk."""
 
 
-def scratch_array(shape: tuple[int, ...], dtype: DTypeLike, *, in_memory: int = IN_MEMORY) -> NDArray[Any]:
+def scratch_array(shape: tuple[int, ...], dtype: DTypeLike, *, in_memory: int = IN_MEMORY) -> Array:
     """Zeros, in memory up to ``in_memory`` bytes; else mapped from a temporary file without a name.
 
     The file lies in the folder for temporary files (TMPDIR), needs its full size there from the start, so that a full

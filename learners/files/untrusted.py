@@ -1,19 +1,19 @@
-"""Files that nobody vouches for: regular ones only, inside their folder, no larger than expected."""
+"""Untrusted files: regular ones only, inside their folder, no larger than expected; and their words in messages."""
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.learners.errors import DataError
+from vestige.learners.errors import DataError, VestigeError
 
 LONGEST_NAME = 1000
 """Characters of a file name, a data subject, a group or a class; an array of names takes four bytes for each."""
 
-_SHOWN = 60
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -27,20 +27,40 @@ def most_bytes() -> int:
     return memory // 2
 
 
-def shown(text: str) -> str:
-    """``text`` as one short, printable piece of a sentence."""
-    safe = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text[: _SHOWN + 1])
-    return safe if len(safe) <= _SHOWN else safe[:_SHOWN] + "..."
+def shown(text: object, most: int = 160) -> str:
+    """``text`` as one short, printable piece of a sentence: what cannot be printed is escaped, the rest cut off."""
+    safe = _printable(str(text)[: most + 1])
+    return safe if len(safe) <= most else safe[:most] + "..."
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def first_names(names: Sequence[str], most: int = 5) -> str:
     """The first few of ``names`` for a sentence."""
-    return ", ".join(repr(shown(name)) for name in names[:most]) + (", ..." if len(names) > most else "")
+    return ", ".join(repr(shown(name, 60)) for name in names[:most]) + (", ..." if len(names) > most else "")
 
 
-def one_line(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """What an error of some library says, as a short piece of a sentence."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    text = shown(" ".join(str(error).split()), 300)
+    return f"{type(error).__name__}: {text}" if isinstance(error, KeyError) or not text else text
+
+
+@contextmanager
+def readable(expected: str, hint: str, *errors: type[Exception], where: str = "") -> Iterator[None]:
+    """DataError for what reading a damaged file raises inside: any of ``errors``, or any exception but vestige's own.
+
+    expected, hint: what should be there, and what to do; where: what the sentence begins with."""
+    caught = errors or (Exception,)
+    try:
+        yield
+    except VestigeError:
+        raise
+    except caught as error:
+        place = f"{where}: " if where else ""
+        raise DataError(f"{place}expected {expected}, could not be read ({reason(error)}); {hint}") from error
 
 
 def check_regular(path: Path, *, largest: int | None = None) -> int:
@@ -48,9 +68,8 @@ def check_regular(path: Path, *, largest: int | None = None) -> int:
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"{shown_path(path)}: expected a file, got none ({_reason(error)}); check the path") from None
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
+        raise DataError(f"{shown_path(path)}: expected a file, got none ({_cause(error)}); check the path") from None
+    if kind := _unusual(status.st_mode):
         raise DataError(f"{shown_path(path)}: expected a regular file, got {kind}; check the path")
     if largest is not None and status.st_size > largest:
         raise DataError(
@@ -59,24 +78,29 @@ def check_regular(path: Path, *, largest: int | None = None) -> int:
     return status.st_size
 
 
+def _unusual(mode: int) -> str:
+    """What stands in place of a regular file; empty where it is one."""
+    return "" if stat.S_ISREG(mode) else "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
+
+
 def shown_path(path: Path) -> str:
     """A path for a sentence: printable, and cut in the middle where it is very long."""
-    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(path)[:4096])
+    text = _printable(str(path)[:4096])
     return text if len(text) <= 300 else f"{text[:140]}...{text[-140:]}"
 
 
-def _reason(error: Exception) -> str:
+def _cause(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
 class Folder:
-    """The files of one folder, asked for by relative names; what leads out of it is refused."""
+    """The files of one folder by their relative names; what leads out of it is refused."""
 
     def __init__(self, root: Path) -> None:
         try:
             self._real = os.path.realpath(root, strict=True)
         except (OSError, ValueError) as error:
-            raise DataError(f"{shown_path(root)}: expected a folder, {_reason(error)}; check the path") from None
+            raise DataError(f"{shown_path(root)}: expected a folder, {_cause(error)}; check the path") from None
         if not os.path.isdir(self._real):
             raise DataError(f"{shown_path(root)}: expected a folder, got a file; check the path")
         self.root = root
@@ -85,7 +109,7 @@ class Folder:
     def file(self, name: str, *, where: str | None = None) -> Path:
         """The regular file ``name`` (forward slashes), which lies inside the folder after all links are followed.
 
-        where: what asks for it, to begin a DataError with.
+        where: what names the file, to begin a DataError with.
         """
         origin = shown_path(self.root) if where is None else where
         steps = name.split("/")
@@ -106,11 +130,10 @@ class Folder:
                 status = os.stat(path)
         except (OSError, ValueError) as error:
             raise DataError(
-                f"{origin}: expected the file {shown(name)!r} in {shown_path(self.root)}, {_reason(error)}; "
+                f"{origin}: expected the file {shown(name)!r} in {shown_path(self.root)}, {_cause(error)}; "
                 "check the name"
             ) from None
-        if not stat.S_ISREG(status.st_mode):
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
+        if kind := _unusual(status.st_mode):
             raise DataError(f"{origin}: expected {shown(name)!r} to be a regular file, got {kind}; remove it")
         return path
 

@@ -7,13 +7,14 @@ import re
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.errors import ConfigError, DataError, VestigeError
+from vestige.learners.files.untrusted import shown
 
 FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 """What such a name looks like as a whole."""
@@ -22,12 +23,19 @@ _MOST_MODULES = 2000
 _LARGEST = 2**22
 
 
-def find_function(module: str, function: str, name: str, setting: str) -> Any:
-    """What ``module`` calls ``function`` (a function or a class). setting: what the user set it with, for the sentence.
+def find_function(name: str, setting: str, *, base: Path = Path("."), form: str = "package.module:function") -> Any:
+    """The function or class ``package.module:function``, looked for where Python does and then in ``base``. setting,
+    form: what the user set it with, and what can stand there, for the sentence.
 
     Raises ConfigError where there is no such function, DataError where its module cannot be imported."""
+    if not FUNCTION.fullmatch(name):
+        raise ConfigError(
+            f"{setting}: expected {form} (after the colon without a dot), got {shown(name)!r}; name your function"
+        )
+    module, _, function = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), function)
+        with also_from(base):
+            found = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise ConfigError(
             f"{setting}: expected a function {name}, but {error}; check its name and its folder"
@@ -39,6 +47,19 @@ def find_function(module: str, function: str, name: str, setting: str) -> Any:
     if not callable(found):
         raise ConfigError(f"{setting}: expected {name} to be a function, got {type(found).__name__}")
     return found
+
+
+def call_function(function: Callable[[], Any], name: str, expected: str) -> Any:
+    """What the user's own function returns; DataError where it raises anything but an error of vestige. name, expected:
+    how a sentence calls the function, and what it should return."""
+    try:
+        return function()
+    except VestigeError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise DataError(
+            f"{name}: expected it to return {expected}, it raised {type(error).__name__}: {error}"
+        ) from error
 
 
 def own_sources(name: str, function: Any, *, base: Path = Path(".")) -> tuple[str, ...]:
@@ -66,7 +87,7 @@ def own_sources(name: str, function: Any, *, base: Path = Path(".")) -> tuple[st
         for imported in _imported(tree, steps[:-1]):
             if not installed or imported[0] == steps[0].removesuffix(".py"):
                 places = [root] if installed else [root, *roots]
-                waiting += [(one, place) for place in places for one in _files_of(place, imported)]
+                waiting += [(file, place) for place in places for file in _files_of(place, imported)]
     return tuple(found[path] for path in sorted(found))
 
 
@@ -76,7 +97,7 @@ def own_line(error: BaseException, name: str) -> str:
     file = getattr(sys.modules.get(name.partition(":")[0]), "__file__", None)
     if file is None:
         return ""
-    lines = [(Path(one.filename), one.lineno) for one in traceback.extract_tb(error.__traceback__)]
+    lines = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     folder = Path(file).resolve().parent
     own = [(path, line) for path, line in lines if path.is_file() and path.resolve().is_relative_to(folder)]
     own = [(path, line) for path, line in own if not _INSTALLED.intersection(path.resolve().parts)]
@@ -92,7 +113,7 @@ def _start(module: ModuleType) -> list[tuple[Path, Path]]:
     steps = () if module.__name__ == "__main__" else tuple(module.__name__.split("."))
     depth = max(0, len(steps) - (path.name != "__init__.py"))
     root = path.parents[min(depth, len(path.parents) - 1)]
-    return [(path, root), *((one, root) for one in _files_of(root, steps))]
+    return [(path, root), *((package, root) for package in _files_of(root, steps))]
 
 
 def _is_installed(root: Path) -> bool:
@@ -103,19 +124,19 @@ def _imported(tree: ast.Module, package: tuple[str, ...]) -> Iterator[tuple[str,
     """Dotted names that may be modules, as steps from the root; of ``from a import b`` both a and a.b."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (tuple(one.name.split(".")) for one in node.names)
+            yield from (tuple(alias.name.split(".")) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
             start = (*above, *(node.module.split(".") if node.module else ()))
             yield from ([start] if start else [])
-            yield from ((*start, one.name) for one in node.names)
+            yield from ((*start, alias.name) for alias in node.names)
 
 
 def _files_of(root: Path, name: tuple[str, ...]) -> Iterator[Path]:
     """The files that importing ``name`` runs, where they lie below ``root``."""
     for length in range(1, len(name) + 1):
         place = root.joinpath(*name[:length])
-        yield from (one for one in (place.with_suffix(".py"), place / "__init__.py") if one.is_file())
+        yield from (file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file())
 
 
 @contextmanager

@@ -137,13 +137,10 @@ def _from_zoo(name: str, recipe: Recipe, shape: Shape, classes: int) -> Classifi
     last = network.get_submodule(linear[-1])
     setattr(network.get_submodule(parent), child, nn.Identity())
     assert isinstance(last, nn.Linear)
-    classifier = Classifier(_three_channels(network, shape), nn.Linear(last.in_features, classes))
+    body = nn.Sequential(_Grey(), network) if shape[2] == 1 else network
+    classifier = Classifier(body, nn.Linear(last.in_features, classes))
     _check_zoo(classifier, name, shape)
     return classifier
-
-
-def _three_channels(network: nn.Module, shape: Shape) -> nn.Module:
-    return nn.Sequential(_Grey(), network) if shape[2] == 1 else network
 
 
 class _Grey(nn.Module):

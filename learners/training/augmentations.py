@@ -1,4 +1,4 @@
-"""Views: fixed transforms of an image under which a model is asked about it, the same for every model."""
+"""Augmentations at inference: fixed transforms of an image, the same for every model."""
 
 import re
 from collections.abc import Sequence
@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float32
 from torch import nn
 
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Array, Images, Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.errors import ConfigError
 from vestige.learners.training.inference import predict_logits
 
@@ -43,8 +44,8 @@ class Augmentation:
             return "mirror" if self.mirror else "identity"
         return f"{'mirror+' if self.mirror else ''}shift:{self.right},{self.down}"
 
-    def apply(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """uint8 ``[n, height, width, channels]``, same shape; raises ConfigError where a shift leaves nothing."""
+    def apply(self, images: Images) -> Images:
+        """The images, transformed; raises ConfigError where a shift leaves nothing."""
         height, width = images.shape[1:3]
         if abs(self.right) >= width or abs(self.down) >= height:
             raise ConfigError(
@@ -59,20 +60,21 @@ class Augmentation:
 
 
 def parse_augmentations(names: Sequence[str]) -> tuple[Augmentation, ...]:
-    """Views by name; raises ConfigError for none, an unknown one or the same one twice."""
-    views = tuple(Augmentation.parse(name) for name in names)
-    if not views or len(set(views)) < len(views):
+    """Augmentations by name; raises ConfigError for none, an unknown one or the same one twice."""
+    augmentations = tuple(Augmentation.parse(name) for name in names)
+    if not augmentations or len(set(augmentations)) < len(augmentations):
         raise ConfigError(f"views: expected at least one, each once, got {', '.join(names) or 'none'}")
-    return views
+    return augmentations
 
 
 def predict_augmentations(
-    model: nn.Module, examples: Examples, indices: Indices, views: Sequence[Augmentation], device: torch.device
-) -> NDArray[np.float32]:
-    """Logits ``[views, m, classes]`` of the examples at ``indices`` under each view, in eval mode."""
+    model: nn.Module, examples: Examples, indices: Indices, augmentations: Sequence[Augmentation], device: torch.device
+) -> Float32[Array, "augmentations m classes"]:
+    """Logits of the examples at ``indices`` under each augmentation, in eval mode."""
     images, labels = examples.read(indices)
-    here = np.arange(len(indices))
-    asked = replace(
+    rows = np.arange(len(indices))
+    chosen = replace(
         examples, images=images, labels=labels, test_part=examples.test_part[indices], subjects=None, groups=None
     )
-    return np.stack([predict_logits(model, replace(asked, images=view.apply(images)), here, device) for view in views])
+    copies = (replace(chosen, images=augmentation.apply(images)) for augmentation in augmentations)
+    return np.stack([predict_logits(model, copy, rows, device) for copy in copies])

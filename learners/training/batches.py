@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.errors import ConfigError
 from vestige.learners.training.recipe import Recipe
 
@@ -75,9 +76,9 @@ class Batches:
         """One shuffled pass. A last batch of a single example is merged into the one before it, because batch
         normalisation cannot train on one value per channel."""
         permutation = torch.randperm(len(self), generator=order)
-        views = self._draw_views(len(self), augmentation)
+        moves = self._draw_augmentation(len(self), augmentation)
         for start, stop in batch_bounds(len(self), batch_size):
-            yield self._take(permutation[start:stop], views[:, start:stop])
+            yield self._take(permutation[start:stop], moves[:, start:stop])
 
     def epoch_pairs(
         self, order: torch.Generator, augmentation: torch.Generator, second: torch.Generator, batch_size: int
@@ -86,16 +87,16 @@ class Batches:
 
         x and y are what ``epoch`` would give; x' comes from the stream ``second``."""
         permutation = torch.randperm(len(self), generator=order)
-        views = [self._draw_views(len(self), stream) for stream in (augmentation, second)]
+        moves = [self._draw_augmentation(len(self), stream) for stream in (augmentation, second)]
         for start, stop in batch_bounds(len(self), batch_size):
             positions = permutation[start:stop]
-            (x, y), (other, _) = (self._take(positions, view[:, start:stop]) for view in views)
+            (x, y), (other, _) = (self._take(positions, move[:, start:stop]) for move in moves)
             yield x, other, y
 
     def draw(self, size: int, order: torch.Generator, augmentation: torch.Generator) -> tuple[Tensor, Tensor]:
         """A fresh batch of ``min(size, len(self))`` different examples."""
         chosen = torch.randperm(len(self), generator=order)[:size]
-        return self._take(chosen, self._draw_views(len(chosen), augmentation))
+        return self._take(chosen, self._draw_augmentation(len(chosen), augmentation))
 
     def plain(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The examples in order, un-augmented."""
@@ -104,7 +105,7 @@ class Batches:
             unmoved = torch.tensor([[0], [self._padding], [self._padding]]).expand(3, len(positions))
             yield self._take(positions, unmoved)
 
-    def _draw_views(self, count: int, augmentation: torch.Generator) -> Tensor:
+    def _draw_augmentation(self, count: int, augmentation: torch.Generator) -> Tensor:
         """Mirror (0 or 1) and crop offsets, int64 ``[3, count]``."""
         if self._augmentation == "none":
             return torch.zeros(3, count, dtype=torch.int64)
@@ -113,11 +114,11 @@ class Batches:
             return torch.cat([mirror, torch.zeros(2, count, dtype=torch.int64)])
         return torch.cat([mirror, torch.randint(2 * self._padding + 1, (2, count), generator=augmentation)])
 
-    def _take(self, positions: Tensor, views: Tensor) -> tuple[Tensor, Tensor]:
+    def _take(self, positions: Tensor, moves: Tensor) -> tuple[Tensor, Tensor]:
         device = self._labels.device
-        rows = (positions + len(self) * views[0]).to(device)
+        rows = (positions + len(self) * moves[0]).to(device)
         if self._augmentation == "crop_flip":
-            pixels = self._pixels[rows, views[1].to(device), views[2].to(device)]
+            pixels = self._pixels[rows, moves[1].to(device), moves[2].to(device)]
         else:
             pixels = self._pixels[rows]
         return to_input(pixels), self._labels[positions.to(device)]

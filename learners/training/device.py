@@ -22,7 +22,7 @@ def pick_device(name: str = "auto") -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise ConfigError(f"device: expected auto, cpu, cuda or cuda:N, got {name!r}")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device: {name} was asked for, {torch.cuda.device_count()} CUDA devices are here; use cpu")
+        raise ConfigError(f"device: expected a CUDA device of {torch.cuda.device_count()} here, got {name}; use cpu")
     return device
 
 

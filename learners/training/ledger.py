@@ -5,22 +5,22 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, TypeAlias
 from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float32
 from torch import nn
 
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Array, Floats, Indices
 from vestige.learners.errors import DataError
 from vestige.learners.seeds import torch_generator
 from vestige.learners.training.batches import batch_bounds
 from vestige.learners.training.checkpoints import weights_digest
 from vestige.learners.training.recipe import Recipe
 
-Floats = NDArray[np.float32]
+Parameters: TypeAlias = Float32[Array, " values"]
 
 
 def training_batches(seed: int, count: int, recipe: Recipe) -> Iterator[Indices]:
@@ -96,7 +96,7 @@ class LedgerWriter:
             raise DataError(
                 f"{self.folder}: expected a run of {recording.planned} steps, got {recording.steps}; train again"
             )
-        lengths = np.array([len(one) for one in members], dtype=np.int64)
+        lengths = np.array([len(batch) for batch in members], dtype=np.int64)
         flat = np.concatenate([np.zeros(0, dtype=np.int64), *members])
         np.savez(self._part / "batches.npz", members=flat, lengths=lengths, watched=np.unique(self.watched))
         sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
@@ -106,7 +106,7 @@ class LedgerWriter:
         self._part.rename(self.folder)
         self._recording = None
 
-    def _write(self, recording: _Recording, update: Floats) -> None:
+    def _write(self, recording: _Recording, update: Parameters) -> None:
         # Row by row: a full disk is then an error that can be caught, where a mapped file would end the process. And
         # closed in between: an interrupted run leaves no open file.
         try:
@@ -151,11 +151,11 @@ class Ledger:
     steps: int
     watched: Indices
     parameters: dict[str, int]
-    updates: Floats
+    updates: Float32[Array, "batches values"]
     members: tuple[Indices, ...]
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
+    def read(cls, folder: Path) -> "Ledger":
         """Raises DataError for a folder that is missing, damaged or something else."""
         if not folder.is_dir():
             raise DataError(
@@ -174,11 +174,13 @@ class Ledger:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
             raise DataError(f"{folder}: not a whole training ledger ({error}); record it again") from error
 
-    def batches_with(self, indices: Indices) -> NDArray[np.int64]:
+    def batches_with(self, indices: Indices) -> Indices:
         """Rows of ``updates`` whose batch held one of the examples at ``indices``."""
-        return np.array([row for row, one in enumerate(self.members) if np.isin(one, indices).any()], dtype=np.int64)
+        return np.array(
+            [row for row, batch in enumerate(self.members) if np.isin(batch, indices).any()], dtype=np.int64
+        )
 
-    def total(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    def total(self, rows: Indices) -> Floats:
         """Sum of these updates, ``[values]``, in float64; only these are read."""
         total = np.zeros(self.updates.shape[1])
         for row in rows:
@@ -186,7 +188,7 @@ class Ledger:
         return total
 
 
-def flat_parameters(model: nn.Module) -> Floats:
+def flat_parameters(model: nn.Module) -> Parameters:
     """All parameters, one after another, in a new array."""
-    flat: Floats = torch.cat([one.detach().flatten().float() for one in model.parameters()]).cpu().numpy().copy()
-    return flat
+    flat = torch.cat([weights.detach().flatten().float() for weights in model.parameters()])
+    return np.array(flat.cpu().numpy())

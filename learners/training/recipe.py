@@ -1,7 +1,7 @@
 """Everything that determines training, apart from the data and the seed."""
 
 from dataclasses import asdict
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -37,7 +37,7 @@ class Recipe:
     precision: Literal["float32", "bfloat16"] = "float32"
 
     @model_validator(mode="after")
-    def _nesterov_needs_momentum(self) -> Self:
+    def _nesterov_needs_momentum(self) -> "Recipe":
         if self.nesterov and self.momentum == 0:
             raise ValueError("a momentum above 0 beside nesterov = true")
         return self

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.errors import ConfigError
 from vestige.learners.progress import Progress
 from vestige.learners.seeds import derive_seed, seeded_torch, torch_generator
@@ -16,7 +17,7 @@ from vestige.learners.training.architectures import Classifier, build_classifier
 from vestige.learners.training.batches import Batches
 from vestige.learners.training.device import one_thread
 from vestige.learners.training.recipe import Recipe
-from vestige.learners.training.train import check_finite, schedule_factor, sgd, steps_per_epoch
+from vestige.learners.training.train import check_finite, set_rate, sgd, steps_per_epoch
 
 
 def train_stacked(
@@ -71,8 +72,7 @@ def _fit(
         ]
         for parts in zip(*passes, strict=True):
             x, y = torch.stack([part[0] for part in parts]), torch.stack([part[1] for part in parts])
-            for group in optimiser.param_groups:
-                group["lr"] = recipe.learning_rate * schedule_factor(recipe.schedule, recipe.warmup, step, total)
+            set_rate(optimiser, recipe, step, total)
             for name, gradient in gradients(parameters, buffers, x, y).items():
                 parameters[name].grad = gradient
             optimiser.step()

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.errors import DataError
 from vestige.learners.progress import Progress
 from vestige.learners.seeds import seeded_torch, torch_generator
@@ -99,9 +100,7 @@ def fit(
     model.train()
     for epoch in range(recipe.epochs):
         for x, y in batches.epoch(order, augmentation, recipe.batch_size):
-            factor = schedule_factor(recipe.schedule, recipe.warmup, step, total)
-            for group in optimiser.param_groups:
-                group["lr"] = recipe.learning_rate * factor
+            set_rate(optimiser, recipe, step, total)
             optimiser.zero_grad(set_to_none=True)
             with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
                 loss = F.cross_entropy(model(x), y, label_smoothing=recipe.label_smoothing)
@@ -112,6 +111,12 @@ def fit(
             step += 1
         if progress is not None:
             progress(epoch + 1, recipe.epochs)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, recipe: Recipe, step: int, total: int) -> None:
+    """The learning rate that the recipe's schedule has at ``step`` of ``total``."""
+    for group in optimiser.param_groups:
+        group["lr"] = recipe.learning_rate * schedule_factor(recipe.schedule, recipe.warmup, step, total)
 
 
 def steps_per_epoch(count: int, recipe: Recipe) -> int:

@@ -7,7 +7,8 @@ from typing import Literal
 
 import torch
 
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.engine.jobs import available_workers, run_jobs
 from vestige.learners.errors import ConfigError
 from vestige.learners.progress import Progress
@@ -54,7 +55,7 @@ def plan_groups(jobs: Sequence[TrainJob], strategy: Strategy = "auto") -> list[l
 
 
 def choose_workers(recipe: Recipe, device: torch.device, workers: int | None) -> int:
-    """Processes side by side for jobs of this recipe: what was asked for, otherwise one per core on a CPU and one on a
+    """Processes side by side for jobs of this recipe: ``workers``, otherwise one per core on a CPU and one on a
     GPU; and one for dense networks, which train in less time than a process takes to start."""
     if workers is not None:
         if workers < 1:

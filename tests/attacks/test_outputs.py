@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from vestige.attacks.outputs import npz
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.outputs.tables.read import TableFiles, read_tables
 from vestige.attacks.signals import signals
 from vestige.learners.errors import DataError
+from vestige.learners.files import npz
 
 N, C, K = 30, 4, 3
 

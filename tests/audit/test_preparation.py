@@ -37,7 +37,7 @@ from vestige.audit.data_checks.preprocessing_trials import (
     words,
 )
 from vestige.learners.errors import DataError
-from vestige.learners.external.inference import ask
+from vestige.learners.external.inference import infer
 from vestige.learners.external.model_files import load_model
 from vestige.learners.external.predictors import as_predictor
 from vestige.learners.external.preprocessing import Preprocessing
@@ -116,7 +116,7 @@ class Tried:
     images: int = 0
 
     def __call__(self, own: Preprocessing, rows: slice) -> NDArray[Any]:
-        logits = ask(as_predictor(self.model, preprocessing=own), self.data.images[:ROWS][rows])
+        logits = infer(as_predictor(self.model, preprocessing=own), self.data.images[:ROWS][rows])
         self.passes, self.images = self.passes + 1, self.images + len(logits)
         return logits
 
@@ -124,7 +124,7 @@ class Tried:
         return find_better(self, given, self.data.labels[:ROWS], self.data.images.shape[3])
 
     def accuracy(self, own: Preprocessing) -> float:
-        logits = ask(as_predictor(self.model, preprocessing=own), self.data.images)
+        logits = infer(as_predictor(self.model, preprocessing=own), self.data.images)
         return float((logits.argmax(1) == self.data.labels).mean())
 
 
@@ -287,7 +287,7 @@ def test_programs_are_prepared_in_another_way_too(outsider: Tried, tmp_path: Pat
     stages: list[tuple[str, int, int]] = []
     for name, factory in (("o.pt2", None), ("o.pt", make)):
         model = load_model(tmp_path / name, factory=factory, preprocessing=GIVEN, expected_classes=10)
-        there = ask(model.prepared_by(TRUE).predictor, images)
+        there = infer(model.prepared_by(TRUE).predictor, images)
         np.testing.assert_allclose(there, outsider(TRUE, slice(0, ROWS)), atol=1e-4)
         check_preparation(model, TRUE, images, labels, 512, watch=lambda *now: stages.append(now))
         assert stages == [(STAGE, 1, MOST_PASSES), (STAGE, MOST_PASSES, MOST_PASSES)]

@@ -14,7 +14,8 @@ from vestige.attacks.signals.signals import logit
 from vestige.audit.models import tuning_objective
 from vestige.audit.models.tuning import Tuning, search_space, tune
 from vestige.audit.models.tuning_objective import Measured, Scale, best
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.data.sources.load import load_examples
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.seeds import derive_seed

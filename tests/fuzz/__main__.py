@@ -15,7 +15,7 @@ def main() -> None:
     import sklearn  # noqa: F401
     import torch  # noqa: F401
 
-    with atheris.instrument_imports(include=["audit", "attacks", "learners"]):
+    with atheris.instrument_imports(include=["vestige"]):
         from tests.fuzz.targets import TARGETS, hold
 
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
@@ -23,19 +23,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--corpus", type=Path, required=True, help="Folder that keeps inputs of new coverage.")
-    asked = parser.parse_args()
-    target = TARGETS[asked.target]
-    for folder in (asked.corpus, FOUND):
+    options = parser.parse_args()
+    target = TARGETS[options.target]
+    for folder in (options.corpus, FOUND):
         folder.mkdir(parents=True, exist_ok=True)
     for number, content in enumerate(target.seeds()):
-        (asked.corpus / f"seed-{number}").write_bytes(content)
+        (options.corpus / f"seed-{number}").write_bytes(content)
 
-    def one(content: bytes) -> None:
+    def test_one_input(content: bytes) -> None:
         hold(target, content)
 
-    limits = [f"-max_total_time={asked.seconds}", "-timeout=20", "-rss_limit_mb=4096", f"-seed={asked.seed}"]
-    limits += [f"-artifact_prefix={FOUND}/{asked.target}-", "-max_len=65536", "-print_final_stats=1"]
-    atheris.Setup([sys.argv[0], str(asked.corpus), *limits], one)
+    limits = [f"-max_total_time={options.seconds}", "-timeout=20", "-rss_limit_mb=4096", f"-seed={options.seed}"]
+    limits += [f"-artifact_prefix={FOUND}/{options.target}-", "-max_len=65536", "-print_final_stats=1"]
+    atheris.Setup([sys.argv[0], str(options.corpus), *limits], test_one_input)
     atheris.Fuzz()
 
 

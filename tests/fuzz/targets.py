@@ -23,7 +23,6 @@ from torch import nn
 
 from tests.conftest import make_examples
 from tests.fuzz import hubs
-from vestige.attacks.outputs.npz import npz_bytes
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.outputs.tables.read import TableFiles, read_tables
 from vestige.audit.canaries.planting_file import read_planting
@@ -37,6 +36,7 @@ from vestige.learners.data.selection import read_selection
 from vestige.learners.data.sources.load import load_examples
 from vestige.learners.errors import VestigeError
 from vestige.learners.external.model_files import load_model
+from vestige.learners.files.npz import npz_bytes
 
 MOST_BYTES = 2**20
 __all__ = ["TARGETS", "Target", "hold"]
@@ -52,7 +52,7 @@ class Target:
 
 
 def hold(target: Target, content: bytes) -> object:
-    """The value that is read, or the VestigeError; AssertionError for one that is not fit to be printed.
+    """The value that is read, or the VestigeError; AssertionError where it is not fit to be printed.
 
     Every other exception is let through: it is what is looked for."""
     with tempfile.TemporaryDirectory() as folder:
@@ -173,7 +173,7 @@ def _torch() -> list[bytes]:
 
 
 def _onnx() -> list[bytes]:
-    from tests.learners.test_outside_onnx import model
+    from tests.learners.test_external_onnx import model
 
     return [model().SerializeToString()]
 

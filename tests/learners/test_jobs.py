@@ -3,10 +3,12 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from vestige.learners.engine import jobs
 from vestige.learners.engine.jobs import run_jobs
 from vestige.learners.errors import DataError
 
@@ -64,8 +66,15 @@ def reads_to_the_end(job: int, report: Callable[[int, int], None]) -> int:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_job_is_done_and_progress_reaches_the_end(tmp_path: Path, workers: int) -> None:
     seen: list[tuple[int, int]] = []
-    jobs = [(tmp_path, n) for n in range(3)]
-    results = dict(run_jobs(square, jobs, workers=workers, retries=0, progress=lambda d, n: seen.append((d, n))))
+    results = dict(
+        run_jobs(
+            square,
+            [(tmp_path, n) for n in range(3)],
+            workers=workers,
+            retries=0,
+            progress=lambda d, n: seen.append((d, n)),
+        )
+    )
     assert results == {0: 0, 1: 1, 2: 4}
     assert seen[-1] == (3000, 3000) and sorted(seen) == seen
 
@@ -92,49 +101,102 @@ def test_a_process_does_several_jobs_and_may_start_others() -> None:
     assert {code for _, code in found.values()} == {0}
 
 
-def test_what_fails_before_or_in_a_job_is_told_and_not_repeated() -> None:
+def test_what_fails_before_or_in_a_job_is_reported_and_not_repeated() -> None:
     with pytest.raises(RuntimeError, match="job . of 2 failed:(.*\n)*.*ValueError: invalid literal"):
         dict(run_jobs(crash, [Unreadable(), Unreadable()], workers=2))
     with pytest.raises(RuntimeError, match="EOFError: a file that is cut short"):
         dict(run_jobs(reads_to_the_end, [1, 2], workers=2))
 
 
-def leave_a_child(job: int, report: Callable[[int, int], None]) -> int:
-    """A child that outlives its parent and holds the line to it open."""
+def leave_a_child(job: tuple[Path, int], report: Callable[[int, int], None]) -> int:
+    """A child that outlives its parent and holds the line to it open, until it is released."""
+    folder, number = job
     if os.fork() == 0:
-        time.sleep(60)
+        (folder / f"child-{number}").write_text(str(os.getpid()))
+        until_there(folder / "released")
         os._exit(0)
-    if job == 1:
+    until_there(folder / f"child-{number}")
+    if number == 1:
         os.kill(os.getpid(), signal.SIGKILL)
-    return job
+    return number
 
 
-def stubborn(job: int, report: Callable[[int, int], None]) -> int:
-    """Training of somebody who catches everything."""
-    if job == 0:
-        time.sleep(1)
+def stubborn(job: tuple[Path, int], report: Callable[[int, int], None]) -> int:
+    """Training of somebody who catches everything. Job 0 fails as soon as the others are at it."""
+    folder, number = job
+    if number == 0:
+        for other in (1, 2, 3):
+            until_there(folder / f"started-{other}")
         raise DataError("a sentence")
-    for _ in range(30):
+    while not (folder / "released").exists():
         try:
+            (folder / f"started-{number}").write_text(str(os.getpid()))
             time.sleep(1)
         except BaseException:
             pass
-    return job
+    return number
 
 
-def test_children_that_are_left_hold_nobody_up() -> None:
-    start = time.monotonic()
+def until_there(file: Path) -> None:
+    """However slow the machine is; the limit only ends what is left of a failed test."""
+    for _ in range(6000):
+        if file.exists() and (file.name == "released" or file.read_text()):
+            return
+        time.sleep(0.1)
+
+
+def lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_children_that_are_left_hold_nobody_up(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="its process died 1 times"):
-        dict(run_jobs(leave_a_child, [0, 1], workers=2, retries=0))
-    assert time.monotonic() - start < 50
+        dict(run_jobs(leave_a_child, [(tmp_path, 0), (tmp_path, 1)], workers=2, retries=0))
+    assert lives(int((tmp_path / "child-1").read_text()))  # nothing waited for its end
+    (tmp_path / "released").touch()
 
 
-def test_workers_that_do_not_listen_are_ended_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vestige.learners.engine.jobs.PATIENCE", 1.0)
-    start = time.monotonic()
+def test_workers_that_do_not_listen_are_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "STOP_TIMEOUT", 1.0)
     with pytest.raises(DataError, match="a sentence"):
-        dict(run_jobs(stubborn, list(range(4)), workers=4))
-    assert time.monotonic() - start < 25  # the start of four processes, and one wait
+        dict(run_jobs(stubborn, [(tmp_path, number) for number in range(4)], workers=4))
+    started = [int((tmp_path / f"started-{number}").read_text()) for number in (1, 2, 3)]
+    assert not any(map(lives, started))
+    (tmp_path / "released").touch()
+
+
+@dataclass
+class Deaf:
+    """A process that ends when it is killed, and time that passes only while somebody waits for it."""
+
+    clock: list[float]
+    events: list[str]
+    alive: bool = True
+
+    def is_alive(self) -> bool:
+        return self.alive
+
+    def join(self, timeout: float | None = None) -> None:
+        if self.alive:
+            assert timeout is not None, "waited without a limit"
+            self.clock[0] += timeout
+            self.events.append(f"waited {timeout:g}")
+
+    def kill(self) -> None:
+        self.alive = False
+        self.events.append("killed")
+
+
+def test_all_workers_together_have_one_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, events = [0.0], list[str]()
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(jobs, "STOP_TIMEOUT", 1.0)
+    jobs._await([Deaf(clock, events) for _ in range(3)])  # type: ignore[misc]
+    assert events == ["waited 1", "killed", "waited 0", "killed", "waited 0", "killed"]
 
 
 def test_fresh_processes_keep_nothing() -> None:

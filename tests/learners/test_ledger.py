@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.errors import DataError
 from vestige.learners.training.architectures import build_classifier
 from vestige.learners.training.batches import Batches
@@ -80,14 +81,14 @@ def test_every_epoch_is_one_pass(recipe: Recipe) -> None:
         assert sorted(np.concatenate(batches[4 * epoch : 4 * epoch + 4])) == list(range(50))
 
 
-def test_only_the_rows_asked_for_are_read(mlp_recipe: Recipe, examples: Examples, tmp_path: Path) -> None:
+def test_only_the_wanted_rows_are_read(mlp_recipe: Recipe, examples: Examples, tmp_path: Path) -> None:
     ledger, _ = record(mlp_recipe, examples, INDICES, tmp_path / "ledger")
-    path, asked = tmp_path / "ledger" / "updates.npy", ledger.batches_with(INDICES[:1])
-    total = ledger.total(asked)
+    path, rows = tmp_path / "ledger" / "updates.npy", ledger.batches_with(INDICES[:1])
+    total = ledger.total(rows)
     spoiled = np.load(path)
-    spoiled[np.setdiff1d(np.arange(ledger.steps), asked)] = np.nan
+    spoiled[np.setdiff1d(np.arange(ledger.steps), rows)] = np.nan
     np.save(path, spoiled)
-    assert np.array_equal(Ledger.read(tmp_path / "ledger").total(asked), total)
+    assert np.array_equal(Ledger.read(tmp_path / "ledger").total(rows), total)
     assert np.array_equal(ledger.total(np.zeros(0, dtype=np.int64)), np.zeros(ledger.updates.shape[1]))
 
 

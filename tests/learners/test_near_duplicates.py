@@ -36,7 +36,7 @@ def scaled(images: Images, factor: float) -> Images:
     height, width = images.shape[1:3]
     size, back = (round(width * factor), round(height * factor)), (width, height)
     return np.stack(
-        [np.array(Image.fromarray(one.squeeze()).resize(size).resize(back)).reshape(one.shape) for one in images]
+        [np.array(Image.fromarray(image.squeeze()).resize(size).resize(back)).reshape(image.shape) for image in images]
     )
 
 
@@ -99,14 +99,14 @@ def test_copies_of_digits_are_found(digits: Images, change: str) -> None:
     found = find_near_duplicates(examples_of(images), split_of(100, 1000, 100))
     pairs = set(zip(found.forget.tolist(), found.other.tolist(), strict=True))
     assert len(pairs & {(k, 300 + k) for k in range(100)}) >= 97
-    assert len({one for one, other in pairs if other != one + 300}) <= 3
+    assert len({forget for forget, other in pairs if other != forget + 300}) <= 3
 
 
 @pytest.mark.parametrize("change", [*CHANGES, "three quarters"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_copies_of_larger_images_are_found(channels: int, change: str) -> None:
     images = textured(400, 32, channels, seed=2)
-    images[200:250] = {**CHANGES, "three quarters": lambda one: scaled(one, 0.75)}[change](images[:50])
+    images[200:250] = {**CHANGES, "three quarters": lambda part: scaled(part, 0.75)}[change](images[:50])
     found = find_near_duplicates(examples_of(images), split_of(100, 200, 100))
     pairs = set(zip(found.forget.tolist(), found.other.tolist(), strict=True))
     assert len(pairs & {(k, 200 + k) for k in range(50)}) >= 48
@@ -128,7 +128,7 @@ ENLARGED = [
 
 def enlarged(images: Images, how: str, side: int) -> Images:
     resample = Image.Resampling[how]
-    made = [np.array(Image.fromarray(one.squeeze()).resize((side, side), resample)) for one in images]
+    made = [np.array(Image.fromarray(image.squeeze()).resize((side, side), resample)) for image in images]
     return np.stack(made)[..., None]
 
 
@@ -148,7 +148,7 @@ def test_copies_of_enlarged_digits_are_found(digits: Images, how: str, side: int
     found = find_near_duplicates(examples_of(images), split_of(100, 1000, 100))
     pairs = set(zip(found.forget.tolist(), found.other.tolist(), strict=True))
     assert len(pairs & {(k, 300 + k) for k in range(100)}) >= 97
-    assert len({one for one, other in pairs if other != one + 300}) <= 3
+    assert len({forget for forget, other in pairs if other != forget + 300}) <= 3
 
 
 def test_many_copies_of_an_image_do_not_make_each_other_usual(digits: Images) -> None:
@@ -175,9 +175,9 @@ def test_a_pair_with_nothing_else_around_must_be_as_good_as_the_same() -> None:
 def test_progress_is_told_and_ends_with_everything() -> None:
     images = textured(700, 8, 1, seed=10)
     images[300:400] = images[300]  # looked at once
-    told: list[tuple[int, int]] = []
-    find_near_duplicates(examples_of(images), split_of(300, 300, 100), lambda *counts: told.append(counts))
-    assert told == sorted(told) and told[-1] == (1000, 1000) and len(told) > 4
+    calls: list[tuple[int, int]] = []
+    find_near_duplicates(examples_of(images), split_of(300, 300, 100), lambda *counts: calls.append(counts))
+    assert calls == sorted(calls) and calls[-1] == (1000, 1000) and len(calls) > 4
 
 
 def test_identical_images_are_counted_once_and_flat_ones_never() -> None:
@@ -218,13 +218,13 @@ def test_digests_take_sixteen_bytes_an_image() -> None:
 def test_likeness_is_the_correlation_of_slopes() -> None:
     """Against NumPy's own correlation, slope by slope, without centring."""
     random = np.random.default_rng(6)
-    one, other = random.normal(0, 50, (2, 3, 8, 8)).astype(np.float32)
+    left, right = random.normal(0, 50, (2, 3, 8, 8)).astype(np.float32)
     expected = []
-    for first, second in zip(one[:, 1:-1, 1:-1], other[:, 1:-1, 1:-1], strict=True):
+    for first, second in zip(left[:, 1:-1, 1:-1], right[:, 1:-1, 1:-1], strict=True):
         a, b = (np.concatenate([np.diff(x, axis=0).ravel(), np.diff(x, axis=1).ravel()]) for x in (first, second))
         expected.append(a @ b / np.sqrt((a @ a) * (b @ b)))
-    assert similarity(one, other) == pytest.approx(np.array(expected), abs=1e-5)
-    assert similarity(one, 0.5 * one + 30) == pytest.approx(np.ones(3), abs=1e-5)
+    assert similarity(left, right) == pytest.approx(np.array(expected), abs=1e-5)
+    assert similarity(left, 0.5 * left + 30) == pytest.approx(np.ones(3), abs=1e-5)
 
 
 def test_signatures_do_not_see_brightness_and_contrast_and_never_exceed_the_distance_of_thumbnails() -> None:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vestige.learners.data.sources import huggingface
 from vestige.learners.data.sources.load import load_examples
 from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.files import arrow
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is absent (the extra vestige[parquet])")
 
@@ -215,6 +215,6 @@ def test_without_pyarrow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     def absent(name: str) -> Any:
         raise ImportError(name)
 
-    monkeypatch.setattr(huggingface, "import_module", absent)
+    monkeypatch.setattr(arrow, "import_module", absent)
     with pytest.raises(ConfigError, match=r"pip install 'vestige\[parquet\]'"):
         load(REAL / "dict")

@@ -1,4 +1,4 @@
-"""Images listed in a table: rows in order, labels, parts, people; and everything that a stranger may write."""
+"""Images listed in a table: rows in order, labels, parts, people; and everything that an untrusted table may hold."""
 
 import os
 import time

@@ -136,5 +136,5 @@ def test_wrong_layouts(tmp_path: Path) -> None:
 def test_test_classes_must_be_known(tmp_path: Path) -> None:
     paint(tmp_path / "train" / "cat" / "a.png", 0)
     paint(tmp_path / "test" / "cow" / "a.png", 0)
-    with pytest.raises(DataError, match="got cow besides"):
+    with pytest.raises(DataError, match="got also cow"):
         load_examples(f"imagefolder:{tmp_path}")

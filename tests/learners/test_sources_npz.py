@@ -72,8 +72,8 @@ PIXELS = arrays()["images"]
         ({"images": PIXELS[0, 0]}, r"\[n, height, width, channels\], got shape \[4, 3\]"),
         ({"images": PIXELS[:0], "labels": np.zeros(0, int)}, "got shape"),
         ({"images": np.array([b"x"] * N)}, r"got \|S1"),
-        ({"images": np.array([{}] * N, dtype=object)}, "without objects.*could not be read"),
-        ({"labels": np.array(["a"] * N, dtype=object)}, "without objects.*could not be read"),
+        ({"images": np.array([{}] * N, dtype=object)}, "could not be read: it holds Python objects"),
+        ({"labels": np.array(["a"] * N, dtype=object)}, "could not be read: it holds Python objects"),
         ({"labels": np.arange(N) - 1}, r"expected labels from 0, got -1\.\.4"),
         ({"labels": np.arange(N) / 2}, "labels as whole numbers of shape"),
         ({"labels": np.arange(N - 1)}, r"shape \[6\], got int64 \[5\]"),
@@ -82,7 +82,7 @@ PIXELS = arrays()["images"]
         ({"labels": np.full(N, 2**64 - 1, dtype=np.uint64)}, "expected labels from 0"),
         ({"labels": None}, "expected the arrays images, labels .* got images"),
         ({"test_images": PIXELS}, "the two of the test part together"),
-        ({"test_image": PIXELS}, "got images, labels, test_image"),
+        ({"test_image": PIXELS}, "expected only the arrays images, .*got 'test_image.npy'"),
         ({"test_images": PIXELS[:, :4], "test_labels": np.arange(N)}, r"one shape, got \[5, 4, 3\] and \[4, 4, 3\]"),
         ({"class_names": np.array(["a", "b"])}, r"expected labels in 0\.\.1, got 0\.\.2"),
         ({"class_names": np.array("abc")}, "class_names"),
@@ -102,7 +102,7 @@ def test_objects_are_never_unpickled(tmp_path: Path) -> None:
         def __reduce__(self) -> tuple[Any, tuple[str]]:
             return Path.mkdir, (marker,)
 
-    with pytest.raises(DataError, match="without objects"):
+    with pytest.raises(DataError, match="Python objects, which are never read"):
         load(tmp_path, class_names=np.array([Attack()], dtype=object))
     assert not marker.exists()
 
@@ -116,9 +116,9 @@ def test_damaged_archives(tmp_path: Path) -> None:
     flipped[len(whole) // 4] ^= 0xFF
     for data in (whole[:-30], whole[:100], b"", b"text", single.read_bytes(), bytes(flipped)):
         (tmp_path / "bad.npz").write_bytes(data)
-        with pytest.raises(DataError, match="expected a NumPy archive"):
+        with pytest.raises(DataError, match="expected a(n array of plain values| NumPy archive| whole array)"):
             load_examples("npz:bad.npz", base=tmp_path)
-    with pytest.raises(DataError, match="expected a file, got none"):
+    with pytest.raises(DataError, match="expected a NumPy archive .*got nothing"):
         load_examples("npz:absent.npz", base=tmp_path)
-    with pytest.raises(DataError, match="expected a regular file, got a folder"):
+    with pytest.raises(DataError, match="expected a NumPy archive .*got a folder"):
         load_examples(f"npz:{tmp_path}")

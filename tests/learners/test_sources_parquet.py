@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vestige.learners.data.sources import parquet
 from vestige.learners.data.sources.load import load_examples
 from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.files import arrow
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is absent (the extra vestige[parquet])")
 pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is absent (the extra vestige[parquet])")
@@ -259,7 +259,7 @@ def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
     def absent(name: str) -> Any:
         raise ImportError(name)
 
-    monkeypatch.setattr(parquet, "import_module", absent)
+    monkeypatch.setattr(arrow, "import_module", absent)
     with pytest.raises(ConfigError, match=r"pip install 'vestige\[parquet\]'"):
         load_examples(f"parquet:{path}")
 

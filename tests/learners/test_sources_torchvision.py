@@ -42,18 +42,18 @@ def test_missing_files_say_how_to_get_them(tmp_path: Path) -> None:
 
 
 def test_a_failed_download_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    calls = []
 
     class CIFAR10:
         def __init__(self, root: str, train: bool, download: bool) -> None:
-            asked.append((root, train, download))
+            calls.append((root, train, download))
             raise OSError("unreachable")
 
     fake = SimpleNamespace(datasets=SimpleNamespace(CIFAR10=CIFAR10))
     monkeypatch.setattr(torchvision, "load_torchvision", lambda: fake)
     with pytest.raises(DataError, match="expected to download it to .*unreachable"):
         load_examples("torchvision:CIFAR10", base=tmp_path, download=True)
-    assert asked == [(str(tmp_path / "data"), True, True)]
+    assert calls == [(str(tmp_path / "data"), True, True)]
 
 
 def test_channels_first_and_split_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

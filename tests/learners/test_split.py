@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,15 @@ from hypothesis import strategies as st
 
 from vestige.learners.data.class_mix import allocate, largest_match, mix_distance
 from vestige.learners.data.examples import Examples
+from vestige.learners.data.selection import read_selection
 from vestige.learners.data.split import Split, split_classes, split_random, split_subjects
-from vestige.learners.data.split_selection import split_indices
+from vestige.learners.data.split_selection import split_selection
 from vestige.learners.errors import ConfigError, DataError
+
+
+def split_listed(examples: Examples, path: Path, **settings: Any) -> Split:
+    """A split whose forget examples a file lists."""
+    return split_selection(examples, forget=read_selection(path, examples), **settings)
 
 
 def make(n: int = 200, test: int = 60, classes: int = 4, people: int = 20, seed: int = 0) -> Examples:
@@ -203,7 +210,7 @@ def test_without_a_test_part_unseen_needs_a_number(tmp_path: Path) -> None:
         lambda: split_random(examples, forget=3, unseen=None, seed=0),
         lambda: split_classes(examples, classes=["ant"], unseen=None, seed=0),
         lambda: split_subjects(examples, subjects=["p1"], unseen=None, seed=0),
-        lambda: split_indices(examples, path=tmp_path / "forget.txt", unseen=None, seed=0),
+        lambda: split_listed(examples, path=tmp_path / "forget.txt", unseen=None, seed=0),
     ]
     for build in builders:
         with pytest.raises(ConfigError, match="made has no test part"):
@@ -313,8 +320,8 @@ def test_people_held_out_are_held_out_whole(who: set[int], unseen: int, seed: in
     split = split_subjects(examples, subjects=names, unseen=unseen, validation=4, seed=seed)
     check(split, examples)
     assert len(split.unseen) == unseen
-    strangers, known = (set(examples.subjects[role].tolist()) for role in (split.unseen, split.retain))
-    assert strangers.isdisjoint(known) and strangers.isdisjoint(names) and known.isdisjoint(names)
+    unknown, known = (set(examples.subjects[role].tolist()) for role in (split.unseen, split.retain))
+    assert unknown.isdisjoint(known) and unknown.isdisjoint(names) and known.isdisjoint(names)
     wanted = np.bincount(examples.labels[split.forget], minlength=4)
     drawn = np.bincount(examples.labels[split.unseen], minlength=4)
     assert np.abs(drawn - unseen * wanted / wanted.sum()).max() < 1
@@ -357,7 +364,7 @@ def test_three_kinds_of_files_give_one_split(tmp_path: Path, test: int, dtype: t
     examples = make(test=test)
     chosen = np.flatnonzero(~examples.test_part)[[30, 4, 17, 90]].astype(dtype)
     splits = [
-        split_indices(examples, path=write(tmp_path, name, chosen), unseen=12, validation=3, seed=1)
+        split_listed(examples, path=write(tmp_path, name, chosen), unseen=12, validation=3, seed=1)
         for name in ("f.txt", "f.npy", "f.csv")
     ]
     assert len({split.fingerprint for split in splits}) == 1
@@ -388,7 +395,7 @@ def test_bad_text_files(tmp_path: Path, text: str | bytes, message: str) -> None
     path = tmp_path / "forget.txt"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(DataError, match=message):
-        split_indices(make(test=0), path=path, unseen=5, seed=0)
+        split_listed(make(test=0), path=path, unseen=5, seed=0)
 
 
 def test_bad_index_files_of_other_kinds(tmp_path: Path) -> None:
@@ -396,7 +403,7 @@ def test_bad_index_files_of_other_kinds(tmp_path: Path) -> None:
 
     def refused(path: Path, message: str) -> None:
         with pytest.raises(DataError, match=message):
-            split_indices(examples, path=path, unseen=5, seed=0)
+            split_listed(examples, path=path, unseen=5, seed=0)
 
     tested = np.flatnonzero(examples.test_part)[:2]
     refused(write(tmp_path, "t.txt", tested), "got 2 of the test part")
@@ -422,4 +429,4 @@ def test_forget_classes_without_unseen_examples(tmp_path: Path) -> None:
     examples = replace(examples, labels=labels)
     path = write(tmp_path, "f.txt", np.flatnonzero((labels == 2) & ~examples.test_part)[:3])
     with pytest.raises(ConfigError, match="expected examples of the forget set's classes"):
-        split_indices(examples, path=path, unseen=None, seed=0)
+        split_listed(examples, path=path, unseen=None, seed=0)

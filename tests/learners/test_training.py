@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.seeds import torch_generator
 from vestige.learners.training.architectures import build_classifier

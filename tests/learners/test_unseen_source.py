@@ -62,7 +62,7 @@ def test_sources_that_do_not_fit(changes: dict[str, object], words: str) -> None
 
 
 def test_people_are_kept_and_mixed_parts_refused() -> None:
-    a, b = (replace(one, subjects=one.labels.astype(np.str_)) for one in (first(), second()))
+    a, b = (replace(source, subjects=source.labels.astype(np.str_)) for source in (first(), second()))
     assert with_unseen(a, b).subjects is not None and len(with_unseen(a, b).subjects) == 13
     with pytest.raises(DataError, match="training part before its test part"):
         with_unseen(replace(first(), test_part=np.arange(10) < 3), second())

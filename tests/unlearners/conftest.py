@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.training.architectures import Classifier, build_classifier
 from vestige.learners.training.device import one_thread
 from vestige.learners.training.ledger import Ledger, LedgerWriter

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.errors import DataError
 from vestige.learners.training.architectures import Classifier
 from vestige.learners.training.batches import Batches

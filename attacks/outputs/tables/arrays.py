@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.attacks.outputs import npz
 from vestige.attacks.outputs.tables.columns import DEFAULTS, Columns
 from vestige.attacks.outputs.tables.sheet import Coder, Sheet, check_text, need_file
 from vestige.learners.errors import DataError
+from vestige.learners.files import npz
 
 LOGITS = ("logits", "candidate", "original", "arr_0")
 """Names of the one array ``[n, classes]`` in an ``.npz``; arr_0 is what numpy.savez calls an array without a name."""

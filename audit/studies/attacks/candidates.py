@@ -25,7 +25,7 @@ from vestige.audit.shadows.bank import found_shadows
 from vestige.audit.shadows.inference import augmented_logits, problems_of
 from vestige.audit.studies.attacks.table import BASELINE, attack_all, literature_numbers
 from vestige.audit.workflows.declaration import need_retrains
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.errors import ConfigError
 
 SIDE = 32

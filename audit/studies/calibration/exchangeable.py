@@ -35,7 +35,7 @@ from vestige.audit.studies.calibration.exchangeable_rates import (
     summarise,
 )
 from vestige.audit.verdict.exchangeable_rule import grade_of, over_examples
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.engine.jobs import run_jobs
 from vestige.learners.errors import ConfigError
 from vestige.learners.progress import Progress

@@ -10,7 +10,7 @@ from vestige.audit.endpoints.scores import Floats, Mask
 from vestige.audit.exchangeable.decisions import WORDS, margin_of
 from vestige.audit.policy import Policy
 from vestige.audit.studies.calibration.trials import Rate
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 
 SHARES = (0.0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.7, 1.0)
 """Shares of the forget set that leak."""

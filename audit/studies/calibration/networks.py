@@ -15,7 +15,7 @@ from vestige.audit.models.workspace import Workspace
 from vestige.audit.policy import Policy
 from vestige.audit.progress import Watch
 from vestige.audit.studies.calibration.trials import Calibration, Trials, join, summarise, try_model
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.engine.jobs import run_jobs
 from vestige.learners.errors import ConfigError
 from vestige.learners.progress import Progress

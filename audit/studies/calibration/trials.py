@@ -23,7 +23,7 @@ from vestige.audit.results.figures import Interval
 from vestige.audit.verdict.controls import plant
 from vestige.audit.verdict.evidence import reference_of
 from vestige.audit.verdict.rule import decide
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 
 SHARES = tuple(
     round(percent / 100, 2)

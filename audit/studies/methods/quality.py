@@ -15,7 +15,7 @@ from vestige.audit.models.workspace import ModelKey, Workspace, digest_indices
 from vestige.audit.progress import Watch, ignore
 from vestige.audit.studies.methods.quality_scores import Epsilons, Floats, forgetting_quality
 from vestige.audit.studies.methods.swap import chosen_spec
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.errors import ConfigError
 
 ORIGINALS, RETRAINS = 20_000, 30_000

@@ -25,7 +25,7 @@ from vestige.audit.studies.methods.swap_scores import (
     implied_epsilon,
     quality,
 )
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.data.split import Split
 from vestige.learners.errors import ConfigError
 from vestige.learners.seeds import numpy_generator

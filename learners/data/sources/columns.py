@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vestige.learners.arrays import Labels
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.sources.decode import decode_all
-from vestige.learners.data.sources.parts import as_labels, join
+from vestige.learners.data.sources.parts import as_labels, examples_of
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.untrusted import Folder, as_names, first_names
 
@@ -53,9 +53,7 @@ def load_shards(name: str, train: Sequence[Shard], test: Sequence[Shard], folder
         raise DataError(f"{shards[0].file}: expected at least one row, got none")
     pixels = decode_all(images(), starts[-1], where)
     numbers, class_names = _numbers(name, labels, _names_of(shards), where)
-    cut = starts[len(train)]
-    tested = (pixels[cut:], numbers[cut:]) if test else None
-    examples = join(name, class_names, (pixels[:cut], numbers[:cut]), tested)
+    examples = examples_of(name, class_names, pixels, numbers, starts[len(train)])
     given = [file for file in files if file]
     return replace(examples, files=as_names(name, given)) if len(given) == len(examples) else examples
 
@@ -136,7 +134,7 @@ def _names_of(shards: Sequence[Shard]) -> tuple[str, ...] | None:
 
 def _numbers(
     name: str, values: list[Any], class_names: tuple[str, ...] | None, where: Callable[[int], str]
-) -> tuple[NDArray[np.int64], tuple[str, ...] | None]:
+) -> tuple[Labels, tuple[str, ...] | None]:
     if {type(value) for value in values} == {str}:
         return numbered_texts(name, values)
     most = len(class_names) if class_names else np.iinfo(np.int64).max
@@ -147,7 +145,7 @@ def _numbers(
     return as_labels(name, values, len(values)), class_names
 
 
-def numbered_texts(name: str, values: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def numbered_texts(name: str, values: Sequence[str]) -> tuple[Labels, tuple[str, ...]]:
     """Labels that are text: numbers in sorted order, and the classes."""
     names = tuple(as_names(name, sorted(set(values))).tolist())
     number = {text: i for i, text in enumerate(names)}

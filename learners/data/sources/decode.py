@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vestige.learners.arrays import Images
 from vestige.learners.errors import DataError
-from vestige.learners.files.untrusted import check_regular, most_bytes, one_line
+from vestige.learners.files.untrusted import check_regular, most_bytes, readable
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "PPM")
 
@@ -17,8 +18,8 @@ _LARGEST_SIDE = 4096  # pixels; far beyond what a classifier is trained on, far 
 _LARGEST_FILE = 2**28  # bytes; four a sample are the most that a plain-text PPM of that side needs
 
 
-def decode_all(encoded: Iterable[bytes | Path], count: int, where: Callable[[int], str]) -> NDArray[np.uint8]:
-    """Images uint8 ``[count, height, width, channels]`` of files or of their contents; all must have one size.
+def decode_all(encoded: Iterable[bytes | Path], count: int, where: Callable[[int], str]) -> Images:
+    """``count`` images of files or of their contents; all must have one size.
 
     Grey images have one channel, or three (equal) if any of the others is in colour. ``where(i)`` names image ``i`` in
     the DataError of one that is damaged or has another size. They are taken one by one, so that no more than one is
@@ -26,11 +27,11 @@ def decode_all(encoded: Iterable[bytes | Path], count: int, where: Callable[[int
     """
     pixels = np.empty((0, 0, 0, 0), dtype=np.uint8)
     done = 0
-    for i, one in enumerate(encoded):
+    for i, content in enumerate(encoded):
         done = i + 1
         if done > count:
             break
-        image = _decode(one, where, i)
+        image = _decode(content, where, i)
         if i == 0:
             pixels = _room(count, image.shape, where)
         elif image.shape[:2] != pixels.shape[1:3]:
@@ -48,7 +49,7 @@ def decode_all(encoded: Iterable[bytes | Path], count: int, where: Callable[[int
     return pixels
 
 
-def _room(count: int, shape: tuple[int, ...], where: Callable[[int], str]) -> NDArray[np.uint8]:
+def _room(count: int, shape: tuple[int, ...], where: Callable[[int], str]) -> Images:
     size, most = count * int(np.prod(shape, dtype=object)), most_bytes()
     if size > most:
         raise DataError(
@@ -61,15 +62,12 @@ def _room(count: int, shape: tuple[int, ...], where: Callable[[int], str]) -> ND
 def _decode(encoded: bytes | Path, where: Callable[[int], str], i: int) -> NDArray[np.uint8]:
     if isinstance(encoded, Path):
         check_regular(encoded, largest=_LARGEST_FILE)
-    try:
-        with Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded, formats=FORMATS) as image:
-            if max(image.size) > _LARGEST_SIDE:
-                raise ValueError(f"{image.width} x {image.height} pixels, at most {_LARGEST_SIDE} a side are read")
-            return _pixels(image)
-    except Exception as error:  # damaged files make the decoders raise all kinds
-        raise DataError(
-            f"{where(i)}: expected an image ({', '.join(FORMATS)}), could not be read: {one_line(error)}"
-        ) from error
+    source = io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded
+    damage = readable(f"an image ({', '.join(FORMATS)})", "fetch or convert it again", where=where(i))
+    with damage, Image.open(source, formats=FORMATS) as image:  # damaged files make the decoders raise all kinds
+        if max(image.size) > _LARGEST_SIDE:
+            raise ValueError(f"{image.width} x {image.height} pixels, at most {_LARGEST_SIDE} a side are read")
+        return _pixels(image)
 
 
 def _pixels(image: Image.Image) -> NDArray[np.uint8]:

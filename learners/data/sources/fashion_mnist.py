@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.sources.parts import Part, as_labels, join
 from vestige.learners.errors import DataError
+from vestige.learners.files.untrusted import readable
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 CLASS_NAMES = (
@@ -60,14 +61,12 @@ def _find(folder: Path, stem: str) -> Path:
 
 def read_idx(path: Path, *, dimensions: int) -> NDArray[np.uint8]:
     """The array of unsigned bytes in an IDX file; what its header claims must be there exactly."""
-    try:
-        with path.open("rb") as raw:
-            if path.suffix != ".gz":
-                return _read(path, raw, dimensions, path.stat().st_size)
-            with gzip.open(raw) as stream:
-                return _read(path, cast(BinaryIO, stream), dimensions, path.stat().st_size * _DEFLATE_LIMIT)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: expected a whole IDX file, could not be read ({error}); fetch it again") from error
+    damage = readable("a whole IDX file", "fetch it again", OSError, EOFError, zlib.error, where=str(path))
+    with damage, path.open("rb") as raw:
+        if path.suffix != ".gz":
+            return _read(path, raw, dimensions, path.stat().st_size)
+        with gzip.open(raw) as stream:
+            return _read(path, cast(BinaryIO, stream), dimensions, path.stat().st_size * _DEFLATE_LIMIT)
 
 
 def _read(path: Path, stream: BinaryIO, dimensions: int, most: int) -> NDArray[np.uint8]:

@@ -4,26 +4,18 @@ from pathlib import Path
 
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.sources.parts import as_images, as_labels, join
-from vestige.learners.errors import DataError, VestigeError
-from vestige.learners.files.user_code import also_from, find_function
+from vestige.learners.errors import DataError
+from vestige.learners.files.user_code import also_from, call_function, find_function
 
 
-def load(module: str, function: str, name: str, base: Path) -> Examples:
-    """What ``module.function()`` returns: Examples, or (images, labels) as in an ``npz`` source without a test part.
+def load(name: str, base: Path) -> Examples:
+    """What the function ``name`` returns: Examples, or (images, labels) as in an ``npz`` source without a test part.
 
     Modules are looked for where Python does, and then in ``base``. Raises ConfigError where there is no such function,
     DataError where it fails or returns something else.
     """
     with also_from(base):
-        call = find_function(module, function, name, "data.source")
-        try:
-            result = call()
-        except VestigeError:
-            raise
-        except (Exception, SystemExit) as error:  # the user's own code may raise anything
-            raise DataError(
-                f"{name}: expected it to return examples, it raised {type(error).__name__}: {error}"
-            ) from error
+        result = call_function(find_function(name, "data.source", base=base), name, "examples")
     if isinstance(result, Examples):
         return result
     if isinstance(result, (tuple, list)) and len(result) == 2:

@@ -1,17 +1,17 @@
 """Data sets that Hugging Face ``datasets`` saved to disk, read without that library."""
 
 import json
-import struct
 from collections.abc import Iterator
-from importlib import import_module
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.sources.arrow_stream import is_compressed
 from vestige.learners.data.sources.columns import Shard, checked, load_shards, names_among, names_in
-from vestige.learners.errors import ConfigError, DataError
-from vestige.learners.files.untrusted import Folder, first_names, one_line, shown
+from vestige.learners.errors import DataError
+from vestige.learners.files.arrow import arrow_module, reading_arrow
+from vestige.learners.files.untrusted import Folder, first_names, readable, shown
 
 _LARGEST_JSON = 2**24  # bytes; names of 65,536 classes are a tenth of that
 
@@ -48,37 +48,32 @@ def load(path: Path, name: str, *, image_column: str | None = None, label_column
 
 def _read(folder: Folder, name: str) -> dict[str, Any]:
     path = folder.file(name)
-    try:
+    with readable(
+        "JSON as save_to_disk writes it", "save it again", OSError, ValueError, RecursionError, where=str(path)
+    ):
         if path.stat().st_size > _LARGEST_JSON:
             raise ValueError(f"more than {_LARGEST_JSON // 2**20} MiB")
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(
-            f"{path}: expected JSON as save_to_disk writes it, could not be read ({one_line(error)})"
-        ) from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected a JSON object as save_to_disk writes it, got {type(content).__name__}")
     return content
 
 
 def _shards(folder: Folder, part: str, image_column: str | None, label_column: str | None) -> list[Shard]:
+    where = f"{folder.root}/{part}state.json"
     state = _read(folder, f"{part}state.json")
     features = _read(folder, f"{part}dataset_info.json").get("features")
     if state.get("_indices_data_files"):
         raise DataError(
-            f"{folder.root}/{part}state.json: expected rows in their own order, got a mapping of indices; "
+            f"{where}: expected rows in their own order, got a mapping of indices; "
             "save it again after flatten_indices()"
         )
     listed = state.get("_data_files")
     names = [entry["filename"] for entry in listed if _named(entry)] if isinstance(listed, list) else []
     if not isinstance(listed, list) or not names or len(names) < len(listed):
-        raise DataError(
-            f"{folder.root}/{part}state.json: expected the data files by name, got {shown(repr(listed))}; "
-            "save the data set again"
-        )
+        raise DataError(f"{where}: expected the data files by name, got {shown(repr(listed))}; save the data set again")
     if len(set(names)) < len(names):
-        raise DataError(f"{folder.root}/{part}state.json: expected each data file once, got {first_names(names)}")
-    where = f"{folder.root}/{part}state.json"
+        raise DataError(f"{where}: expected each data file once, got {first_names(names)}")
     files = [folder.file(f"{part}{file}", where=where) for file in names]
     return [_open(file, features, image_column, label_column) for file in files]
 
@@ -88,14 +83,7 @@ def _named(entry: Any) -> bool:
 
 
 def _open(file: Path, features: Any, image_column: str | None, label_column: str | None) -> Shard:
-    try:
-        arrow = import_module("pyarrow")
-        ipc = import_module("pyarrow.ipc")
-    except ImportError as error:
-        raise ConfigError(
-            "data: expected pyarrow for a huggingface source, it is not installed; run pip install 'vestige[parquet]'"
-        ) from error
-    unreadable = (arrow.ArrowException, OSError, EOFError, UnicodeDecodeError, MemoryError, struct.error, IndexError)
+    arrow, ipc = arrow_module("pyarrow", file), arrow_module("pyarrow.ipc", file)
 
     def read(columns: list[int]) -> Iterator[Any]:
         # Mapped, so that lengths which a damaged stream claims are compared with the file and never allocated.
@@ -104,14 +92,12 @@ def _open(file: Path, features: Any, image_column: str | None, label_column: str
             yield from stream
 
     def batches() -> Iterator[tuple[Any, Any]]:
-        try:
+        with _reading(file):
             for batch in read(places):
                 batch.validate(full=True)
                 yield batch.column(image), batch.column(label)
-        except unreadable as error:
-            raise _damaged(file, error) from error
 
-    try:
+    with _reading(file):
         with arrow.memory_map(str(file)) as source, ipc.open_stream(source) as stream:
             schema = stream.schema
         image, label = checked(file, schema, image_column, label_column)
@@ -119,12 +105,8 @@ def _open(file: Path, features: Any, image_column: str | None, label_column: str
             raise DataError(f"{file}: expected a plain Arrow stream, got a compressed one; save it with save_to_disk")
         places = [schema.get_field_index(image), schema.get_field_index(label)]
         rows = sum(batch.num_rows for batch in read(places))
-    except unreadable as error:
-        raise _damaged(file, error) from error
     return Shard(file, rows, names_among(features, label) or names_in(schema.metadata, label), batches)
 
 
-def _damaged(file: Path, error: Exception) -> DataError:
-    return DataError(
-        f"{file}: expected a whole Arrow stream, could not be read ({one_line(error)}); save the data set again"
-    )
+def _reading(file: Path) -> AbstractContextManager[None]:
+    return reading_arrow(file, "a whole Arrow stream", "save the data set again")

@@ -1,5 +1,6 @@
 """Image files in a folder with a table of their labels."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -7,12 +8,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.learners.arrays import Labels, Mask
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.sources.columns import numbered_texts
 from vestige.learners.data.sources.decode import decode_all
-from vestige.learners.data.sources.parts import join, numbered
+from vestige.learners.data.sources.parts import examples_of, numbered
 from vestige.learners.errors import DataError
-from vestige.learners.files.label_tables import Columns, read_columns
+from vestige.learners.files.label_tables import Columns, is_whole_number, read_columns
 from vestige.learners.files.untrusted import Folder, as_names, first_names, shown, shown_path
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -23,7 +25,6 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "group": ("group",),
 }
 _REQUIRED = ("file", "label")
-_LONGEST = 18  # decimal digits that always fit int64
 
 
 def load(path: Path, name: str) -> Examples:
@@ -35,26 +36,21 @@ def load(path: Path, name: str) -> Examples:
     that is listed twice are refused.
     """
     table = read_columns(path, lambda header: _pick(path, header))
-    if not len(table):
-        raise DataError(f"{shown_path(path)}: expected at least one row, got none")
     for role in table.values:
-        empty = next((row for row, text in enumerate(table.values[role]) if not text), None)
-        if empty is not None:
-            raise DataError(f"{table.where(empty)}: expected a {role} in every row, got none; fill or remove the row")
+        table.check_filled(role)
     tested = _parts(table)
     order = np.argsort(tested, kind="stable")
     given = {role: [texts[row] for row in order] for role, texts in table.values.items()}
     folder = Folder(path.parent)
     files = [folder.file(file, where=table.where(row)) for file, row in zip(given["file"], order, strict=True)]
     names = [PurePosixPath(file).as_posix() for file in given["file"]]
-    _once(path, names)
+    if twice := [name for name, times in Counter(names).items() if times > 1]:
+        raise DataError(f"{shown_path(path)}: expected each file once, got {len(twice)} again ({first_names(twice)})")
     labels, class_names = _labels(name, table, given["label"], order)
     pixels = decode_all(files, len(files), lambda i: table.where(order[min(i, len(order) - 1)]))
-    cut = len(files) - int(tested.sum())
-    if not cut:
+    if tested.all():
         raise DataError(f"{shown_path(path)}: expected at least one training image, got test images only")
-    test = (pixels[cut:], labels[cut:]) if cut < len(files) else None
-    examples = join(name, class_names, (pixels[:cut], labels[:cut]), test)
+    examples = examples_of(name, class_names, pixels, labels, int((~tested).sum()))
     words = {role: as_names(f"{name} ({role})", given[role]) for role in ("subject", "group") if role in given}
     return replace(examples, files=as_names(name, names), subjects=words.get("subject"), groups=words.get("group"))
 
@@ -70,7 +66,7 @@ def _pick(path: Path, header: Sequence[str]) -> Mapping[str, str]:
     return {role: names[0] for role, names in found.items() if names}
 
 
-def _parts(table: Columns) -> NDArray[np.bool_]:
+def _parts(table: Columns) -> Mask:
     texts = table.values.get("part", ["train"] * len(table))
     for row, text in enumerate(texts):
         if text.lower() not in ("train", "test"):
@@ -80,21 +76,12 @@ def _parts(table: Columns) -> NDArray[np.bool_]:
     return np.array([text.lower() == "test" for text in texts], dtype=np.bool_)
 
 
-def _once(path: Path, names: Sequence[str]) -> None:
-    if len(set(names)) < len(names):
-        seen: set[str] = set()
-        twice = [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
-        raise DataError(f"{shown_path(path)}: expected each file once, got {len(twice)} again ({first_names(twice)})")
-
-
-def _labels(
-    name: str, table: Columns, texts: Sequence[str], order: NDArray[np.intp]
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    digits = [text.isascii() and text.isdigit() and len(text) <= _LONGEST for text in texts]
+def _labels(name: str, table: Columns, texts: Sequence[str], order: NDArray[np.intp]) -> tuple[Labels, tuple[str, ...]]:
+    digits = list(map(is_whole_number, texts))
     if not all(digits):
-        signed = next((i for i, text in enumerate(texts) if _is_number(text) and not digits[i]), None)
-        if signed is not None or any(digits):
-            odd = digits.index(False) if signed is None else signed
+        mixed = any(digits)
+        odd = next((i for i, text in enumerate(texts) if not digits[i] and (mixed or _is_number(text))), None)
+        if odd is not None:
             raise DataError(
                 f"{table.where(order[odd])}: expected labels that are all whole numbers from 0 or all text, "
                 f"got {shown(texts[odd])!r} among others; name or number all classes"

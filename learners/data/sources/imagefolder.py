@@ -7,7 +7,7 @@ import numpy as np
 
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.sources.decode import decode_all
-from vestige.learners.data.sources.parts import join
+from vestige.learners.data.sources.parts import examples_of
 from vestige.learners.errors import DataError
 from vestige.learners.files.untrusted import Folder, as_names, shown_path
 
@@ -31,7 +31,7 @@ def load(path: Path, name: str) -> Examples:
     class_names = tuple(listed[0])
     unknown = sorted(set().union(*listed) - set(class_names))
     if unknown:
-        raise DataError(f"{parts[-1]}: expected the classes of {parts[0]}, got {', '.join(unknown[:5])} besides")
+        raise DataError(f"{parts[-1]}: expected the classes of {parts[0]}, got also {', '.join(unknown[:5])}")
     files = [file for classes in listed for label in classes for file in classes[label]]
     names = [file.relative_to(path).as_posix() for file in files]
     for file in names:
@@ -41,9 +41,8 @@ def load(path: Path, name: str) -> Examples:
         [number[label] for classes in listed for label in classes for _ in classes[label]], dtype=np.int64
     )
     pixels = decode_all(files, len(files), lambda i: str(files[i]))
-    cut = sum(map(len, listed[0].values()))
-    test = (pixels[cut:], labels[cut:]) if len(listed) > 1 else None
-    return replace(join(name, class_names, (pixels[:cut], labels[:cut]), test), files=as_names(name, names))
+    train = sum(map(len, listed[0].values()))
+    return replace(examples_of(name, class_names, pixels, labels, train), files=as_names(name, names))
 
 
 def _subfolders(folder: Path) -> list[Path]:

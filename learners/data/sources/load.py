@@ -18,7 +18,7 @@ SOURCES: Mapping[str, str] = MappingProxyType(
         "huggingface:PATH": "a data set that Hugging Face datasets saved to disk (save_to_disk)",
         "imagefolder:PATH": "a folder with one subfolder of images a class, or with train and test folders of those",
         "imagecsv:PATH": "a table with columns file, label and if wanted part, subject, group, beside the images",
-        "torchvision:NAME[:FOLDER]": "a data set of torchvision, e.g. CIFAR10; downloaded only when asked",
+        "torchvision:NAME[:FOLDER]": "a data set of torchvision, e.g. CIFAR10; downloaded only with download = true",
         "PACKAGE.MODULE:FUNCTION": "a Python function that returns Examples or (images, labels)",
     }
 )
@@ -64,28 +64,16 @@ def _load(source: str, download: bool, image_column: str | None, label_column: s
 
             folder = _path(base, rest, source) if source != kind else fashion_mnist.DEBIAN_FOLDER
             return fashion_mnist.load(folder, source)
-        case "parquet":
-            from vestige.learners.data.sources import parquet
+        case "parquet" | "huggingface":
+            from vestige.learners.data.sources import huggingface, parquet
 
-            path = _path(base, rest, source)
-            return parquet.load(path, source, image_column=image_column, label_column=label_column)
-        case "huggingface":
-            from vestige.learners.data.sources import huggingface
+            load_hub = parquet.load if kind == "parquet" else huggingface.load
+            return load_hub(_path(base, rest, source), source, image_column=image_column, label_column=label_column)
+        case "npz" | "imagefolder" | "imagecsv":
+            from vestige.learners.data.sources import imagecsv, imagefolder, npz
 
-            path = _path(base, rest, source)
-            return huggingface.load(path, source, image_column=image_column, label_column=label_column)
-        case "npz":
-            from vestige.learners.data.sources import npz
-
-            return npz.load(_path(base, rest, source), source)
-        case "imagefolder":
-            from vestige.learners.data.sources import imagefolder
-
-            return imagefolder.load(_path(base, rest, source), source)
-        case "imagecsv":
-            from vestige.learners.data.sources import imagecsv
-
-            return imagecsv.load(_path(base, rest, source), source)
+            load = {"npz": npz.load, "imagefolder": imagefolder.load, "imagecsv": imagecsv.load}[kind]
+            return load(_path(base, rest, source), source)
         case "torchvision":
             from vestige.learners.data.sources import torchvision
 
@@ -96,7 +84,7 @@ def _load(source: str, download: bool, image_column: str | None, label_column: s
         raise ConfigError(f"data.source: expected one of {', '.join(SOURCES)}, got {source!r}")
     from vestige.learners.data.sources import function
 
-    return function.load(kind, rest, source, base)
+    return function.load(source, base)
 
 
 def _path(base: Path, text: str, source: str) -> Path:

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.learners.arrays import Array
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.sources.parts import Part, as_images, as_labels, join
 from vestige.learners.errors import DataError
 from vestige.learners.files.npz import read_npz
-from vestige.learners.files.untrusted import as_names, first_names
+from vestige.learners.files.untrusted import as_names
 
 _REQUIRED = ("images", "labels")
 _TEST = ("test_images", "test_labels")
@@ -26,8 +26,12 @@ def load(path: Path, name: str) -> Examples:
     test_images; ``class_names``. Archives with pickled objects, arrays of other names, headers that disagree with the
     archive, or more than half of the memory once unpacked are refused before anything is allocated.
     """
-    arrays = read_npz(path)
-    _check_names(path, arrays)
+    arrays = read_npz(path, (*_REQUIRED, *_OPTIONAL))
+    if not arrays.keys() >= {*_REQUIRED} or (_TEST[0] in arrays) != (_TEST[1] in arrays):
+        raise DataError(
+            f"{path}: expected the arrays {', '.join(_REQUIRED)} and if wanted {', '.join(_OPTIONAL)} "
+            f"(the two of the test part together), got {', '.join(sorted(arrays)) or 'none'}"
+        )
     train = _part(name, arrays, *_REQUIRED)
     test = _part(name, arrays, *_TEST) if _TEST[0] in arrays else None
     named = arrays.get("class_names")
@@ -37,27 +41,12 @@ def load(path: Path, name: str) -> Examples:
     return replace(examples, subjects=words.get("subjects"), groups=words.get("groups"))
 
 
-def _part(name: str, arrays: Mapping[str, NDArray[Any]], images: str, labels: str) -> Part:
+def _part(name: str, arrays: Mapping[str, Array], images: str, labels: str) -> Part:
     pixels = as_images(f"{name} ({images})", arrays[images])
     return pixels, as_labels(f"{name} ({labels})", arrays[labels], len(pixels))
 
 
-def _check_names(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    unknown = sorted(set(arrays) - {*_REQUIRED, *_OPTIONAL})
-    missing = sorted({*_REQUIRED} - set(arrays))
-    if unknown or missing or (_TEST[0] in arrays) != (_TEST[1] in arrays):
-        raise DataError(
-            f"{path}: expected the arrays {', '.join(_REQUIRED)} and if wanted {', '.join(_OPTIONAL)} "
-            f"(the two of the test part together), got {_listed(sorted(arrays)) or 'none'}"
-        )
-
-
-def _listed(names: list[str]) -> str:
-    plain = [name for name in names if name.isidentifier() and len(name) < 40]
-    return ", ".join(plain) if len(plain) == len(names) <= 20 else first_names(names)
-
-
-def _words(path: Path, key: str, values: NDArray[Any], size: int) -> NDArray[np.str_]:
+def _words(path: Path, key: str, values: Array, size: int) -> NDArray[np.str_]:
     if values.dtype.kind not in "iuU" or values.shape != (size,):
         raise DataError(
             f"{path}: expected {key} as text or whole numbers of shape [{size}], "

@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from importlib import import_module
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.sources.columns import Shard, checked, load_shards, names_in
-from vestige.learners.errors import ConfigError, DataError
-from vestige.learners.files.untrusted import Folder, check_regular, one_line
+from vestige.learners.errors import DataError
+from vestige.learners.files.arrow import arrow_module, reading_arrow
+from vestige.learners.files.untrusted import Folder, check_regular
 
 _SHARD = re.compile(r"(train|test)(?:-(\d+)-of-(\d+))?(?:-[0-9a-f]+)?\.parquet")
 _BATCH = 64  # rows decoded at a time: what a dictionary-coded file repeats is held no more often
@@ -65,31 +66,19 @@ def _shards(folder: Path, part: str) -> list[Path]:
 
 
 def _open(file: Path, image_column: str | None, label_column: str | None) -> Shard:
-    try:
-        arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise ConfigError(
-            "data: expected pyarrow for a parquet source, it is not installed; run pip install 'vestige[parquet]'"
-        ) from error
-    unreadable = (arrow.ArrowException, OSError, UnicodeDecodeError, MemoryError)  # text is handed on unchecked
+    parquet = arrow_module("pyarrow.parquet", file)
 
     def batches() -> Iterator[tuple[Any, Any]]:
-        try:
-            with parquet.ParquetFile(file) as opened:
-                for batch in opened.iter_batches(batch_size=_BATCH, columns=[image, label]):
-                    batch.validate(full=True)
-                    yield batch.column(image), batch.column(label)
-        except unreadable as error:
-            raise _damaged(file, error) from error
+        with _reading(file), parquet.ParquetFile(file) as opened:
+            for batch in opened.iter_batches(batch_size=_BATCH, columns=[image, label]):
+                batch.validate(full=True)
+                yield batch.column(image), batch.column(label)
 
-    try:
-        with parquet.ParquetFile(file) as opened:
-            schema, rows = opened.schema_arrow, opened.metadata.num_rows
+    with _reading(file), parquet.ParquetFile(file) as opened:
+        schema, rows = opened.schema_arrow, opened.metadata.num_rows
         image, label = checked(file, schema, image_column, label_column)
         return Shard(file, rows, names_in(schema.metadata, label), batches)
-    except unreadable as error:
-        raise _damaged(file, error) from error
 
 
-def _damaged(file: Path, error: Exception) -> DataError:
-    return DataError(f"{file}: expected a whole Parquet file, could not be read ({one_line(error)}); fetch it again")
+def _reading(file: Path) -> AbstractContextManager[None]:
+    return reading_arrow(file, "a whole Parquet file", "fetch it again")

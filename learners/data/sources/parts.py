@@ -3,35 +3,41 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vestige.learners.arrays import Array, Images, Labels
 from vestige.learners.data.examples import Examples
 from vestige.learners.errors import DataError
 
-Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
+Part = tuple[Images, Labels]
+"""Images and labels."""
 
 _MOST_CLASSES = 65_536
 
 
 def join(name: str, class_names: tuple[str, ...] | None, train: Part, test: Part | None = None) -> Examples:
-    """Training examples first, then the test part (if there is one), each in its own order.
+    """Training examples first, then the test part (if there is one), each in its own order; see ``examples_of``."""
+    if test is None:
+        return examples_of(name, class_names, *train, len(train[1]))
+    if test[0].shape[1:] != train[0].shape[1:]:
+        shapes = f"{list(train[0].shape[1:])} and {list(test[0].shape[1:])}"
+        raise DataError(f"{name}: expected training and test images of one shape, got {shapes}; resize them")
+    images, labels = np.concatenate([train[0], test[0]]), np.concatenate([train[1], test[1]])
+    return examples_of(name, class_names, images, labels, len(train[1]))
+
+
+def examples_of(name: str, class_names: tuple[str, ...] | None, images: Images, labels: Labels, train: int) -> Examples:
+    """Examples of which the first ``train`` are the training part, the others the test part.
 
     class_names: None for ``0``, ``1``, ... up to the largest label.
     """
-    if class_names is not None and len(class_names) > _MOST_CLASSES:
+    if class_names is None:
+        class_names = numbered(name, labels)
+    if len(class_names) > _MOST_CLASSES:
         raise DataError(f"{name}: expected at most {_MOST_CLASSES} classes, got {len(class_names)}; check the labels")
-    images, labels = train
-    test_part = np.zeros(len(images), dtype=np.bool_)
-    if test is not None:
-        if test[0].shape[1:] != images.shape[1:]:
-            shapes = f"{list(images.shape[1:])} and {list(test[0].shape[1:])}"
-            raise DataError(f"{name}: expected training and test images of one shape, got {shapes}; resize them")
-        test_part = np.repeat([False, True], [len(images), len(test[0])])
-        images, labels = np.concatenate([images, test[0]]), np.concatenate([labels, test[1]])
-    return Examples(images, labels, numbered(name, labels) if class_names is None else class_names, name, test_part)
+    return Examples(images, labels, class_names, name, np.arange(len(labels)) >= train)
 
 
-def numbered(name: str, labels: NDArray[np.int64]) -> tuple[str, ...]:
+def numbered(name: str, labels: Labels) -> tuple[str, ...]:
     """Class names for labels that come without: their numbers."""
     most = int(labels.max(initial=0))
     if most >= _MOST_CLASSES:
@@ -39,7 +45,7 @@ def numbered(name: str, labels: NDArray[np.int64]) -> tuple[str, ...]:
     return tuple(str(number) for number in range(most + 1))
 
 
-def as_images(name: str, values: Any) -> NDArray[np.uint8]:
+def as_images(name: str, values: Any) -> Images:
     """Whole numbers 0..255 ``[n, height, width]`` or ``[n, height, width, channels]`` as uint8 with channels last."""
     images = _array(name, "images", values)
     if images.dtype.kind not in "iu":
@@ -59,7 +65,7 @@ def as_images(name: str, values: Any) -> NDArray[np.uint8]:
     return np.ascontiguousarray(images if images.ndim == 4 else images[..., None], dtype=np.uint8)
 
 
-def as_labels(name: str, values: Any, images: int) -> NDArray[np.int64]:
+def as_labels(name: str, values: Any, images: int) -> Labels:
     """Whole-number labels ``[images]``."""
     labels = _array(name, "labels", values)
     if labels.dtype.kind not in "iu" or labels.shape != (images,):
@@ -71,7 +77,7 @@ def as_labels(name: str, values: Any, images: int) -> NDArray[np.int64]:
     return labels.astype(np.int64)
 
 
-def _array(name: str, what: str, values: Any) -> NDArray[Any]:
+def _array(name: str, what: str, values: Any) -> Array:
     try:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:

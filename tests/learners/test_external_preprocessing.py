@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.learners.outside_files import expected, images, make
+from tests.learners.external_files import expected, images, make
 from vestige.learners.errors import ConfigError, DataError
-from vestige.learners.external.inference import ask
+from vestige.learners.external.inference import infer
 from vestige.learners.external.predictors import as_predictor
 from vestige.learners.external.preprocessing import Preprocessing
 from vestige.learners.external.settings import find_preprocessing, parse_preprocessing
@@ -148,7 +148,7 @@ def test_a_function_of_the_users_own(tmp_path: Path) -> None:
     load_torchvision()
     prepare = find_preprocessing("outside_own_transform:prepare", base=tmp_path)
     np.testing.assert_allclose(
-        ask(as_predictor(make(), preprocessing=prepare), images(), batch_size=4), expected(), atol=1e-6
+        infer(as_predictor(make(), preprocessing=prepare), images(), batch_size=4), expected(), atol=1e-6
     )
     with pytest.raises(ConfigError, match="preprocessing: expected a function outside_own_transform:other"):
         find_preprocessing("outside_own_transform:other", base=tmp_path)
@@ -159,4 +159,4 @@ def test_a_function_of_the_users_own(tmp_path: Path) -> None:
 def test_a_function_that_loses_rows_is_refused() -> None:
     for prepare, sentence in [(lambda rows: rows[0], r"got the shape \[8, 8, 3\]"), (lambda rows: [1], "got list")]:
         with pytest.raises(DataError, match=sentence):
-            ask(as_predictor(make(), preprocessing=prepare), images())
+            infer(as_predictor(make(), preprocessing=prepare), images())

@@ -1,4 +1,4 @@
-"""vestige.learners.external: ONNX models, made here with the onnx package, asked through onnxruntime."""
+"""vestige.learners.external: ONNX models, made here with the onnx package, run by onnxruntime."""
 
 import hashlib
 import subprocess
@@ -14,9 +14,9 @@ onnx = pytest.importorskip("onnx", reason="the models of these tests are made wi
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from tests.learners.outside_files import expected, images, make  # noqa: E402
+from tests.learners.external_files import expected, images, make  # noqa: E402
 from vestige.learners.errors import ConfigError, DataError  # noqa: E402
-from vestige.learners.external.inference import ask  # noqa: E402
+from vestige.learners.external.inference import infer  # noqa: E402
 from vestige.learners.external.model_files import load_model  # noqa: E402
 from vestige.learners.external.preprocessing import Preprocessing  # noqa: E402
 
@@ -75,26 +75,26 @@ def test_logits_are_the_networks(tmp_path: Path, batch: Any, last: bool) -> None
     path = save(tmp_path / "model", batch=batch, last=last)
     found = load_model(path)
     for batch_size in (512, 6):
-        np.testing.assert_allclose(ask(found.predictor, images(), batch_size=batch_size), expected(), atol=1e-5)
+        np.testing.assert_allclose(infer(found.predictor, images(), batch_size=batch_size), expected(), atol=1e-5)
     assert found.kind == "onnx" and f"channels {'last' if last else 'first'}" in found.description
     assert found.digest == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert np.array_equal(*(ask(load_model(path).predictor, images()) for _ in range(2)))
+    assert np.array_equal(*(infer(load_model(path).predictor, images()) for _ in range(2)))
 
 
 def test_the_output_called_logits_is_taken(tmp_path: Path) -> None:
     found = load_model(save(tmp_path / "model", outputs=2))
-    np.testing.assert_allclose(ask(found.predictor, images()), expected(), atol=1e-5)
+    np.testing.assert_allclose(infer(found.predictor, images()), expected(), atol=1e-5)
     assert "the model has x, e" in refused(save(tmp_path / "two", outputs=3))
 
 
 def test_types_of_the_input(tmp_path: Path) -> None:
     half = load_model(save(tmp_path / "half", dtype=TensorProto.FLOAT16))
-    np.testing.assert_allclose(ask(half.predictor, images()), expected(), atol=5e-3)
+    np.testing.assert_allclose(infer(half.predictor, images()), expected(), atol=5e-3)
     path = save(tmp_path / "bytes", dtype=TensorProto.UINT8)
     with pytest.raises(DataError, match="expected uint8 inputs for this ONNX model, got float32"):
-        ask(load_model(path).predictor, images())
+        infer(load_model(path).predictor, images())
     whole = load_model(path, preprocessing=Preprocessing(scale=False, dtype="uint8"))
-    assert ask(whole.predictor, images()).shape == (21, 5)
+    assert infer(whole.predictor, images()).shape == (21, 5)
 
 
 # Data in other files.
@@ -119,7 +119,7 @@ def test_weights_beside_the_model(tmp_path: Path) -> None:
         outside(model(), location="data/weights.bin", offset="64", length=str(len(content))),
     )
     found = load_model(path)
-    np.testing.assert_allclose(ask(found.predictor, images()), expected(), atol=1e-5)
+    np.testing.assert_allclose(infer(found.predictor, images()), expected(), atol=1e-5)
     assert "weights beside it in data/weights.bin" in found.description
     (tmp_path / "data" / "weights.bin").write_bytes(bytes(64) + content[::-1])
     assert load_model(path).digest != found.digest
@@ -221,7 +221,7 @@ def test_files_cut_or_flipped(tmp_path: Path, capfd: pytest.CaptureFixture[str])
         broken[int(rng.integers(len(content)))] ^= 1 << int(rng.integers(8))
         path.write_bytes(broken)
         try:
-            ask(load_model(path).predictor, images(3))
+            infer(load_model(path).predictor, images(3))
         except DataError as error:
             assert str(error).isprintable()
     assert capfd.readouterr() == ("", "")  # the runtime prints nothing of its own

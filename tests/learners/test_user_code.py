@@ -38,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def sources(folder: Path, module: str, function: str) -> set[str]:
     with also_from(folder):
-        found = find_function(module, function, function, "train")
+        found = find_function(f"{module}:{function}", "train")
         return set(own_sources(f"{module}:{function}", found, base=folder))
 
 
@@ -53,7 +53,7 @@ def test_what_is_not_there_or_cannot_be_read(folder: Path) -> None:
     (folder / "plain.py").write_text("import broken_one\ndef train():\n    import nowhere\n    from . import nothing\n")
     (folder / "broken_one.py").write_text("x = 1\n")
     with also_from(folder):
-        function = find_function("plain", "train", "train", "train")
+        function = find_function("plain:train", "train")
         (folder / "broken_one.py").write_text("def (\n")
         assert set(own_sources("plain:train", function, base=folder)) == {(folder / "plain.py").read_text(), "def (\n"}
     assert own_sources("builtins:len", len, base=folder) == ()
@@ -65,7 +65,7 @@ def test_an_installed_package_is_not_followed_to_others(tmp_path: Path, monkeypa
     (place / "installed_one.py").write_text("import installed_two\ndef train(): pass\n")
     (place / "installed_two.py").write_text("")
     monkeypatch.syspath_prepend(str(place))
-    found = own_sources("installed_one:train", find_function("installed_one", "train", "train", "train"))
+    found = own_sources("installed_one:train", find_function("installed_one:train", "train"))
     assert found == ("import installed_two\ndef train(): pass\n",)
 
 
@@ -80,7 +80,7 @@ def test_the_named_module_counts_whatever_wraps_the_function(folder: Path) -> No
     for name in ("train", "bound", "trainer"):
         assert sources(folder, "wrapped", name) == expected, name
     with also_from(folder):
-        trainer = find_function("wrapped", "trainer", "trainer", "train")
+        trainer = find_function("wrapped:trainer", "train")
     try:
         trainer(0, 0)
     except ValueError as error:
@@ -94,5 +94,5 @@ def test_helpers_in_the_current_folder_and_huge_files(folder: Path, monkeypatch:
     (folder / "huge.py").write_text("#" * 2**22 + "\nx = 1\n")
     monkeypatch.chdir(folder)
     with also_from(folder / "configs"):
-        found = own_sources("starts:train", find_function("starts", "train", "t", "t"), base=folder / "configs")
+        found = own_sources("starts:train", find_function("starts:train", "train"), base=folder / "configs")
     assert set(found) == {(folder / "configs" / "starts.py").read_text(), FILES["late.py"]}

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from tests.learners.outside_files import (
+from tests.learners.external_files import (
     expected,
     images,
     make,
@@ -22,7 +22,7 @@ from tests.learners.outside_files import (
 )
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.external.archives import open_archive
-from vestige.learners.external.inference import ask
+from vestige.learners.external.inference import infer
 from vestige.learners.external.model_files import ExternalModel, load_model
 from vestige.learners.external.preprocessing import Preprocessing
 from vestige.learners.external.state import state_of_torch_file
@@ -34,7 +34,7 @@ from vestige.learners.training.recipe import Recipe
 
 def check(model: ExternalModel, path: Path) -> None:
     for batch_size in (512, 6):
-        np.testing.assert_allclose(ask(model.predictor, images(), batch_size=batch_size), expected(), atol=1e-5)
+        np.testing.assert_allclose(infer(model.predictor, images(), batch_size=batch_size), expected(), atol=1e-5)
     assert model.digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert model.description.startswith(path.name) and model.description.endswith(".")
 
@@ -105,7 +105,7 @@ def test_safetensors(tmp_path: Path) -> None:
 
 def test_half_precision_weights_go_into_the_networks_own_type(tmp_path: Path) -> None:
     path = save_state(tmp_path / "half.pt", lambda state: {name: value.half() for name, value in state.items()})
-    logits = ask(load_model(path, factory=make).predictor, images())
+    logits = infer(load_model(path, factory=make).predictor, images())
     assert logits.dtype == np.float32
     np.testing.assert_allclose(logits, expected(), atol=0.02)
 
@@ -118,10 +118,10 @@ def test_checkpoints_of_vestige_need_no_factory(tmp_path: Path) -> None:
     model = load_model(path)
     with torch.no_grad():
         reference = network.eval()(torch.from_numpy(images()).movedim(3, 1) / 255).numpy()
-    np.testing.assert_allclose(ask(model.predictor, images()), reference, atol=1e-5)
+    np.testing.assert_allclose(infer(model.predictor, images()), reference, atol=1e-5)
     assert "a checkpoint of vestige (cnn, candidate)" in model.description
     theirs = load_model(path, factory=lambda: build_classifier(recipe, (8, 8, 3), 5, seed=9))
-    np.testing.assert_allclose(ask(theirs.predictor, images()), reference, atol=1e-5)
+    np.testing.assert_allclose(infer(theirs.predictor, images()), reference, atol=1e-5)
 
 
 @pytest.mark.parametrize("dynamic", [True, False])
@@ -175,30 +175,30 @@ def test_programs_of_well_known_networks(tmp_path: Path, save: Any, name: str) -
         torch.export.save(torch.export.export(network, example, dynamic_shapes=({0: batch},)), tmp_path / "model")
     else:
         save(tmp_path / "model", network)
-    logits = ask(load_model(tmp_path / "model").predictor, images(5, side))
+    logits = infer(load_model(tmp_path / "model").predictor, images(5, side))
     with torch.no_grad():
         reference = network(torch.from_numpy(images(5, side)).movedim(3, 1) / 255).numpy()
     np.testing.assert_allclose(logits, reference, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("save", [save_state, save_exported, save_torchscript])
-def test_the_same_file_asked_twice_gives_the_same_bits(tmp_path: Path, save: Any) -> None:
+def test_the_same_file_run_twice_gives_the_same_bits(tmp_path: Path, save: Any) -> None:
     path = save(tmp_path / "model")
     factory = make if save is save_state else None
-    first, second = (ask(load_model(path, factory=factory).predictor, images()) for _ in range(2))
+    first, second = (infer(load_model(path, factory=factory).predictor, images()) for _ in range(2))
     assert np.array_equal(first, second)
 
 
 def test_preprocessing_is_applied(tmp_path: Path) -> None:
     path = save_state(tmp_path / "model.pt")
     settings = Preprocessing(mean=(0.5, 0.4, 0.3), std=(0.25,), channels="bgr")
-    logits = ask(load_model(path, factory=make, preprocessing=settings).predictor, images())
+    logits = infer(load_model(path, factory=make, preprocessing=settings).predictor, images())
     with torch.no_grad():
         reference = make().eval()(settings(images())).numpy()
     np.testing.assert_allclose(logits, reference, atol=1e-5)
     x = settings(images()).numpy()
     np.testing.assert_allclose(
-        ask(load_model(path, factory=make, preprocessing=None).predictor, x), reference, atol=1e-5
+        infer(load_model(path, factory=make, preprocessing=None).predictor, x), reference, atol=1e-5
     )
 
 
@@ -207,7 +207,7 @@ def test_preprocessing_is_applied(tmp_path: Path) -> None:
 
 def test_a_factory_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "outside_own_network.py").write_text(
-        "from tests.learners.outside_files import make\n"
+        "from tests.learners.external_files import make\n"
         "from torch import nn\n"
         "class Network(nn.Sequential):\n"
         "    def __init__(self):\n"
@@ -240,7 +240,7 @@ def test_torchvision_takes_the_classes_from_the_weights(tmp_path: Path) -> None:
     model = load_model(tmp_path / "model.pt", factory="torchvision:mobilenet_v3_small", expected_classes=7)
     with torch.no_grad():
         reference = network(torch.from_numpy(images(3, 32)).movedim(3, 1) / 255).numpy()
-    np.testing.assert_allclose(ask(model.predictor, images(3, 32)), reference, atol=1e-5)
+    np.testing.assert_allclose(infer(model.predictor, images(3, 32)), reference, atol=1e-5)
     with pytest.raises(ConfigError, match="a model of torchvision, got 'resnet19'"):
         load_model(tmp_path / "model.pt", factory="torchvision:resnet19")
 
@@ -298,7 +298,7 @@ def test_settings_that_do_not_fit_the_file(tmp_path: Path) -> None:
         load_model(save_exported(tmp_path / "model.pt2"), factory=make)
     model = load_model(tmp_path / "model.pt2", expected_classes=10)
     with pytest.raises(DataError, match="expected 10 classes as in the data, the model has 5"):
-        ask(model.predictor, images())
+        infer(model.predictor, images())
 
 
 def test_a_program_that_changes_its_weights_is_refused(tmp_path: Path) -> None:
@@ -312,4 +312,4 @@ def test_a_program_that_changes_its_weights_is_refused(tmp_path: Path) -> None:
             return x.flatten(1)[:, :5] + self.count
 
     with pytest.raises(DataError, match="changes nothing, got buffer_mutation|leaves its weights alone"):
-        ask(load_model(save_exported(tmp_path / "model.pt2", Counting())).predictor, images())
+        infer(load_model(save_exported(tmp_path / "model.pt2", Counting())).predictor, images())

@@ -1,4 +1,4 @@
-"""Views: named, fixed, the same picture for every model (LN-06, P5)."""
+"""Augmentations at inference: named, fixed, the same picture for every model (LN-06, P5)."""
 
 import numpy as np
 import pytest

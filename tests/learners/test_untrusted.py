@@ -46,7 +46,7 @@ def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
         "h": np.arange(3, dtype=">i4"),
     }
     np.savez_compressed(tmp_path / "x.npz", **arrays)
-    found = read_npz(tmp_path / "x.npz")
+    found = read_npz(tmp_path / "x.npz", list(arrays))
     assert list(found) == list(arrays)
     for name, values in arrays.items():
         assert found[name].dtype == values.dtype and np.array_equal(found[name], values)
@@ -60,7 +60,7 @@ def test_a_bomb_is_refused_before_it_goes_off(tmp_path: Path, monkeypatch: pytes
     assert path.stat().st_size < 2**20
     monkeypatch.setattr("vestige.learners.files.npz.most_bytes", lambda: 100 * 2**20)
     tracemalloc.start()
-    with pytest.raises(DataError, match=r"at most 0\.0977 GiB once unpacked .half of the memory here., got 0\.195 GiB"):
+    with pytest.raises(DataError, match=r"at most 0\.0977 GiB once unpacked, got 0\.195 GiB"):
         load_examples(f"npz:{path}")
     assert tracemalloc.get_traced_memory()[1] < 5 * 2**20
     tracemalloc.stop()
@@ -84,19 +84,19 @@ def test_headers_that_lie(tmp_path: Path, data: bytes, words: str) -> None:
     with pytest.raises(DataError, match=words):
         read_npy(tmp_path / "x.npy")
     with pytest.raises(DataError, match=words):
-        read_npz(archive(tmp_path / "x.npz", {"images.npy": data}))
+        read_npz(archive(tmp_path / "x.npz", {"images.npy": data}), ["images"])
 
 
 def test_archives_that_lie(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"it holds '\.\./evil\.txt', which is no array"):
-        read_npz(archive(tmp_path / "x.npz", {"../evil.txt": b""}))
-    with pytest.raises(DataError, match="it holds 1001 arrays"):
-        read_npz(archive(tmp_path / "x.npz", {f"{i}.npy": b"" for i in range(1001)}))
+    with pytest.raises(DataError, match=r"expected only the arrays a, got '\.\./evil\.txt'"):
+        read_npz(archive(tmp_path / "x.npz", {"../evil.txt": b""}), ["a"])
+    with pytest.raises(DataError, match="expected only the arrays a, got '0.npy'"):
+        read_npz(archive(tmp_path / "x.npz", {f"{i}.npy": b"" for i in range(1001)}), ["a"])
     with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(tmp_path / "x.npz", "w") as opened:
-        opened.writestr("a.npy", b"")
-        opened.writestr("a.npy", b"")
-    with pytest.raises(DataError, match="it holds 2 arrays, some of one name"):
-        read_npz(tmp_path / "x.npz")
+        opened.writestr("a.npy", npy((1,), "|u1", b"x"))
+        opened.writestr("a.npy", npy((1,), "|u1", b"y"))
+    with pytest.raises(DataError, match="expected one array a, got two"):
+        read_npz(tmp_path / "x.npz", ["a"])
 
 
 def test_every_truncation_and_flip_of_an_archive(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_many_long_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_texts_for_sentences(tmp_path: Path) -> None:
-    assert shown("a\nb\x1b[31m\udcff") == r"a\nb\x1b[31m\udcff" and len(shown("y" * 10**6)) == 63
+    assert shown("a\nb\x1b[31m\udcff") == r"a\nb\x1b[31m\udcff" and len(shown("y" * 10**6, 60)) == 63
     assert len(shown_path(Path("y" * 10**6))) < 300
     with pytest.raises(DataError, match="expected a regular file, got a folder"):
         check_regular(tmp_path)
