@@ -14,7 +14,7 @@ from vestige.audit.cli.exit_codes import PASS
 from vestige.audit.config.config import AuditConfig
 from vestige.audit.files.markdown import notes_of
 from vestige.audit.files.output_paths import check_output_path, shown
-from vestige.audit.studies.attacks.bank_study import BankResult, BankTable, Figure
+from vestige.audit.studies.attacks.bank_study import BankResult, BankTable, TargetMean
 from vestige.audit.studies.attacks.measure import FPRS
 from vestige.audit.studies.attacks.table import BASELINE
 from vestige.learners.files.io import write_atomically
@@ -95,7 +95,7 @@ def _line(one: BankResult) -> tuple[str, ...]:
     return (one.attack, one.signal, _figure(one.auc), *(_figure(rate) for rate in one.tpr), lead)
 
 
-def _figure(value: Figure | None, sign: str = "") -> str:
+def _figure(value: TargetMean | None, sign: str = "") -> str:
     if value is None:
         return "-"
     return f"{value.mean:{sign}.3f} +- {(value.interval[1] - value.interval[0]) / 2:.3f}"

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from vestige import unlearners
-from vestige.audit.models.tuning_objective import Measured, Scale, best
+from vestige.audit.models.tuning_objective import Objective, TrialScore, best
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.seeds import derive_seed, numpy_generator
 from vestige.learners.training.architectures import Classifier
@@ -34,7 +34,7 @@ class Trial:
 
     tried: Mapping[str, Any]
     parameters: Mapping[str, Any] | None = None
-    measured: Measured | None = None
+    measured: TrialScore | None = None
     cost: Cost | None = None
     refused: str | None = None
 
@@ -96,7 +96,7 @@ def tune(
     method = unlearners.create(name, given).resolve(model, task)
     space = search_space(method, given)
     draws = _draws(method, space, trials, task.seed)
-    scale = Scale.of(model, task, tolerance)
+    scale = Objective.of(model, task, tolerance)
     seed, total = derive_seed(task.seed, "tuning"), 100 * len(draws)
     done: list[Trial] = []
 
@@ -163,7 +163,7 @@ def _draws(method: Unlearner, space: Mapping[str, tuple[Any, ...]], trials: int,
 
 
 def _run(
-    name: str, given: Mapping[str, Any], tried: Mapping[str, Any], model: Classifier, task: Task, scale: Scale
+    name: str, given: Mapping[str, Any], tried: Mapping[str, Any], model: Classifier, task: Task, scale: Objective
 ) -> Trial:
     try:
         method = unlearners.create(name, {**given, **tried})

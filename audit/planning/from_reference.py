@@ -12,8 +12,9 @@ from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.config.config import AuditConfig
 from vestige.audit.endpoints.scores import MIN_RETRAINS
 from vestige.audit.models.cost import retrain_flops
-from vestige.audit.models.making import Plan, plan_models
-from vestige.audit.models.outputs import audited_rows, outputs_of, role_outputs
+from vestige.audit.models.making import Plan
+from vestige.audit.models.outputs import audited_rows, role_outputs
+from vestige.audit.models.reading import load_plan, read_models
 from vestige.audit.models.workspace import Workspace
 from vestige.audit.planning.plan_file import PlanFile, Sizes, Subject, make_plan
 from vestige.audit.planning.preregistration import sizes_of, subject_of, subject_of_models
@@ -72,19 +73,12 @@ def plan_audit(config: AuditConfig, workspace: Workspace, *, base: Path = Path("
     The outputs of these models are computed and kept in the workspace. Where models are still missing, what exists is
     measured, and the plan file leaves open what the others will be. DataError for a damaged workspace.
     """
-    watch("loading data", 0, 1)
-    plan = plan_models(config, base)
-    watch("loading data", 1, 1)
+    plan = load_plan(config, base, watch)
     rows, roles = audited_rows(plan)
     keys = [key for key in plan.retrains if workspace.has(key)]
     original_there = workspace.has(plan.original)
     present = [*([plan.original] if original_there else []), *keys]
-    made = []
-    for done, key in enumerate(present):
-        watch("computing outputs", done, len(present))
-        made.append(outputs_of(plan, workspace, key, rows))
-    if present:
-        watch("computing outputs", len(present), len(present))
+    made = list(read_models(plan, workspace, present, rows, watch))
     retrains = made[1:] if original_there else made
     counts = {role: int((roles == role).sum()) for role in ("forget", "unseen", "retain")}
     subject = subject_of_models(plan, rows, roles)

@@ -17,9 +17,11 @@ from vestige.attacks.shadows.making import (
     store_of,
     unlearned_store,
 )
-from vestige.audit.config.config import AuditConfig, CandidateSpec
-from vestige.audit.models.making import Plan, plan_models
+from vestige.audit.config.config import AuditConfig
+from vestige.audit.models.candidates import candidate_of
+from vestige.audit.models.making import Plan
 from vestige.audit.models.outputs import audited_rows
+from vestige.audit.models.reading import load_plan
 from vestige.audit.models.workspace import SHADOWS
 from vestige.audit.progress import Watch, ignore
 from vestige.learners.data.examples import Examples, Indices
@@ -96,10 +98,8 @@ def run_shadows(
 
     count: of shadows, None for the file's. engine: None for processes of this machine. unlearn: names of candidates of
     the file. Raises ConfigError for a name that is none of them."""
-    watch("loading data", 0, 1)
-    plan = plan_models(config, base)
-    specs = [_candidate(plan, name) for name in unlearn]
-    watch("loading data", 1, 1)
+    plan = load_plan(config, base, watch)
+    specs = [candidate_of(config, name) for name in unlearn]
     root, number = workspace / SHADOWS, config.shadows.count if count is None else count
     chosen, device = suited_engine(plan, engine)
     design = replace(design_of(plan), device=device)
@@ -166,10 +166,3 @@ def suited_engine(plan: Plan, engine: Engine | None) -> tuple[Engine, str]:
             raise ConfigError(f'--job-gpus: expected an audit on CUDA, got device {device}; set device = "cuda"')
         return engine, plan.device.type
     return engine, device
-
-
-def _candidate(plan: Plan, name: str) -> CandidateSpec:
-    specs = {spec.name: spec for spec, _ in plan.candidates}
-    if name not in specs:
-        raise ConfigError(f"candidate: expected one of {', '.join(specs)}, got {name!r}; name one of the audit file")
-    return specs[name]

@@ -1,15 +1,21 @@
-"""An audit's models under the views of its shadow bank, and what is wrong with holding them against it."""
+"""An audit's models under the views of its shadow bank, and what is wrong with comparing them with it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vestige.attacks.outputs.outputs import Outputs
+from vestige.attacks.registry.inputs import AttackInputs
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.attacks.shadows.checks import bank_problems
+from vestige.audit.endpoints.scores import calibration_rows
 from vestige.audit.models.making import Plan
 from vestige.audit.models.workspace import ModelKey, Workspace
+from vestige.audit.policy import Policy
 from vestige.audit.shadows.bank import design_of
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.files.io import digest
 from vestige.learners.training.augmentations import parse_augmentations, predict_augmentations
 from vestige.learners.training.checkpoints import weights_digest
@@ -31,6 +37,35 @@ def augmented_logits(
     name = digest(weights_digest(model), code_version("vestige.learners.training.augmentations"), *shadows.views)
     kept = workspace.logits(key, name, rows, flat)
     return np.moveaxis(kept.reshape(len(rows), len(views), -1), 1, 0)
+
+
+def inputs_of(outputs: Sequence[Outputs], policy: Policy, seed: int) -> AttackInputs:
+    """What attacks without shadows read of some candidates, then the original, on the forget and unseen rows.
+
+    outputs: of each candidate, with the same reference."""
+    first = outputs[0]
+    judged = first.role != "retain"
+    labels, unseen = first.labels[judged], first.role[judged] == "unseen"
+    others = [one.candidate for one in outputs] + ([] if first.original is None else [first.original])
+    return AttackInputs(
+        labels=labels,
+        calibration=calibration_rows(labels, unseen, policy.calibration_share, policy.calibration_seed),
+        retrains=first.retrain[:, judged],
+        others=np.stack([logits[judged] for logits in others]),
+        original=None if first.original is None else first.original[judged],
+        seed=seed,
+    )
+
+
+def with_bank(inputs: AttackInputs, plan: Plan, workspace: Workspace, rows: Indices, bank: ShadowBank) -> AttackInputs:
+    """The inputs of all candidates of the plan with the bank, and with their models under its views.
+
+    rows: the forget and unseen examples."""
+    shadows = bank.at(rows)
+    keys = [*plan.retrains, *(key for _, key in plan.candidates), plan.original]
+    logits = np.stack([augmented_logits(plan, workspace, key, rows, shadows) for key in keys])
+    retrains, others = logits[: len(plan.retrains)], logits[len(plan.retrains) :]
+    return replace(inputs, shadows=shadows, retrain_views=retrains, other_views=others)
 
 
 def problems_of(plan: Plan, shadows: ShadowBank | None, outputs: Outputs) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vestige.attacks.shadows.checks import bank_problems
 from vestige.audit.config.config import AuditConfig
 from vestige.audit.endpoints.scores import calibration_rows
-from vestige.audit.models.making import plan_models
+from vestige.audit.models.reading import load_plan
 from vestige.audit.progress import Watch, ignore
 from vestige.audit.shadows.bank import found_shadows
 from vestige.audit.studies.attacks.bank_study import BankTable, attack_shadows, attack_unlearned, sizes_up_to
@@ -57,12 +57,10 @@ def study_bank(
 
     count: of shadows, None for all that are finished. sizes: of the banks that attack; None for 8, 16, 32 ... and all.
     Raises DataError where there is no bank, or a smaller one: ``vestige shadows`` makes it."""
-    watch("loading data", 0, 1)
-    plan = plan_models(config, base)
+    plan = load_plan(config, base, watch)
     bank, unlearned = found_shadows(plan, workspace, count)
     if bank is None:
         raise DataError(f"{workspace}: expected shadows of this audit, got none; make them with vestige shadows")
-    watch("loading data", 1, 1)
     examples, policy = plan.examples, config.policy
     unseen = np.isin(bank.rows, plan.split.unseen)
     calibration = calibration_rows(bank.labels, unseen, policy.calibration_share, policy.calibration_seed)

@@ -2,7 +2,7 @@
 
 from vestige.audit.files.markdown import marked, table
 from vestige.audit.studies.attacks.bank_audit import BankStudy
-from vestige.audit.studies.attacks.bank_study import BankResult, BankTable, Figure
+from vestige.audit.studies.attacks.bank_study import BankResult, BankTable, TargetMean
 
 DEFINITIONS = """\
 Every shadow is a target once; it is held against all others but itself and its complement. AUC and TPR are means over
@@ -105,7 +105,7 @@ def _growth(study: BankStudy, place: int | None) -> str:
     return table(head, [row for row in rows if len(set(row[2:])) > 1])
 
 
-def _figure(value: Figure | None, sign: str = "") -> str:
+def _figure(value: TargetMean | None, sign: str = "") -> str:
     if value is None:
         return "-"
     return f"{value.mean:{sign}.4f} ± {(value.interval[1] - value.interval[0]) / 2:.4f}"

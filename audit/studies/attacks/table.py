@@ -15,8 +15,9 @@ from vestige.attacks.registry.inputs import AttackInputs
 from vestige.attacks.registry.numbers import NUMBERS, Answered
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.attacks.signals.signals import SIGNALS
-from vestige.audit.results.attacks import AttackResult, AttackTable, NumberResult
-from vestige.audit.studies.attacks.measure import Mask, People, measure
+from vestige.audit.results.attacks import AttackRow, AttackTable, NumberResult
+from vestige.audit.studies.attacks.measure import Audited, People, measure
+from vestige.learners.arrays import Labels, Logits, Mask
 from vestige.learners.errors import ConfigError
 
 BASELINE = ("threshold", "logit")
@@ -24,7 +25,7 @@ BASELINE = ("threshold", "logit")
 
 
 def attack_all(
-    material: AttackInputs,
+    inputs: AttackInputs,
     forget: Mask,
     *,
     candidates: Sequence[str],
@@ -34,33 +35,29 @@ def attack_all(
     against: tuple[str, str] = BASELINE,
     problems: Sequence[str] = (),
 ) -> list[AttackTable]:
-    """Make every attack that the material allows, on each candidate; a table for each.
+    """Make every attack that the inputs allows, on each candidate; a table for each.
 
-    material: whose ``others`` are the candidates in order and then, where there is one, the original. forget: bool
+    inputs: whose ``others`` are the candidates in order and then, where there is one, the original. forget: bool
     ``[n]``, the members; all else is unseen. Judged are forget examples against unseen ones that calibrate nothing.
     signals: of the attacks that read any; attacks against shadows read the bank's. unlearned: what a candidate's method
     made of the shadows. people: to whom each example belongs, ``[n]``, or None. against: attack and signal that all
     others are compared with. An attack that cannot be estimated stands in ``absent`` with its sentence; ConfigError
     where that is the one to compare with."""
-    results: dict[str, list[AttackResult]] = {name: [] for name in candidates}
+    results: dict[str, list[AttackRow]] = {name: [] for name in candidates}
     absent: dict[str, dict[str, str]] = {name: {} for name in candidates}
-    baselines = _baselines(against, material, candidates, unlearned)
+    audited = Audited(inputs, forget, candidates, people)
+    baselines = _baselines(against, inputs, candidates, unlearned)
     for name, attack in ATTACKS.items():
         for signal in signals_of(attack, signals, against):
-            for group, given in _groups(attack, material, candidates, unlearned):
-                if not attack.possible(given):
-                    for one in group:
-                        absent[one][name] = attack.needs
-                    continue
-                scored: Scored | NotEstimable = _scored(attack, given, signal)
-                for one in group:
-                    plain = None if (name, signal) == against else baselines[one]
-                    place = list(candidates).index(one)
-                    found = measure(name, signal, scored, plain, forget, given, place, len(candidates), people)
-                    if isinstance(found, str):
-                        absent[one][name] = found
+            for group, given in _groups(attack, inputs, candidates, unlearned):
+                scored = _scored(attack, given, signal) if attack.possible(given) else NotEstimable(attack.needs)
+                for candidate in group:
+                    baseline = None if (name, signal) == against else baselines[candidate]
+                    row = measure((name, signal), scored, baseline, audited, candidate)
+                    if isinstance(row, str):
+                        absent[candidate][name] = row
                     else:
-                        results[one].append(found)
+                        results[candidate].append(row)
     return [AttackTable(name, against, tuple(results[name]), (), absent[name], tuple(problems)) for name in candidates]
 
 
@@ -79,11 +76,11 @@ def comparison(name: str, signal: str | None = None) -> tuple[str, str]:
 
 
 def _baselines(
-    against: tuple[str, str], material: AttackInputs, candidates: Sequence[str], unlearned: Mapping[str, ShadowBank]
+    against: tuple[str, str], inputs: AttackInputs, candidates: Sequence[str], unlearned: Mapping[str, ShadowBank]
 ) -> dict[str, Scored]:
     """The scores that each candidate's are compared with."""
     attack, found = ATTACKS[against[0]], {}
-    for group, given in _groups(attack, material, candidates, unlearned):
+    for group, given in _groups(attack, inputs, candidates, unlearned):
         if not attack.possible(given):
             raise ConfigError(f"against: {attack.name} needs {attack.needs} ({', '.join(group)}); compare with another")
         scored = _scored(attack, given, against[1])
@@ -94,24 +91,24 @@ def _baselines(
 
 
 def _groups(
-    attack: Attack, material: AttackInputs, candidates: Sequence[str], unlearned: Mapping[str, ShadowBank]
+    attack: Attack, inputs: AttackInputs, candidates: Sequence[str], unlearned: Mapping[str, ShadowBank]
 ) -> list[tuple[list[str], AttackInputs]]:
-    """Candidates that share their material: all of them, except where the attack reads their own unlearned shadows."""
+    """Candidates that share their inputs: all of them, except where the attack reads their own unlearned shadows."""
     if attack.requires != "unlearned":
-        return [(list(candidates), material)]
-    return [([name], replace(material, unlearned=unlearned.get(name))) for name in candidates]
+        return [(list(candidates), inputs)]
+    return [([name], replace(inputs, unlearned=unlearned.get(name))) for name in candidates]
 
 
-def _scored(attack: Attack, material: AttackInputs, signal: str) -> Scored | NotEstimable:
+def _scored(attack: Attack, inputs: AttackInputs, signal: str) -> Scored | NotEstimable:
     try:
-        return attack(material, signal)
+        return attack(inputs, signal)
     except NotEstimable as error:
         return error
 
 
 def literature_numbers(
-    models: Mapping[str, Sequence[NDArray[np.floating]]],
-    labels: NDArray[np.int64],
+    models: Mapping[str, Sequence[Logits]],
+    labels: Labels,
     role: NDArray[np.str_],
     *,
     seed: int,
@@ -126,7 +123,8 @@ def literature_numbers(
         for kind, tables in models.items():
             each = []
             for logits in tables:
-                parts = [Answered(logits[role == one], labels[role == one]) for one in ("retain", "unseen", "forget")]
+                rows = [role == part for part in ("retain", "unseen", "forget")]
+                parts = [Answered(logits[part], labels[part]) for part in rows]
                 each.append(number.function(parts[0], parts[1], parts[2], seed))
             values[kind] = float(np.mean(each)) if each else None
         candidate = values["candidate"]

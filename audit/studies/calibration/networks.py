@@ -3,22 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
 from vestige.audit.config.config import AuditConfig
-from vestige.audit.endpoints.scores import Floats, Mask, read_signals
-from vestige.audit.models.making import plan_models, train_missing
-from vestige.audit.models.outputs import audited_rows, outputs_of
+from vestige.audit.endpoints.scores import read_signals
+from vestige.audit.models.making import train_missing
+from vestige.audit.models.outputs import audited_rows
+from vestige.audit.models.reading import load_plan, read_models
 from vestige.audit.models.workspace import Workspace
 from vestige.audit.policy import Policy
 from vestige.audit.progress import Watch
-from vestige.audit.studies.calibration.trials import Calibration, Trials, join, summarise, try_model
-from vestige.learners.data.examples import Indices
-from vestige.learners.engine.jobs import run_jobs
+from vestige.audit.studies.calibration.rates import Trials, run_trials
+from vestige.audit.studies.calibration.trials import Calibration, summarise, try_model
+from vestige.learners.arrays import Floats, Labels, Mask
 from vestige.learners.errors import ConfigError
-from vestige.learners.progress import Progress
 from vestige.learners.seeds import numpy_generator
 
 
@@ -36,16 +37,13 @@ class NetworkCalibration:
 
 
 @dataclass(frozen=True, eq=False)
-class _Job:
-    """Every candidate of ``chosen`` against its sets of retrains."""
+class _Sample:
+    """What all trials share. signals: of the models, the original last, on forget and unseen rows."""
 
     signals: dict[str, Floats]
-    labels: Indices
+    labels: Labels
     forget: Mask
     policy: Policy
-    chosen: tuple[int, ...]
-    retrains: int
-    sets: int
     seed: int
 
 
@@ -68,30 +66,24 @@ def calibrate_networks(
     for k in retrains:
         if not 3 <= k < models:
             raise ConfigError(f"retrains: expected 3 to {models - 1} of {models} models, got {k}")
-    watch("loading data", 0, 1)
-    plan = plan_models(replace(config, retrains=replace(config.retrains, count=models)), base)
-    watch("loading data", 1, 1)
+    plan = load_plan(replace(config, retrains=replace(config.retrains, count=models)), base, watch)
     train_missing(plan, workspace, watch)
     rows, roles = audited_rows(plan)
-    asked = roles != "retain"
-    labels, forget = plan.examples.labels[rows[asked]], roles[asked] == "forget"
-    keys, tables, right = [*plan.retrains, plan.original], [], []
-    for done, key in enumerate(keys):
-        watch("computing outputs", done, len(keys))
-        logits = outputs_of(plan, workspace, key, rows).logits[asked]
+    judged = roles != "retain"
+    labels, forget = plan.examples.labels[rows[judged]], roles[judged] == "forget"
+    tables, right = [], []
+    for model in read_models(plan, workspace, [*plan.retrains, plan.original], rows, watch):
+        logits = model.logits[judged]
         tables.append(read_signals(logits[None], labels))
         right.append(float((logits[~forget].argmax(1) == labels[~forget]).mean()))
-    watch("computing outputs", len(keys), len(keys))
     signals = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
-    jobs = [
-        _Job(signals, labels, forget, config.policy, tuple(chosen.tolist()), k, sets, config.seed)
+    sample = _Sample(signals, labels, forget, config.policy, config.seed)
+    blocks = [
+        (k, list(product(chosen.tolist(), range(sets))))
         for k in retrains
         for chosen in np.array_split(np.arange(models), min(models, workers))
     ]
-    found: dict[int, list[Trials]] = {k: [] for k in retrains}
-    progress = partial(watch, "calibrating")
-    for position, trials in run_jobs(_try_model, jobs, workers=workers, progress=progress):
-        found[jobs[position].retrains].append(trials)
+    trials = run_trials(partial(_try_model, sample), blocks, workers=workers, watch=watch)
     return NetworkCalibration(
         data=plan.examples.name,
         forget=int(forget.sum()),
@@ -99,20 +91,15 @@ def calibrate_networks(
         models=models,
         sets=sets,
         accuracy_unseen=(float(np.mean(right[:-1])), float(np.std(right[:-1], ddof=1))),
-        by_retrains={k: summarise(join(trials), config.policy) for k, trials in found.items()},
+        by_retrains={k: summarise(of_k, config.policy) for k, of_k in trials.items()},
     )
 
 
-def _try_model(job: _Job, progress: Progress) -> Trials:
-    models = len(job.signals["logit"]) - 1
-    trials = []
-    for place, model in enumerate(job.chosen):
-        for draw in range(job.sets):
-            random = numpy_generator(job.seed, "calibration sets", model, job.retrains, draw)
-            others = random.choice([one for one in range(models) if one != model], job.retrains, replace=False)
-            order = random.permutation(np.flatnonzero(job.forget))
-            trials.append(
-                try_model(job.signals, model, others.tolist(), models, job.labels, job.forget, job.policy, order)
-            )
-            progress(place * job.sets + draw + 1, len(job.chosen) * job.sets)
-    return join(trials)
+def _try_model(sample: _Sample, retrains: int, case: tuple[int, int]) -> Trials:
+    """The candidate of ``case`` against the set of retrains with its number."""
+    (candidate, draw), models = case, len(sample.signals["logit"]) - 1
+    random = numpy_generator(sample.seed, "calibration sets", candidate, retrains, draw)
+    others = random.choice([model for model in range(models) if model != candidate], retrains, replace=False)
+    order = random.permutation(np.flatnonzero(sample.forget))
+    chosen = (candidate, others.tolist(), models)
+    return try_model(sample.signals, chosen, sample.labels, sample.forget, sample.policy, order)

@@ -1,7 +1,7 @@
 """Calibration on synthetic scores with a known truth, over sizes, retrains, seed spread, tails and class effects."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,9 +10,8 @@ from vestige.audit.endpoints.scores import read_signals
 from vestige.audit.endpoints.simulation import World
 from vestige.audit.policy import Policy
 from vestige.audit.progress import Watch
-from vestige.audit.studies.calibration.trials import Calibration, Trials, join, summarise, try_model
-from vestige.learners.engine.jobs import run_jobs
-from vestige.learners.progress import Progress
+from vestige.audit.studies.calibration.rates import Trials, run_trials
+from vestige.audit.studies.calibration.trials import Calibration, summarise, try_model
 from vestige.learners.seeds import derive_seed, numpy_generator
 
 BASE = World(forget=1000, unseen=10_000, retrains=5)
@@ -32,14 +31,7 @@ GRID: tuple[World, ...] = (
 """One thing changed at a time from 1,000 forget and 10,000 unseen examples and 5 retrains."""
 
 BLOCK = 50
-"""Trials in one job: a process takes seconds to start, a trial less than one."""
-
-
-@dataclass(frozen=True)
-class _Job:
-    world: World
-    policy: Policy
-    seeds: tuple[int, ...]
+"""Trials in one block: a process takes seconds to start, a trial less than one."""
 
 
 def calibrate_worlds(
@@ -52,27 +44,20 @@ def calibrate_worlds(
     watch: Watch,
 ) -> Iterator[tuple[World, Calibration]]:
     """Each world with its error rates, from ``runs`` independent trials. workers: processes side by side."""
-    jobs = []
-    for place, world in enumerate(worlds):
+    blocks = []
+    for place in range(len(worlds)):
         seeds = [derive_seed(seed, "calibration", place, run) for run in range(runs)]
-        jobs += [(place, _Job(world, policy, tuple(seeds[k : k + BLOCK]))) for k in range(0, runs, BLOCK)]
-    found: dict[int, list[Trials]] = {place: [] for place in range(len(worlds))}
-    progress = partial(watch, "calibrating")
-    for position, trials in run_jobs(_try_world, [job for _, job in jobs], workers=workers, progress=progress):
-        found[jobs[position][0]].append(trials)
+        blocks += [(place, seeds[first : first + BLOCK]) for first in range(0, runs, BLOCK)]
+    trials = run_trials(partial(_try_world, worlds, policy), blocks, workers=workers, watch=watch)
     for place, world in enumerate(worlds):
-        yield world, summarise(join(found[place]), policy)
+        yield world, summarise(trials[place], policy)
 
 
-def _try_world(job: _Job, progress: Progress) -> Trials:
-    trials = []
-    for done, seed in enumerate(job.seeds):
-        table = job.world.draw(seed)
-        forget = table.role == "forget"
-        order = numpy_generator(seed, "leaks").permutation(np.flatnonzero(forget))
-        signals = read_signals(table.logits, table.labels)
-        k = job.world.retrains
-        one = try_model(signals, k, range(k), k + 1, table.labels, forget, job.policy, order)
-        trials.append(replace(one, candidates=np.array([seed])))
-        progress(done + 1, len(job.seeds))
-    return join(trials)
+def _try_world(worlds: Sequence[World], policy: Policy, place: int, seed: int) -> Trials:
+    world = worlds[place]
+    table = world.draw(seed)
+    forget = table.role == "forget"
+    order = numpy_generator(seed, "leaks").permutation(np.flatnonzero(forget))
+    models = (world.retrains, range(world.retrains), world.retrains + 1)
+    trial = try_model(read_signals(table.logits, table.labels), models, table.labels, forget, policy, order)
+    return replace(trial, candidates=np.array([seed]))

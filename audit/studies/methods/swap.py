@@ -10,15 +10,16 @@ from vestige.attacks.scores.rlira import rlira
 from vestige.attacks.scores.threshold import class_centred
 from vestige.attacks.signals.signals import logit
 from vestige.audit.config.config import AuditConfig, CandidateSpec
-from vestige.audit.models.ledgers import needs_ledger
-from vestige.audit.models.making import STRIDE, Plan, candidate_seed, plan_models, train_models, unlearn_missing
+from vestige.audit.models.candidates import candidate_key, model_key, repeatable_candidate
+from vestige.audit.models.making import Plan, train_models, unlearn_missing
 from vestige.audit.models.outputs import outputs_of
+from vestige.audit.models.reading import load_plan
 from vestige.audit.models.workspace import ModelKey, Workspace, digest_indices
 from vestige.audit.progress import Watch
 from vestige.audit.studies.methods.swap_scores import (
     Advantage,
     Floats,
-    Quality,
+    SwapQuality,
     SwapScores,
     advantage,
     folds_of,
@@ -46,7 +47,7 @@ class ModelAdvantages:
 
     model: str
     advantages: tuple[Advantage, ...]
-    quality: Quality
+    quality: SwapQuality
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def swap_test(
     forget set that was not drawn at random from the training data (no unseen example could take its place), for an
     unknown candidate, and for a method that needs a ledger.
     """
-    spec = chosen_spec(config, candidate)
+    spec = repeatable_candidate(config, candidate)
     if config.forget.random is None:
         raise ConfigError(
             "forget: expected a forget set drawn at random (forget.random) for the SWAP test, got another; forget and "
@@ -110,10 +111,8 @@ def swap_test(
         )
     if not 1 <= pairs <= MOST_PAIRS:
         raise ConfigError(f"pairs: expected 1 to {MOST_PAIRS}, got {pairs}")
-    watch("loading data", 0, 1)
     workspace.clear_remains()
-    plan = plan_models(config, base)
-    watch("loading data", 1, 1)
+    plan = load_plan(config, base, watch)
     ground = _field(plan)
     rows = np.concatenate([ground.pool, ground.calibration])
     phi: dict[str, list[Floats]] = {name: [] for name in MODELS}
@@ -142,20 +141,6 @@ def swap_test(
         models=models,
         epsilon=implied_epsilon(max(0.0, lowest), DELTA),
     )
-
-
-def chosen_spec(config: AuditConfig, candidate: str) -> CandidateSpec:
-    """The candidate of this name, with a method that can be run again on other models; ConfigError for others."""
-    found = {spec.name: spec for spec in config.candidates}
-    if candidate not in found:
-        known = ", ".join(found)
-        raise ConfigError(f"candidate: expected one of the audit file ({known}), got {candidate!r}; correct the name")
-    if needs_ledger(found[candidate]):
-        raise ConfigError(
-            f"candidate: expected a method that needs the model and data alone, got {found[candidate].method}, which "
-            "takes back the recorded updates of one training; choose another"
-        )
-    return found[candidate]
 
 
 def _field(plan: Plan) -> _Field:
@@ -203,19 +188,13 @@ def _side(
     split = replace(
         plan.split, forget=forget, retain=ground.retain, unseen=aside, canaries_in=nobody, canaries_out=nobody
     )
-    seed = plan.config.seed * STRIDE
-    number = seed + FIRST_SEED + 4 * pair + place
-    original = replace(plan.original, indices=digest_indices(split.train), seed=number)
+    seed = FIRST_SEED + 4 * pair + place
+    original = model_key(plan, "original", digest_indices(split.train), seed)
     return _Side(
         split=split,
         original=original,
-        retrain=replace(original, role="retrain", indices=digest_indices(split.retain), seed=number + 2),
-        candidate=replace(
-            next(key for one, key in plan.candidates if one.name == spec.name),
-            indices=split.fingerprint,
-            seed=seed + candidate_seed(f"{spec.name}, swap {pair}.{place}"),
-            made_from=original.name,
-        ),
+        retrain=model_key(plan, "retrain", digest_indices(split.retain), seed + 2),
+        candidate=candidate_key(plan, spec.name, f"swap {pair}.{place}", original, split.fingerprint),
     )
 
 

@@ -121,7 +121,7 @@ def advantage(adversary: str, gains: Floats, level: float, family: int = 1) -> A
 
 
 @dataclass(frozen=True)
-class Quality:
+class SwapQuality:
     """Q = 1 - the largest advantage. 1 = not to be told apart. interval: simultaneous over the adversaries."""
 
     value: float
@@ -129,11 +129,11 @@ class Quality:
     best: str
 
 
-def quality(advantages: Sequence[Advantage]) -> Quality:
+def quality(advantages: Sequence[Advantage]) -> SwapQuality:
     """The quality that these adversaries leave; a stronger one could only lower it."""
     best = max(advantages, key=lambda one: one.value)
     low, high = max(one.interval[0] for one in advantages), max(one.interval[1] for one in advantages)
-    return Quality(1 - best.value, (1 - high, 1 - low), best.adversary)
+    return SwapQuality(1 - best.value, (1 - high, 1 - low), best.adversary)
 
 
 def largest_advantage(epsilon: float, delta: float = 0.0) -> float:
