@@ -1,4 +1,4 @@
-"""The objective of a blind search: what can be told about a trial without a retrain and without unseen examples.
+"""The objective of a blind search: what can be said about a trial without a retrain and without unseen examples.
 
 The score of a trial; lower is better:
 
@@ -19,7 +19,7 @@ for its own stopping rule, and gives the medians of the classes; AUC and loss ar
 rule and no median of a trial has seen.
 
 The score has a sampling error: the standard error of its first term (DeLong's of an AUC, binomial of an accuracy) in
-the best trial. Trials within one such error of the best are not told apart by it: among them the smaller loss wins (a
+the best trial. Trials within one such error of the best do not differ by it: among them the smaller loss wins (a
 gain counts as none), then fewer FLOPs, then the earlier trial.
 
 Limits: with few validation examples the error is large, and then the tie rule favours gentle and cheap trials, which

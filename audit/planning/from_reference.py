@@ -85,7 +85,7 @@ def plan_audit(config: AuditConfig, workspace: Workspace, *, base: Path = Path("
     if original_there:
         subject = replace(subject, original=made[0].weights)
     if len(retrains) == len(plan.retrains):
-        subject = replace(subject, retrains=tuple(one.weights for one in retrains))
+        subject = replace(subject, retrains=tuple(retrain.weights for retrain in retrains))
     measured = None
     if retrains:
         # Beside the retrains, something must stand in the candidate's place: a model that knows nothing.

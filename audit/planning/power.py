@@ -121,7 +121,7 @@ def plan(
         runs=len(simulated),
         grade=grade,
         endpoints=endpoints,
-        profiles=tuple(_profile(one, endpoints, simulated, grade) for one in policies),
+        profiles=tuple(_profile(each, endpoints, simulated, grade) for each in policies),
         detectable_auc=statistics.detectable_auc(n_forget, evaluation, policy.alpha, POWER),
         detectable_tpr=statistics.detectable_tpr(n_forget, policy.fpr, policy.alpha, POWER) if tails else None,
     )
@@ -198,7 +198,11 @@ def _profile(policy: Policy, endpoints: Sequence[EndpointPlan], simulated: Simul
         pass_rate=rate,
         outlook=outlook,
         why=why,
-        fail_gap={one.name: margins[one.name] + one.beyond for one in endpoints if one.beyond is not None},
+        fail_gap={
+            endpoint.name: margins[endpoint.name] + endpoint.beyond
+            for endpoint in endpoints
+            if endpoint.beyond is not None
+        },
     )
 
 
@@ -220,7 +224,11 @@ def _outlook(
         need = "5 retrains and 1000 unseen examples for evaluation"
         why = f"evidence of grade {grade}, the profile requires {policy.min_evidence} ({need})"
         return "impossible", f"{why}; with min_evidence = {grade} a perfect candidate passes in {100 * rate:.0f} %"
-    wide = [one.name for one in endpoints if one.primary and (one.certify or 0.0) > margins[one.name]]
+    wide = [
+        endpoint.name
+        for endpoint in endpoints
+        if endpoint.primary and (endpoint.certify or 0.0) > margins[endpoint.name]
+    ]
     why = f"a perfect candidate passes in {100 * rate:.0f} % of simulated audits"
     if wide:
         why += f"; short of power on {', '.join(wide)}"

@@ -18,10 +18,9 @@ from vestige.attacks.shadows.making import (
     unlearned_store,
 )
 from vestige.audit.config.config import AuditConfig
-from vestige.audit.models.candidates import candidate_of
 from vestige.audit.models.making import Plan
 from vestige.audit.models.outputs import audited_rows
-from vestige.audit.models.reading import load_plan
+from vestige.audit.models.reading import candidate_of, load_plan
 from vestige.audit.models.workspace import SHADOWS
 from vestige.audit.progress import Watch, ignore
 from vestige.learners.data.examples import Examples, Indices
@@ -35,8 +34,8 @@ from vestige.learners.training.train_many import choose_workers
 
 def design_of(plan: Plan) -> ShadowDesign:
     """The shadows that suit an audit: same recipe, trained on halves of forget, retain and unseen examples together,
-    asked about the audited ones. Validation examples stay out. Views: of ``[shadows]``, by default the mirror image
-    beside the image itself where the recipe mirrors."""
+    queried on the audited ones. Validation examples stay out. Augmentations: of ``[shadows]``, by default the mirror
+    image beside the image itself where the recipe mirrors."""
     config, split = plan.config, plan.split
     names = config.shadows.views
     if names is None:
@@ -54,7 +53,7 @@ def design_of(plan: Plan) -> ShadowDesign:
 
 
 def requests_of(plan: Plan) -> Indices:
-    """The examples whose half each shadow is told to forget: the forget set and as many unseen ones of its classes.
+    """The examples of which each shadow has to forget a half: the forget set and as many unseen ones of its classes.
 
     A shadow's request is then as large and as mixed as the real one, and every example of it is forgotten by one shadow
     of a pair and never seen by the other. For whole classes: all their images; for people: as many other people."""

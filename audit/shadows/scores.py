@@ -1,4 +1,4 @@
-"""The scores of the verdict's endpoints A4, T4, F4 and F5, from the shadow bank that an audit's workspace holds.
+"""The bank's questions to an audit's models, and the scores of the endpoints A4, T4, F4 and F5 that it gives.
 
 Shadows are trained apart from the retrains, the candidates and the original, so none of these is scored by a fit to
 itself, and no retrain has to be left out when it is scored. All models meet the same shadows: what these shadows happen
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vestige.attacks.arrays import NotEstimable
 from vestige.attacks.outputs.outputs import Outputs
@@ -16,15 +17,80 @@ from vestige.attacks.registry.attacks import ATTACKS
 from vestige.attacks.registry.inputs import AttackInputs
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.attacks.shadows.checks import bank_problems
-from vestige.audit.endpoints.scores import people_of
+from vestige.audit.endpoints.scores import calibration_rows, people_of
 from vestige.audit.models.making import Plan
-from vestige.audit.models.workspace import SHADOWS, Workspace
+from vestige.audit.models.workspace import SHADOWS, ModelKey, Workspace
 from vestige.audit.policy import Policy
 from vestige.audit.progress import Watch
 from vestige.audit.results.shadows import FEWEST, LIRA, ULIRA, ShadowEvidence, ShadowTables
-from vestige.audit.shadows.bank import found_shadows
-from vestige.audit.shadows.inference import inputs_of, problems_of, with_bank
+from vestige.audit.shadows.bank import design_of, found_shadows
 from vestige.learners.arrays import Indices, Mask
+from vestige.learners.files.io import digest
+from vestige.learners.training.augmentations import parse_augmentations, predict_augmentations
+from vestige.learners.training.checkpoints import weights_digest
+from vestige.learners.training.code_version import code_version
+from vestige.learners.training.inference import accuracy
+
+
+def augmented_logits(
+    plan: Plan, workspace: Workspace, key: ModelKey, rows: Indices, shadows: ShadowBank
+) -> NDArray[np.float32]:
+    """Logits ``[views, m, classes]`` of one of the audit's models under the bank's views, kept in the workspace."""
+    model, _ = workspace.load(key, plan.device)
+    views = parse_augmentations(shadows.views)
+
+    def flat() -> NDArray[np.float32]:
+        found = predict_augmentations(model, plan.examples, rows, views, plan.device)
+        return np.moveaxis(found, 0, 1).reshape(len(rows), -1)
+
+    name = digest(weights_digest(model), code_version("vestige.learners.training.augmentations"), *shadows.views)
+    kept = workspace.logits(key, name, rows, flat)
+    return np.moveaxis(kept.reshape(len(rows), len(views), -1), 1, 0)
+
+
+def inputs_of(outputs: Sequence[Outputs], policy: Policy, seed: int) -> AttackInputs:
+    """What attacks without shadows read of some candidates, then the original, on the forget and unseen rows.
+
+    outputs: of each candidate, with the same reference."""
+    first = outputs[0]
+    judged = first.role != "retain"
+    labels, unseen = first.labels[judged], first.role[judged] == "unseen"
+    others = [of_candidate.candidate for of_candidate in outputs] + ([] if first.original is None else [first.original])
+    return AttackInputs(
+        labels=labels,
+        calibration=calibration_rows(labels, unseen, policy.calibration_share, policy.calibration_seed),
+        retrains=first.retrain[:, judged],
+        others=np.stack([logits[judged] for logits in others]),
+        original=None if first.original is None else first.original[judged],
+        seed=seed,
+    )
+
+
+def with_bank(inputs: AttackInputs, plan: Plan, workspace: Workspace, rows: Indices, bank: ShadowBank) -> AttackInputs:
+    """The inputs of all candidates of the plan with the bank, and with their models under its augmentations.
+
+    rows: the forget and unseen examples."""
+    shadows = bank.at(rows)
+    keys = [*plan.retrains, *(key for _, key in plan.candidates), plan.original]
+    logits = np.stack([augmented_logits(plan, workspace, key, rows, shadows) for key in keys])
+    retrains, others = logits[: len(plan.retrains)], logits[len(plan.retrains) :]
+    return replace(inputs, shadows=shadows, retrain_views=retrains, other_views=others)
+
+
+def problems_of(plan: Plan, shadows: ShadowBank | None, outputs: Outputs) -> tuple[str, ...]:
+    """What is wrong with the bank, compared with the original; sentences."""
+    if shadows is None or outputs.original is None:
+        return ()
+    seen, unseen = outputs.role != "unseen", outputs.role == "unseen"
+    known, new = (accuracy(outputs.original[rows], outputs.labels[rows]) for rows in (seen, unseen))
+    problems = bank_problems(shadows, accuracy_in=known, accuracy_out=new)
+    requested, wanted = len(design_of(plan).requests) // 2, len(plan.split.forget)
+    if requested < 0.9 * wanted:
+        problems += (
+            f"each shadow was told to forget about {requested} examples, the audited model {wanted}: there are too few "
+            "unseen examples of the same classes; U-LiRA then judges the method on a smaller request",
+        )
+    return problems
 
 
 def tables_of_run(
@@ -32,8 +98,8 @@ def tables_of_run(
 ) -> dict[str, ShadowTables]:
     """What the workspace's bank says about each candidate, by name; empty without a bank.
 
-    outputs: of each candidate of the plan, in order. rows: the audited examples. Models are asked under the bank's
-    views, and LiRA is made once for all candidates. Raises DataError for a damaged bank.
+    outputs: of each candidate of the plan, in order. rows: the audited examples. Models are queried under the
+    bank's augmentations, and LiRA is made once for all candidates. Raises DataError for a damaged bank.
     """
     if not outputs or not (workspace.root / SHADOWS).is_dir():
         return {}
@@ -55,7 +121,7 @@ def tables_of_run(
     if len(bank) < FEWEST or evidence.problem:
         without = ShadowTables(evidence, {}, np.zeros(int((first.role != "retain").sum()), np.bool_))
         return {name: _counted(without, unlearned.get(name)) for name in names}
-    watch("asking models under the shadows' views", 0, 1)
+    watch("querying models for the shadow attacks", 0, 1)
     inputs = inputs_of(outputs, plan.config.policy, 0)
     inputs = with_bank(inputs, plan, workspace, rows[first.role != "retain"], bank)
     inputs = replace(inputs, calibration=_calibration(first, inputs, plan.config.policy))
@@ -67,7 +133,7 @@ def tables_of_run(
         tables[name] = (
             alone if bank_of_method is None else _with_method(alone, inputs, place, bank_of_method, rows, first)
         )
-    watch("asking models under the shadows' views", 1, 1)
+    watch("querying models for the shadow attacks", 1, 1)
     return tables
 
 
@@ -83,8 +149,8 @@ def _lira(evidence: ShadowEvidence, inputs: AttackInputs) -> ShadowTables:
         scored = {name: ATTACKS[name](inputs) for name in LIRA}
     except NotEstimable as error:
         return ShadowTables(replace(evidence, problem=str(error)), {}, judged)
-    evidence = replace(evidence, attacks=tuple(f"{name} ({one.remark})" for name, one in scored.items()))
-    return ShadowTables(evidence, {name: one.scores for name, one in scored.items()}, judged)
+    evidence = replace(evidence, attacks=tuple(f"{name} ({of_attack.remark})" for name, of_attack in scored.items()))
+    return ShadowTables(evidence, {name: of_attack.scores for name, of_attack in scored.items()}, judged)
 
 
 def _with_method(
@@ -108,7 +174,7 @@ def _with_method(
     except NotEstimable as error:
         return replace(counted, evidence=replace(counted.evidence, unlearned_problem=str(error)))
     forget = outputs.where("forget")[audited]
-    assert scored.judged[forget].all()  # the whole request is among what shadows are told to forget
+    assert scored.judged[forget].all()  # the whole request is among what shadows have to forget
     evidence = replace(
         counted.evidence,
         attacks=(*counted.evidence.attacks, f"{ULIRA} ({scored.remark})"),

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import optimize, stats
 from scipy.special import expit
 
+from vestige.learners.arrays import Floats
 from vestige.learners.errors import ConfigError, DataError
 
-Floats = NDArray[np.float64]
 NODES = 1000
 """Of the integral over the posterior."""
 PRECISION = 1e-10

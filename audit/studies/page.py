@@ -6,8 +6,48 @@ from typing import Any
 
 from vestige.audit.files.markdown import marked, table
 from vestige.audit.studies.records import FRESH, NO_OP, CandidateRecord, SettingRecord, Spread, Study, summarise
-from vestige.audit.studies.wording import COLUMNS, DEFINITIONS, SETTINGS
 from vestige.learners.training.recipe import Recipe
+
+SETTINGS = {"sample": "Examples", "class": "Whole classes", "subject": "Data subjects"}
+COLUMNS = (
+    "candidate",
+    "RA",
+    "UA",
+    "TA",
+    "MIA-efficacy (SVC, confidence)",
+    "Avg. Gap",
+    "A2 gap",
+    "verdict (first reason)",
+    "PFLOPs",
+    "retrain = 1",
+    "seconds",
+)
+
+DEFINITIONS = """\
+All accuracies are in percent, in eval mode, without augmentation. None of the first four columns is better when higher
+or lower: what counts is the distance to Retrain, whose values are in the first row. They are what papers report and do
+not enter the verdict. A spread (±) is a standard deviation (n - 1): of a candidate over the seeds, of Retrain over all
+retrains of all seeds.
+
+- **RA**: accuracy on the retain set. **UA**: 100 minus the accuracy on the forget set. **TA**: accuracy on the test
+  images; where a class is forgotten, on the test images of the remaining classes; where data subjects are, on the
+  unseen examples. Data without a test part: on the unseen examples, or where a class is forgotten on the validation
+  examples, which the stopping rules of some methods have seen.
+- **MIA-efficacy (SVC, confidence)**: the share of forget examples that an attack calls non-members, as in l1-sparse,
+  SalUn and CoUn. A support vector classifier (C = 3, gamma = "auto", radial kernel) learns the probability of the true
+  label on the first m retain examples (members) and the first m images of TA (non-members; so, as in the released
+  code, without a forgotten class), in stored order; m is the number of the images of TA, or of the retain examples
+  where these are fewer. For the fit, probabilities are rounded to a thousandth, and equal ones merged into one with a
+  weight. A forgotten class lies where the classifier has learnt from hardly any examples: there it says 100, or with
+  few images 0 or 100 by chance.
+- **Avg. Gap**: mean absolute difference to Retrain over these four, in percentage points; a gap of means over the
+  seeds (those where the method did not refuse), not a mean of gaps. Noise does not cancel in it: `fresh_retrain`, one
+  more retrain a seed, is the floor.
+- **A2 gap**: AUC of the R-LiRA score of forget against unseen examples, candidate minus the mean of the retrains.
+- **verdict**: vestige's own, counted over the seeds, with the first reason codes.
+- **PFLOPs**: counted 1e15 floating-point operations of the method, and as a share of one retrain's. **seconds**: wall
+  time of the method on the machine that ran it; not comparable between machines. All three are means over the seeds."""
+
 
 OUTCOMES = ("FAIL", "INCONCLUSIVE", "PASS")
 PLANNED = re.compile(r"budget \([^()]*\)|nothing to do|single shot(, then a repair of \d+ epochs)?|last example \(.*\)")
@@ -35,14 +75,19 @@ def render(study: Study, notes: str) -> str:
 
 def _facts(settings: Sequence[SettingRecord]) -> str:
     rows: list[tuple[str, Callable[[SettingRecord], str]]] = [
-        ("data", lambda one: f"`{one.data}`, {one.classes} classes, images {' x '.join(map(str, one.shape))}"),
-        ("seed 0", lambda one: one.seeds[0].split),
+        (
+            "data",
+            lambda setting: (
+                f"`{setting.data}`, {setting.classes} classes, images {' x '.join(map(str, setting.shape))}"
+            ),
+        ),
+        ("seed 0", lambda setting: setting.seeds[0].split),
         ("sizes", _sizes),
         ("network", _network),
         ("recipe", _recipe),
         ("models", _models),
         ("policy", _policy),
-        ("trained on", lambda one: {"cpu": "CPU", "cuda": "GPU"}.get(one.device, one.device)),
+        ("trained on", lambda setting: {"cpu": "CPU", "cuda": "GPU"}.get(setting.device, setting.device)),
     ]
     head = ["", *(f"`{setting.file}`" for setting in settings)]
     return table(head, [[name, *(text(setting) for setting in settings)] for name, text in rows])
@@ -83,9 +128,11 @@ def _policy(setting: SettingRecord) -> str:
 
 
 def _results(setting: SettingRecord) -> str:
-    reference = zip(*(one.four for one in setting.retrains), strict=True)
+    reference = zip(*(retrain.four for retrain in setting.retrains), strict=True)
     spreads = (Spread.of(values) for values in reference)
-    four = [_spread(Spread(mean, one.deviation)) for mean, one in zip(setting.retrain_means, spreads, strict=True)]
+    four = [
+        _spread(Spread(mean, spread.deviation)) for mean, spread in zip(setting.retrain_means, spreads, strict=True)
+    ]
     rows = [
         [
             "**Retrain**",
@@ -115,7 +162,7 @@ def _row(setting: SettingRecord, name: str) -> list[str]:
     found, verdict = summarise(setting, name), _verdict(setting.of(name))
     if found is None:
         return [label, *["-"] * 6, verdict, *["-"] * 3]
-    numbers = [*(_spread(one) for one in found.four), f"{found.gap:.2f}"]
+    numbers = [*(_spread(spread) for spread in found.four), f"{found.gap:.2f}"]
     a2 = "not estimable" if found.a2 is None else _spread(found.a2, "+.3f", ".3f")
     costs = [(found.pflops, ".3g"), (found.share_of_retrain, ".3g"), (found.seconds, ".1f")]
     return [label, *numbers, a2, verdict, *("-" if value is None else _plain(value, form) for value, form in costs)]
@@ -133,34 +180,39 @@ def _spread(value: Spread, form: str = ".2f", deviation: str = ".2f") -> str:
 def _verdict(records: Sequence[CandidateRecord]) -> str:
     parts = []
     for outcome in OUTCOMES:
-        ours = [one.judged for one in records if one.judged is not None and one.judged.outcome == outcome]
+        ours = [
+            candidate.judged
+            for candidate in records
+            if candidate.judged is not None and candidate.judged.outcome == outcome
+        ]
         reasons = sorted({judged.reasons[0] for judged in ours if judged.reasons})
         if ours:
             parts.append(f"{outcome} {len(ours)}/{len(records)}" + (f" ({', '.join(reasons)})" if reasons else ""))
-    refused = sum(one.refusal is not None for one in records)
+    refused = sum(candidate.refusal is not None for candidate in records)
     return ", ".join([*parts, f"refused {refused}/{len(records)}"] if refused else parts)
 
 
 def _remarks(setting: SettingRecord) -> str:
     """Refusals, stops other than the budget, the methods' own notes, and controls that came out wrong."""
-    told: dict[tuple[str, str], list[int]] = {}
+    remarks: dict[tuple[str, str], list[int]] = {}
     for seed in setting.seeds:
-        for one in seed.candidates:
-            sentences = [] if one.refusal is None else [f"refused: {one.refusal}"]
-            if one.judged is not None and one.judged.stop and not PLANNED.fullmatch(one.judged.stop):
-                sentences.append(f"stopped by {one.judged.stop}")
-            sentences += [] if one.measured is None else one.measured.notes
+        for candidate in seed.candidates:
+            sentences = [] if candidate.refusal is None else [f"refused: {candidate.refusal}"]
+            stop = None if candidate.judged is None else candidate.judged.stop
+            if stop and not PLANNED.fullmatch(stop):
+                sentences.append(f"stopped by {stop}")
+            sentences += [] if candidate.measured is None else candidate.measured.notes
             for sentence in sentences:
-                told.setdefault((one.name, sentence), []).append(seed.seed)
+                remarks.setdefault((candidate.name, sentence), []).append(seed.seed)
     order = setting.names
-    remarks = [
+    listed = [
         f"- `{name}`, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}: {sentence}"
-        for (name, sentence), seeds in sorted(told.items(), key=lambda item: (order.index(item[0][0]), item[1]))
+        for (name, sentence), seeds in sorted(remarks.items(), key=lambda item: (order.index(item[0][0]), item[1]))
     ]
     wrong = [
         f"- **The controls are wrong**, seed {seed.seed}: {text}" for seed in setting.seeds for text in seed.problems
     ]
-    lines = wrong + (["Refusals, stops before the budget, and what methods recorded:", "", *remarks] if remarks else [])
+    lines = wrong + (["Refusals, stops before the budget, and what methods recorded:", "", *listed] if listed else [])
     return "\n".join(lines)
 
 
@@ -168,7 +220,9 @@ def _parameters(setting: SettingRecord) -> str:
     rows = []
     for name in setting.names:
         records = setting.of(name)
-        known = next((one.judged.parameters for one in records if one.judged is not None), records[0].given)
+        known = next(
+            (candidate.judged.parameters for candidate in records if candidate.judged is not None), records[0].given
+        )
         given = records[0].given
         text = ", ".join(
             f"{key} = {_value(value)}{'*' if key in given else ''}" for key, value in known.items() if value is not None

@@ -114,7 +114,7 @@ def test_one_person_who_wants_to_be_forgotten_gives_no_certainty() -> None:
 
 def test_few_people_coverage_simulation() -> None:
     """Five people a side with twenty rows each: the interval holds the expected AUC in about 95 of 100 draws."""
-    from vestige.audit.studies.attacks.measure import _variance
+    from vestige.audit.studies.attacks.table import _variance
 
     random, inside = np.random.default_rng(5), []
     people = np.repeat(np.arange(10), 20)

@@ -14,9 +14,9 @@ from vestige.audit.endpoints.scores import read_signals
 from vestige.audit.endpoints.simulation import World, constant
 from vestige.audit.policy import Policy
 from vestige.audit.statistics.intervals import clopper_pearson
-from vestige.audit.studies.calibration import synthetic as worlds_module
+from vestige.audit.studies.calibration import sources as worlds_module
 from vestige.audit.studies.calibration.rates import Trials, join
-from vestige.audit.studies.calibration.synthetic import calibrate_worlds
+from vestige.audit.studies.calibration.sources import calibrate_worlds
 from vestige.audit.studies.calibration.trials import SHARES, summarise, try_model
 from vestige.audit.verdict.evidence import gather
 from vestige.audit.verdict.rule import decide

@@ -16,8 +16,7 @@ from vestige.attacks.registry.attacks import ATTACKS
 from vestige.attacks.registry.bank_entries import ON_SHADOWS
 from vestige.attacks.scores.ulira import ulira_leave_pair_out
 from vestige.attacks.shadows.bank import ShadowBank
-from vestige.audit.studies.attacks.measure import FPRS, People
-from vestige.audit.studies.attacks.table import BASELINE, signals_of
+from vestige.audit.studies.attacks.table import BASELINE, FPRS, People, signals_of
 from vestige.learners.arrays import Array, Floats, Mask
 from vestige.learners.errors import ConfigError, DataError
 
@@ -56,7 +55,7 @@ class BankTable:
     """All attacks on the shadows. shadows: so many make a bank, from which every target's pair is left out. targets:
     models that were judged. members, nonmembers: examples of each, on average. against: what leads are measured from.
     absent: attacks that so few shadows do not allow, with their sentence. unlearned: candidate whose method ran on the
-    targets (members are what they were told to forget), None where none ran (members are what they trained on)."""
+    targets (members are what they had to forget), None where none ran (members are what they trained on)."""
 
     shadows: int
     targets: int

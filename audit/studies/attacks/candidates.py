@@ -11,16 +11,15 @@ from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.registry.attacks import ATTACKS
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.audit.config.config import AuditConfig
-from vestige.audit.models.candidates import candidate_of
 from vestige.audit.models.making import Plan, train_missing, unlearn_missing
 from vestige.audit.models.outputs import audited_rows, outputs_of, role_outputs
-from vestige.audit.models.reading import load_plan
+from vestige.audit.models.reading import candidate_of, load_plan
 from vestige.audit.models.workspace import Workspace
 from vestige.audit.policy import Policy
 from vestige.audit.progress import Watch, ignore
 from vestige.audit.results.attacks import AttackTable, NumberResult
 from vestige.audit.shadows.bank import found_shadows
-from vestige.audit.shadows.inference import inputs_of, problems_of, with_bank
+from vestige.audit.shadows.scores import inputs_of, problems_of, with_bank
 from vestige.audit.studies.attacks.table import BASELINE, attack_all, literature_numbers
 from vestige.audit.workflows.declaration import need_retrains
 from vestige.learners.arrays import Indices

@@ -72,7 +72,7 @@ def calibrate_exchangeable(
     """Train what the workspace lacks (the original, one trained on the unseen examples instead, ``models`` retrains)
     and judge each retrain but the last ``sets`` times in every setting, with roles drawn anew. Returned: rates, and
     what was judged in words. ConfigError for too few models."""
-    most = max(one.retrains + one.shadows for one in settings)
+    most = max(setting.retrains + setting.shadows for setting in settings)
     if models < most + 3:
         raise ConfigError(f"models: expected at least {most + 3}, got {models}")
     plan = load_plan(replace(config, retrains=replace(config.retrains, count=models)), base, watch)
@@ -139,7 +139,7 @@ def _try(pool: _Pool, setting: Setting, case: tuple[int, int]) -> ExampleTrials:
     random = numpy_generator(pool.seed, "calibration over examples", about, model, draw)
     policy, k = pool.policy, setting.retrains
     forget = draw_forget(setting, pool.labels, pool.difficulty, pool.forget, random)
-    rest = [one for one in range(len(pool.phi)) if one != model]
+    rest = [other for other in range(len(pool.phi)) if other != model]
     others = random.choice(rest, k + setting.shadows, replace=False)
     references = pool.phi[others]
     tests = contradictions(

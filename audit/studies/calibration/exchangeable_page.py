@@ -33,11 +33,11 @@ def named(setting: Setting) -> tuple[str, str]:
 def rate_rows(found: Sequence[ModeCalibration]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """The table for a terminal: its head, and one row a setting."""
     shown = [name for name in found[0].rates if name != EDGE]
-    rows = [(*named(one.setting), *(one.rates[name] for name in shown)) for one in found]
+    rows = [(*named(calibration.setting), *(calibration.rates[name] for name in shown)) for calibration in found]
     return (*COLUMNS, *shown), rows
 
 
 def render(found: Sequence[ModeCalibration], policy: Policy, **page: str) -> str:
     """The whole page; page: title, about, command, version and notes, as in the page of the other mode."""
-    settings = [(dict(zip(COLUMNS, named(one.setting), strict=True)), one) for one in found]
+    settings = [(dict(zip(COLUMNS, named(calibration.setting), strict=True)), calibration) for calibration in found]
     return page_of(settings, policy, definitions=DEFINITIONS, **page)

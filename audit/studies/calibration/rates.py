@@ -73,7 +73,7 @@ def covers_zero(endpoints: Sequence[Endpoint] | Sequence[ExampleEndpoint]) -> Bo
 def join(trials: Sequence[Kind]) -> Kind:
     """All of them in one."""
     kind = type(trials[0])
-    return kind(*(np.concatenate([getattr(one, field) for one in trials]) for field in kind.__dataclass_fields__))
+    return kind(*(np.concatenate([getattr(part, field) for part in trials]) for field in kind.__dataclass_fields__))
 
 
 def run_trials(

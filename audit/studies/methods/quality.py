@@ -9,10 +9,9 @@ import numpy as np
 
 from vestige.attacks.signals.signals import logit
 from vestige.audit.config.config import AuditConfig, CandidateSpec
-from vestige.audit.models.candidates import candidate_key, model_key, repeatable_candidate
 from vestige.audit.models.making import Plan, train_models, unlearn_missing
 from vestige.audit.models.outputs import audited_rows
-from vestige.audit.models.reading import load_plan, read_models
+from vestige.audit.models.reading import candidate_key, load_plan, model_key, read_models, repeatable_candidate
 from vestige.audit.models.workspace import ModelKey, Workspace, digest_indices
 from vestige.audit.progress import Watch, ignore
 from vestige.audit.studies.methods.quality_scores import Epsilons, forgetting_quality
@@ -30,7 +29,7 @@ SHARES = (0.5, 0.9, 0.95)
 @dataclass(frozen=True)
 class EpsilonSummary:
     """Epsilon of every forget example between two sets of models. f: mean of H, the competition's F before accuracies
-    count; 1 = not to be told apart. quantiles: of epsilon, at ``SHARES``. perfect: share of examples that some attack
+    count; 1 = indistinguishable. quantiles: of epsilon, at ``SHARES``. perfect: share of examples that some attack
     separates without a mistake. undecided: share without any estimable attack, which count as epsilon 0. ceiling: the
     largest epsilon short of perfect separation that so many models can show."""
 

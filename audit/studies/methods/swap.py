@@ -10,10 +10,9 @@ from vestige.attacks.scores.rlira import rlira
 from vestige.attacks.scores.threshold import class_centred
 from vestige.attacks.signals.signals import logit
 from vestige.audit.config.config import AuditConfig, CandidateSpec
-from vestige.audit.models.candidates import candidate_key, model_key, repeatable_candidate
 from vestige.audit.models.making import Plan, train_models, unlearn_missing
 from vestige.audit.models.outputs import outputs_of
-from vestige.audit.models.reading import load_plan
+from vestige.audit.models.reading import candidate_key, load_plan, model_key, repeatable_candidate
 from vestige.audit.models.workspace import ModelKey, Workspace, digest_indices
 from vestige.audit.progress import Watch
 from vestige.audit.studies.methods.swap_scores import (

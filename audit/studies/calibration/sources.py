@@ -1,6 +1,6 @@
-"""Calibration on real networks: many retrains of one audit, each judged against random sets of the others."""
+"""Where trials come from: synthetic scores with a known truth, or the many retrains of one audit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -10,6 +10,7 @@ import numpy as np
 
 from vestige.audit.config.config import AuditConfig
 from vestige.audit.endpoints.scores import read_signals
+from vestige.audit.endpoints.simulation import World
 from vestige.audit.models.making import train_missing
 from vestige.audit.models.outputs import audited_rows
 from vestige.audit.models.reading import load_plan, read_models
@@ -20,7 +21,55 @@ from vestige.audit.studies.calibration.rates import Trials, run_trials
 from vestige.audit.studies.calibration.trials import Calibration, summarise, try_model
 from vestige.learners.arrays import Floats, Labels, Mask
 from vestige.learners.errors import ConfigError
-from vestige.learners.seeds import numpy_generator
+from vestige.learners.seeds import derive_seed, numpy_generator
+
+BASE = World(forget=1000, unseen=10_000, retrains=5)
+GRID: tuple[World, ...] = (
+    replace(BASE, forget=100),
+    replace(BASE, forget=500),
+    replace(BASE, retrains=3),
+    BASE,
+    replace(BASE, retrains=10),
+    replace(BASE, retrains=20),
+    replace(BASE, seed_effect=0.0),
+    replace(BASE, seed_effect=0.15),
+    replace(BASE, tails=3.0),
+    replace(BASE, classes=10, class_effect=0.3),
+    replace(BASE, forget=5000, retrains=10),
+)
+"""One thing changed at a time from 1,000 forget and 10,000 unseen examples and 5 retrains."""
+
+BLOCK = 50
+"""Trials in one block: a process takes seconds to start, a trial less than one."""
+
+
+def calibrate_worlds(
+    worlds: Sequence[World],
+    policy: Policy,
+    *,
+    runs: int,
+    seed: int,
+    workers: int,
+    watch: Watch,
+) -> Iterator[tuple[World, Calibration]]:
+    """Each world with its error rates, from ``runs`` independent trials. workers: processes side by side."""
+    blocks = []
+    for place in range(len(worlds)):
+        seeds = [derive_seed(seed, "calibration", place, run) for run in range(runs)]
+        blocks += [(place, seeds[first : first + BLOCK]) for first in range(0, runs, BLOCK)]
+    trials = run_trials(partial(_try_world, worlds, policy), blocks, workers=workers, watch=watch)
+    for place, world in enumerate(worlds):
+        yield world, summarise(trials[place], policy)
+
+
+def _try_world(worlds: Sequence[World], policy: Policy, place: int, seed: int) -> Trials:
+    world = worlds[place]
+    table = world.draw(seed)
+    forget = table.role == "forget"
+    order = numpy_generator(seed, "leaks").permutation(np.flatnonzero(forget))
+    models = (world.retrains, range(world.retrains), world.retrains + 1)
+    trial = try_model(read_signals(table.logits, table.labels), models, table.labels, forget, policy, order)
+    return replace(trial, candidates=np.array([seed]))
 
 
 @dataclass(frozen=True)
