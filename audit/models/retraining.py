@@ -79,20 +79,14 @@ def retrain_models(
     function = find_training(training.function, base=training.base)
     retain = data.split.retain
     rows, roles = rows_and_roles(data.split, data.seed)
-    code = digest(
-        *own_sources(training.function, function, base=training.base), training.function, *_preprocessing_code(training)
-    )
+    sources = [*own_sources(training.function, function, base=training.base), training.function]
+    preprocessing = _preprocessing(training)
+    if preprocessing is not None and training.preprocess is not None:
+        sources += [*own_sources(training.preprocess, preprocessing, base=training.base), training.preprocess]
+    code, fingerprint = digest(*sources), data.examples.fingerprint
+    same = {"code": code, "data": fingerprint, "indices": digest_indices(retain), "rows": digest_indices(rows)}
     seeds = [data.seed * STRIDE + 1 + k for k in range(count)]
-    made_from = [
-        {
-            "code": code,
-            "data": data.examples.fingerprint,
-            "indices": digest_indices(retain),
-            "rows": digest_indices(rows),
-            "seed": seed,
-        }
-        for seed in seeds
-    ]
+    made_from = [{**same, "seed": seed} for seed in seeds]
     paths: list[Path | None] = [_existing(folder, k + 1, made_from[k]) for k in range(count)]
     missing = [k for k, path in enumerate(paths) if path is None]
     work = partial(_train, training, retain, (data, rows))
@@ -171,15 +165,6 @@ def _seeded(seed: int) -> Iterator[None]:
 
 def _preprocessing(training: Training) -> OwnPreprocessing | None:
     return None if training.preprocess is None else find_preprocessing(training.preprocess, base=training.base)
-
-
-def _preprocessing_code(training: Training) -> tuple[str, ...]:
-    own = _preprocessing(training)
-    return (
-        ()
-        if own is None or training.preprocess is None
-        else (*own_sources(training.preprocess, own, base=training.base), training.preprocess)
-    )
 
 
 def _existing(folder: Path, number: int, made_from: dict[str, Any]) -> Path | None:

@@ -77,18 +77,18 @@ def plan_audit(config: AuditConfig, workspace: Workspace, *, base: Path = Path("
     rows, roles = audited_rows(plan)
     keys = [key for key in plan.retrains if workspace.has(key)]
     original_there = workspace.has(plan.original)
-    present = [*([plan.original] if original_there else []), *keys]
-    made = list(read_models(plan, workspace, present, rows, watch))
-    retrains = made[1:] if original_there else made
+    originals = [plan.original] if original_there else []
+    made = list(read_models(plan, workspace, [*originals, *keys], rows, watch))
+    retrains = made[len(originals) :]
     counts = {role: int((roles == role).sum()) for role in ("forget", "unseen", "retain")}
-    subject = subject_of_models(plan, rows, roles)
-    if original_there:
-        subject = replace(subject, original=made[0].weights)
-    if len(retrains) == len(plan.retrains):
-        subject = replace(subject, retrains=tuple(retrain.weights for retrain in retrains))
+    subject = replace(
+        subject_of_models(plan, rows, roles),
+        original=made[0].weights if original_there else None,
+        retrains=tuple(retrain.weights for retrain in retrains) if len(retrains) == len(plan.retrains) else None,
+    )
     measured = None
     if retrains:
-        # Beside the retrains, something must stand in the candidate's place: a model that knows nothing.
+        # Something must stand in the candidate's place: a model that knows nothing.
         stand_in = replace(retrains[0], logits=np.zeros_like(retrains[0].logits))
         outputs = role_outputs(plan, rows, roles, [made[0], *retrains], stand_in)
         measured = project_reference(outputs if original_there else replace(outputs, original=None), config.policy)

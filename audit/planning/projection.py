@@ -142,8 +142,32 @@ def _endpoint(
         return EndpointOutlook(
             definition.name, words, definition.primary, margin, effective, "not known", reason=reason
         )
-    k, spread = endpoint.retrains, endpoint.spread
-    half, plan = (width(spread, k, policy.alpha) for width in (statistics.half_width, statistics.plan_width))
+    k, spread, alpha, sides = endpoint.retrains, endpoint.spread, policy.alpha, definition.sides
+
+    def projection(retrains: int, factor: float) -> Projection:
+        """With ``retrains`` in all, at least as many as there are, and ``factor`` times the unseen examples."""
+        # Scores that compare with the other retrains change on the present models too, and tails do with thresholds.
+        anew = definition.tail or (definition.per_example and retrains > k)
+        ratios = spread_ratios(spread, endpoint.unseen_variance, k, retrains, factor, anew=anew)
+        spreads = [left_spread(endpoint, factor), *(spread * ratio for ratio in ratios)]
+        half = [statistics.half_width(each, retrains, alpha) for each in spreads]
+        plan = [statistics.plan_width(each, retrains, alpha) for each in spreads]
+        gap = [margin + statistics.fail_slack(each, retrains, alpha, family, sides) for each in spreads]
+        return Projection(
+            retrains=retrains,
+            unseen=round(unseen * factor),
+            half_width=half[0],
+            half_width_interval=(half[1], half[2]),
+            plan_width=plan[0],
+            plan_width_interval=(plan[1], plan[2]),
+            fail_gap=gap[0],
+            fail_gap_interval=(gap[1], gap[2]),
+            outlook=_of_widths(half[0], plan[0], effective),
+        )
+
+    sizes = [(count, 1) for count in RETRAINS if count > k] + [(k, factor) for factor in FACTORS]
+    sizes += [(count, FACTORS[1]) for count in (10, 20) if count > k][:1]
+    half, plan = (width(spread, k, alpha) for width in (statistics.half_width, statistics.plan_width))
     return EndpointOutlook(
         name=definition.name,
         statistic=words,
@@ -155,55 +179,11 @@ def _endpoint(
         spread_bound=spread * statistics.spread_factor(k),
         half_width=half,
         plan_width=plan,
-        fail_gap=margin + statistics.fail_slack(spread, k, policy.alpha, family, definition.sides),
+        fail_gap=margin + statistics.fail_slack(spread, k, alpha, family, sides),
         original_gap=endpoint.gap(1) if reference.original else None,
         original_caught=definition.name in standing.firing if reference.original else None,
         unseen_share=min(endpoint.unseen_variance / spread**2, 1.0) if spread else 0.0,
-        projections=tuple(
-            project(endpoint, more, factor, unseen, effective, family, policy) for more, factor in _sizes(k)
-        ),
-    )
-
-
-def _sizes(k: int) -> list[tuple[int, int]]:
-    more = [count for count in RETRAINS if count > k]
-    both = next((count for count in (10, 20) if count > k), None)
-    return [
-        *((count, 1) for count in more),
-        *((k, factor) for factor in FACTORS),
-        *([] if both is None else [(both, FACTORS[1])]),
-    ]
-
-
-def project(
-    endpoint: Measured, retrains: int, factor: float, unseen: int, effective: float, family: int, policy: Policy
-) -> Projection:
-    """An endpoint with ``retrains`` in all, at least as many as there are, and ``factor`` times the ``unseen``
-    examples that it was measured with. effective: margin of the PASS test. family: number of endpoints tested."""
-    spread, alpha, sides = left_spread(endpoint, factor), policy.alpha, endpoint.definition.sides
-    measured = endpoint.spread or 0.0
-    # Scores that compare with the other retrains change on the present models too, and tails do with thresholds.
-    anew = endpoint.definition.tail or (endpoint.definition.per_example and retrains > endpoint.retrains)
-    ratios = spread_ratios(measured, endpoint.unseen_variance, endpoint.retrains, retrains, factor, anew=anew)
-    low, high = (measured * ratio for ratio in ratios)
-    half, plan = (
-        tuple(width(each, retrains, alpha) for each in (spread, low, high))
-        for width in (statistics.half_width, statistics.plan_width)
-    )
-    gap = [
-        endpoint.definition.margin(policy) + statistics.fail_slack(each, retrains, alpha, family, sides)
-        for each in (spread, low, high)
-    ]
-    return Projection(
-        retrains=retrains,
-        unseen=round(unseen * factor),
-        half_width=half[0],
-        half_width_interval=(half[1], half[2]),
-        plan_width=plan[0],
-        plan_width_interval=(plan[1], plan[2]),
-        fail_gap=gap[0],
-        fail_gap_interval=(gap[1], gap[2]),
-        outlook=_of_widths(half[0], plan[0], effective),
+        projections=tuple(projection(retrains, factor) for retrains, factor in sizes),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,17 +75,10 @@ def study_bank(
     calibration = calibration_rows(bank.labels, unseen, policy.calibration_share, policy.calibration_seed)
     people = None if examples.subjects is None else examples.subjects[bank.rows]
     tables, wanted = [], sizes_up_to(len(bank)) if sizes is None else list(sizes)
+    attack = partial(attack_shadows, bank, calibration, signals=config.attacks.signals, people=people, against=against)
     for done, size in enumerate(wanted):
         watch("attacking the shadows", done, len(wanted))
-        table = attack_shadows(
-            bank,
-            calibration,
-            signals=config.attacks.signals,
-            shadows=size,
-            people=people,
-            against=against,
-        )
-        tables.append(table)
+        tables.append(attack(shadows=size))
     watch("attacking the shadows", len(wanted), len(wanted))
     split = plan.split
     return BankStudy(
@@ -195,19 +189,13 @@ def _row(result: BankResult) -> tuple[str, ...]:
 
 def _growth(study: BankStudy, place: int | None) -> str:
     """AUC (None) or the TPR at a place of ``RATES`` at each number of shadows, of attacks that read them."""
+    by_name = [{(result.attack, result.signal): result for result in each.results} for each in study.tables]
     rows = []
-    for result in study.tables[-1].results:
-        cells = []
-        for each in study.tables:
-            found = [two for two in each.results if (two.attack, two.signal) == (result.attack, result.signal)]
-            value = None if not found else found[0].auc if place is None else found[0].tpr[place]
-            cells.append(_figure(value))
-        rows.append((f"`{result.attack}`", result.signal, *cells))
-    head = (
-        f"{'AUC' if place is None else RATES[place]}",
-        "signal",
-        *(f"{each.shadows} shadows" for each in study.tables),
-    )
+    for name, signal in by_name[-1]:
+        found = [results.get((name, signal)) for results in by_name]
+        values = [None if result is None else result.auc if place is None else result.tpr[place] for result in found]
+        rows.append((f"`{name}`", signal, *map(_figure, values)))
+    head = ("AUC" if place is None else RATES[place], "signal", *(f"{each.shadows} shadows" for each in study.tables))
     return table(head, [row for row in rows if len(set(row[2:])) > 1])
 
 
