@@ -1,6 +1,5 @@
 """The bank of an audit under attack: tables at growing numbers of shadows, and the page of them, in Markdown."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -58,13 +57,12 @@ def study_bank(
     *,
     base: Path = Path("."),
     count: int | None = None,
-    sizes: Sequence[int] | None = None,
     against: tuple[str, str] = BASELINE,
     watch: Watch = ignore,
 ) -> BankStudy:
     """Attack every shadow of the bank that the workspace holds for this audit.
 
-    count: of shadows, None for all that are finished. sizes: of the banks that attack; None for 8, 16, 32 ... and all.
+    count: of shadows, None for all that are finished; attacked by banks of 8, 16, 32 ... and all of them.
     Raises DataError where there is no bank, or a smaller one: ``vestige shadows`` makes it."""
     plan = load_plan(config, base, watch)
     bank, unlearned = found_shadows(plan, workspace, count)
@@ -74,7 +72,7 @@ def study_bank(
     unseen = np.isin(bank.rows, plan.split.unseen)
     calibration = calibration_rows(bank.labels, unseen, policy.calibration_share, policy.calibration_seed)
     people = None if examples.subjects is None else examples.subjects[bank.rows]
-    tables, wanted = [], sizes_up_to(len(bank)) if sizes is None else list(sizes)
+    tables, wanted = [], sizes_up_to(len(bank))
     attack = partial(attack_shadows, bank, calibration, signals=config.attacks.signals, people=people, against=against)
     for done, size in enumerate(wanted):
         watch("attacking the shadows", done, len(wanted))
