@@ -99,7 +99,7 @@ def unlearn_checkpoint(
         device=device,
         setting=split.setting,
         ledger=None if ledger is None else Ledger.read(ledger),
-        progress=lambda done, total: watch(f"unlearning by {method}", done, total),
+        progress=partial(watch, f"unlearning by {method}"),
     )
     whole = retrain_flops(trained.recipe, len(split.retain), forward_flops(original, examples.shape))
     tuning = None

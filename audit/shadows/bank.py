@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -64,11 +65,10 @@ def requests_of(plan: Plan) -> Indices:
         return np.sort(np.concatenate([split.forget, split.unseen[own]]))
     if split.setting == "subject" and examples.subjects is not None:
         return np.sort(np.concatenate([split.forget, _people(examples, split.forget, split.unseen, random)]))
-    labels = examples.labels[split.unseen]
     twins = []
     for label, count in zip(*np.unique(examples.labels[split.forget], return_counts=True), strict=True):
-        own = split.unseen[labels == label]
-        twins.append(random.permutation(own)[:count])
+        of_class = split.unseen[examples.labels[split.unseen] == label]
+        twins.append(random.permutation(of_class)[:count])
     return np.sort(np.concatenate([split.forget, *twins]))
 
 
@@ -104,15 +104,8 @@ def run_shadows(
     design = replace(design_of(plan), device=device)
     for spec in specs:
         check_method(design, spec.method, spec.parameters)  # before hours of training
-    keep = keep_weights or bool(specs)
-    shadows = make_shadows(
-        design,
-        root,
-        number,
-        engine=chosen,
-        keep_weights=keep,
-        progress=lambda done, total: watch(f"training {number} shadows", done, total),
-    )
+    keep, progress = keep_weights or bool(specs), partial(watch, f"training {number} shadows")
+    shadows = make_shadows(design, root, number, engine=chosen, keep_weights=keep, progress=progress)
     unlearned = {}
     for spec in specs:
         unlearned[spec.name] = make_unlearned(
@@ -124,7 +117,7 @@ def run_shadows(
             validation=plan.split.validation,
             setting=plan.split.setting,
             engine=chosen,
-            progress=lambda done, total, name=spec.name: watch(f"unlearning by {name}", done, total),  # type: ignore[misc]
+            progress=partial(watch, f"unlearning by {spec.name}"),
         )
     return shadows, unlearned
 
@@ -138,13 +131,13 @@ def found_shadows(
     design, root, split = design_of(plan), workspace / SHADOWS, plan.split
     if count is None and not store_of(design, root).pairs():
         return None, {}
-    about = {"validation": split.validation, "setting": split.setting}
-    unlearned = {}
-    for spec, _ in plan.candidates:
-        made = unlearned_store(design, root, spec.method, spec.parameters, **about)  # type: ignore[arg-type]
-        if made.pairs() >= (count or 2):
-            bank = read_unlearned(design, root, spec.method, spec.parameters, count=count, **about)  # type: ignore[arg-type]
-            unlearned[spec.name] = bank
+    store = partial(unlearned_store, design, root, validation=split.validation, setting=split.setting)
+    read = partial(read_unlearned, design, root, validation=split.validation, setting=split.setting, count=count)
+    unlearned = {
+        spec.name: read(spec.method, spec.parameters)
+        for spec, _ in plan.candidates
+        if store(spec.method, spec.parameters).pairs() >= (count or 2)
+    }
     return read_shadows(design, root, count), unlearned
 
 
