@@ -1,13 +1,14 @@
 """What an audit of given sizes could certify and detect, before anything is trained."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from vestige.attacks.metrics.roc import estimable
-from vestige.audit.endpoints.endpoints import DEFINITIONS, Definition, Measured, measure
+from vestige.audit.endpoints.endpoints import DEFINITIONS, Measured, measure
 from vestige.audit.endpoints.scores import MIN_RETRAINS, calibration_rows, score
 from vestige.audit.endpoints.simulation import World
 from vestige.audit.policy import PROFILES, Policy, profile
@@ -151,26 +152,27 @@ def _simulate(world: World, seed: int, policy: Policy) -> dict[str, Measured]:
 
 def _endpoints(simulated: Simulated, policy: Policy, retrains: int, evaluation: int) -> tuple[EndpointPlan, ...]:
     plans = []
-    # What shadows would show is not simulated: a planned audit has none.
+    missing = f"needs more unseen examples for evaluation than {evaluation}"
+    if retrains < MIN_RETRAINS:
+        missing = f"needs at least {MIN_RETRAINS} retrains, got {retrains}"
     for definition in DEFINITIONS:
         if definition.score in SHADOWED:
-            continue
+            continue  # a planned audit has no shadows
         words = definition.words.format(fpr=f"{policy.fpr:g}")
+        plan = EndpointPlan(definition.name, words, definition.primary, None, None, None, missing)
         runs = [run[definition.name] for run in simulated if definition.name in run]
-        numbers = _numbers(definition, runs, policy.alpha, len(simulated[0])) if runs else (None, None, None)
-        reason = "" if runs else _why_missing(retrains, evaluation)
-        plans.append(EndpointPlan(definition.name, words, definition.primary, *numbers, reason))
+        if runs:
+            spread = float(np.mean([run.spread or 0.0 for run in runs]))
+            slack = partial(statistics.fail_slack, spread, retrains, policy.alpha, power=POWER)
+            plan = replace(
+                plan,
+                certify=float(np.quantile([_reach(run, policy.alpha) for run in runs], POWER)),
+                detect=slack(family=1, sides="two"),
+                beyond=slack(family=len(simulated[0]), sides=definition.sides),
+                reason="",
+            )
+        plans.append(plan)
     return tuple(plans)
-
-
-def _numbers(definition: Definition, runs: Sequence[Measured], alpha: float, family: int) -> tuple[float, float, float]:
-    """Certify, detect and beyond of one endpoint."""
-    k, spread = runs[0].retrains, float(np.mean([run.spread or 0.0 for run in runs]))
-    return (
-        float(np.quantile([_reach(run, alpha) for run in runs], POWER)),
-        statistics.fail_slack(spread, k, alpha, 1, "two", POWER),
-        statistics.fail_slack(spread, k, alpha, family, definition.sides, POWER),
-    )
 
 
 def _reach(endpoint: Measured, alpha: float) -> float:
@@ -179,16 +181,13 @@ def _reach(endpoint: Measured, alpha: float) -> float:
     return gap + statistics.half_width(endpoint.spread or 0.0, endpoint.retrains, alpha)
 
 
-def _why_missing(retrains: int, evaluation: int) -> str:
-    if retrains < MIN_RETRAINS:
-        return f"needs at least {MIN_RETRAINS} retrains, got {retrains}"
-    return f"needs more unseen examples for evaluation than {evaluation}"
-
-
 def _profile(policy: Policy, endpoints: Sequence[EndpointPlan], simulated: Simulated, grade: Grade) -> ProfilePlan:
     margins = {definition.name: definition.margin(policy) for definition in DEFINITIONS}
-    rate = float(np.mean([_passes(run, margins, policy.alpha) for run in simulated])) if simulated else None
-    outlook, why = _outlook(rate, endpoints, margins, grade, policy)
+    primary = [{name: endpoint for name, endpoint in run.items() if endpoint.definition.primary} for run in simulated]
+    passes = [all(_reach(endpoint, policy.alpha) < margins[name] for name, endpoint in run.items()) for run in primary]
+    rate = float(np.mean(passes)) if passes else None
+    short = [plan.name for plan in endpoints if plan.primary and (plan.certify or 0.0) > margins[plan.name]]
+    outlook, why = _outlook(rate, short, grade, policy)
     return ProfilePlan(
         profile=policy.profile,
         margin_auc=policy.margin_auc,
@@ -198,38 +197,17 @@ def _profile(policy: Policy, endpoints: Sequence[EndpointPlan], simulated: Simul
         pass_rate=rate,
         outlook=outlook,
         why=why,
-        fail_gap={
-            endpoint.name: margins[endpoint.name] + endpoint.beyond
-            for endpoint in endpoints
-            if endpoint.beyond is not None
-        },
+        fail_gap={plan.name: margins[plan.name] + plan.beyond for plan in endpoints if plan.beyond is not None},
     )
 
 
-def _passes(run: dict[str, Measured], margins: dict[str, float], alpha: float) -> bool:
-    primary = {name: endpoint for name, endpoint in run.items() if endpoint.definition.primary}
-    return all(_reach(endpoint, alpha) < margins[name] for name, endpoint in primary.items())
-
-
-def _outlook(
-    rate: float | None,
-    endpoints: Sequence[EndpointPlan],
-    margins: dict[str, float],
-    grade: Grade,
-    policy: Policy,
-) -> tuple[Outlook, str]:
+def _outlook(rate: float | None, short: Sequence[str], grade: Grade, policy: Policy) -> tuple[Outlook, str]:
     if rate is None:
         return "impossible", f"PASS needs at least {MIN_RETRAINS} retrains"
     if "ABCS".index(grade) > "ABCS".index(policy.min_evidence):
         need = "5 retrains and 1000 unseen examples for evaluation"
         why = f"evidence of grade {grade}, the profile requires {policy.min_evidence} ({need})"
         return "impossible", f"{why}; with min_evidence = {grade} a perfect candidate passes in {100 * rate:.0f} %"
-    wide = [
-        endpoint.name
-        for endpoint in endpoints
-        if endpoint.primary and (endpoint.certify or 0.0) > margins[endpoint.name]
-    ]
     why = f"a perfect candidate passes in {100 * rate:.0f} % of simulated audits"
-    if wide:
-        why += f"; short of power on {', '.join(wide)}"
+    why += f"; short of power on {', '.join(short)}" if short else ""
     return ("likely" if rate >= POWER else "possible" if rate >= 0.2 else "unlikely"), why

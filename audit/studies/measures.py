@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from vestige.learners.errors import DataError
 from vestige.learners.files.io import canonical_json, digest
 from vestige.learners.files.source_code import source_version
 
-Record = TypeVar("Record")
+Record = TypeVar("Record", Audit, LiteratureNumbers)
 
 _ASIDE = (  # models and their keys, the audit file, what is written down beside the verdicts
     "vestige.audit.config.config",
@@ -154,10 +154,9 @@ class Measures:
             except ValidationError as error:
                 problem = error.errors()[0]["msg"]
                 raise DataError(f"{path}: not a whole record ({problem}); delete it to have it made again") from None
-        value: Any = compute()
+        value = compute()
         self.workspace.record(f"measured/{path.name}", asdict(value))
-        made: Record = value
-        return made
+        return value
 
 
 def _judging_version() -> str:

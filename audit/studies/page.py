@@ -133,18 +133,8 @@ def _results(setting: SettingRecord) -> str:
     four = [
         _spread(Spread(mean, spread.deviation)) for mean, spread in zip(setting.retrain_means, spreads, strict=True)
     ]
-    rows = [
-        [
-            "**Retrain**",
-            *four,
-            "0 by definition",
-            "0 by definition",
-            "the reference",
-            _retrain_pflops(setting),
-            "1",
-            "-",
-        ]
-    ]
+    fixed = ["0 by definition", "0 by definition", "the reference", _retrain_pflops(setting), "1", "-"]
+    rows = [["**Retrain**", *four, *fixed]]
     if NO_OP not in setting.names:
         original = zip(*(seed.original.four for seed in setting.seeds), strict=True)
         rows.append(["original", *(_spread(Spread.of(values)) for values in original), *["-"] * 6])

@@ -148,17 +148,17 @@ def _field(plan: Plan) -> _Field:
             "unseen examples held out from the training data",
         )
         calibration, retain = np.setdiff1d(split.unseen, others), split.retain
-    else:
-        if len(split.retain) <= n:
-            raise ConfigError(
-                f"swap: expected more than {n} retain examples to draw the other side from, got {len(split.retain)}; "
-                "forget fewer, or hold more unseen examples out from the training part"
-            )
+    elif len(split.retain) > n:
         others, origin = (
             random.choice(split.retain, n, replace=False),
             "retain examples, taken out of the training data",
         )
         calibration, retain = split.unseen, np.setdiff1d(split.retain, others)
+    else:
+        raise ConfigError(
+            f"swap: expected more than {n} retain examples to draw the other side from, got {len(split.retain)}; "
+            "forget fewer, or hold more unseen examples out from the training part"
+        )
     return _Field(np.sort(np.concatenate([split.forget, others])), calibration, retain, origin)
 
 
