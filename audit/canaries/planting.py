@@ -19,6 +19,10 @@ from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.io import read_bounded, write_atomically
 from vestige.learners.seeds import numpy_generator
 
+FORMAT: Literal["vestige-planting-1"] = "vestige-planting-1"
+LARGEST = 8_000_000
+"""Bytes of a file that is read."""
+
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class CanariesTable:
@@ -77,11 +81,6 @@ def register_planting(folder: Path, planting: Planting, rows: Indices) -> str:
     if registered != planting.digest:
         raise DataError(f"{path}: expected the planting of this audit, got another; remove the file")
     return registered
-
-
-FORMAT: Literal["vestige-planting-1"] = "vestige-planting-1"
-LARGEST = 8_000_000
-"""Bytes of a file that is read."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))

@@ -26,7 +26,8 @@ from vestige.learners.arrays import Array, Floats, Labels, Logits, Mask
 from vestige.learners.errors import ConfigError
 
 FPRS = (0.1, 0.01, 0.001)
-
+BASELINE = ("threshold", "logit")
+"""What every attack is compared with by default: a cut on phi, which needs nothing but the model."""
 People: TypeAlias = Shaped[Array, " n"]
 
 
@@ -124,10 +125,6 @@ def _point(members: Floats, nonmembers: Floats, calibration: Floats, fpr: float,
         return AttackPoint(fpr, None, None, calibrated)
     interval = share_interval(members > threshold_at_fpr(nonmembers, fpr), people)
     return AttackPoint(fpr, rate, interval, calibrated)
-
-
-BASELINE = ("threshold", "logit")
-"""What every attack is compared with by default: a cut on phi, which needs nothing but the model."""
 
 
 def attack_all(
