@@ -85,13 +85,11 @@ class CanaryQuestion:
             delta=DELTA,
             ceiling_one_run=one_run,
             ceiling_clopper_pearson=clopper_pearson,
-            models=tuple(self._bounds(name, self._canaries(own)) for name, own in chosen.items()),
+            models=tuple(self._bounds(name, scores) for name, scores in chosen.items()),
         )
 
-    def _canaries(self, scores: Floats) -> Canaries:
-        return Canaries.of(self.planting, scores, self.registered)
-
-    def _bounds(self, name: str, canaries: Canaries) -> CanaryBounds:
+    def _bounds(self, name: str, scores: Floats) -> CanaryBounds:
+        canaries = Canaries.of(self.planting, scores, self.registered)
         first, second = canaries.halves(self.planting.seed)
         threshold = first.best_threshold(DELTA, LEVEL)
         mistakes = second.mistakes(threshold)

@@ -1,7 +1,7 @@
 """The page of a study, in Markdown: tables from its numbers, and notes that somebody wrote."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from vestige.audit.files.markdown import marked, table
@@ -74,57 +74,31 @@ def render(study: Study, notes: str) -> str:
 
 
 def _facts(settings: Sequence[SettingRecord]) -> str:
-    rows: list[tuple[str, Callable[[SettingRecord], str]]] = [
-        (
-            "data",
-            lambda setting: (
-                f"`{setting.data}`, {setting.classes} classes, images {' x '.join(map(str, setting.shape))}"
-            ),
-        ),
-        ("seed 0", lambda setting: setting.seeds[0].split),
-        ("sizes", _sizes),
-        ("network", _network),
-        ("recipe", _recipe),
-        ("models", _models),
-        ("policy", _policy),
-        ("trained on", lambda setting: {"cpu": "CPU", "cuda": "GPU"}.get(setting.device, setting.device)),
-    ]
+    columns = [_facts_of(setting) for setting in settings]
     head = ["", *(f"`{setting.file}`" for setting in settings)]
-    return table(head, [[name, *(text(setting) for setting in settings)] for name, text in rows])
+    return table(head, [[name, *(facts[name] for facts in columns)] for name in columns[0]])
 
 
-def _sizes(setting: SettingRecord) -> str:
-    counts = setting.seeds[0].counts
-    names = {"forget": "to forget", "retain": "to retain", "validation": "for stopping rules", "unseen": "unseen"}
-    return ", ".join([f"{counts[role]:,} {words}" for role, words in names.items()] + [f"TA on {counts['test']:,}"])
-
-
-def _network(setting: SettingRecord) -> str:
-    width = setting.recipe["width"]
-    flops = setting.seeds[0].original.forward_flops / 1e6
-    return f"`{setting.recipe['architecture']}`{'' if width is None else f', width {width}'}, {flops:.3g} MFLOP forward"
-
-
-def _recipe(setting: SettingRecord) -> str:
+def _facts_of(setting: SettingRecord) -> dict[str, str]:
+    first, recipe, policy = setting.seeds[0], setting.recipe, setting.policy
+    roles = {"forget": "to forget", "retain": "to retain", "validation": "for stopping rules", "unseen": "unseen"}
+    width = "" if recipe["width"] is None else f", width {recipe['width']}"
     usual = Recipe()
     always = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "schedule", "augmentation")
-    kept = [
-        f"{key} {_value(value)}"
-        for key, value in setting.recipe.items()
-        if key not in ("architecture", "width") and (key in always or value != getattr(usual, key))
-    ]
-    return ", ".join(kept)
-
-
-def _models(setting: SettingRecord) -> str:
-    first = setting.seeds[0]
-    return f"a seed: 1 original, {len(first.retrains)} retrains, {len(first.candidates)} candidates"
-
-
-def _policy(setting: SettingRecord) -> str:
-    policy = setting.policy
+    kept = [key for key in recipe if key in always or recipe[key] != getattr(usual, key)]
     margins = f"AUC {policy['margin_auc']:g}, TPR {policy['margin_tpr']:g} at FPR {policy['fpr']:g}"
-    return f"`{policy['profile']}`: margins {margins}, accuracy {policy['margin_utility']:g}"
+    return {
+        "data": f"`{setting.data}`, {setting.classes} classes, images {' x '.join(map(str, setting.shape))}",
+        "seed 0": first.split,
+        "sizes": ", ".join(
+            [f"{first.counts[role]:,} {words}" for role, words in roles.items()] + [f"TA on {first.counts['test']:,}"]
+        ),
+        "network": f"`{recipe['architecture']}`{width}, {first.original.forward_flops / 1e6:.3g} MFLOP forward",
+        "recipe": ", ".join(f"{key} {_value(recipe[key])}" for key in kept if key not in ("architecture", "width")),
+        "models": f"a seed: 1 original, {len(first.retrains)} retrains, {len(first.candidates)} candidates",
+        "policy": f"`{policy['profile']}`: margins {margins}, accuracy {policy['margin_utility']:g}",
+        "trained on": {"cpu": "CPU", "cuda": "GPU"}.get(setting.device, setting.device),
+    }
 
 
 def _results(setting: SettingRecord) -> str:
