@@ -55,7 +55,7 @@ class Trials:
 
 
 Kind = TypeVar("Kind", bound=Trials)
-Setting = TypeVar("Setting")
+Group = TypeVar("Group")
 Case = TypeVar("Case")
 
 
@@ -77,23 +77,21 @@ def join(trials: Sequence[Kind]) -> Kind:
 
 
 def run_trials(
-    try_one: Callable[[Setting, Case], Kind],
-    blocks: Sequence[tuple[Setting, Sequence[Case]]],
+    try_one: Callable[[Group, Case], Kind],
+    blocks: Sequence[tuple[Group, Sequence[Case]]],
     *,
     workers: int,
     watch: Watch,
-) -> dict[Setting, Kind]:
+) -> dict[Group, Kind]:
     """All trials of each setting. blocks: cases that one process tries in turn. workers: processes side by side."""
-    found: dict[Setting, list[Kind]] = {setting: [] for setting, _ in blocks}
+    found: dict[Group, list[Kind]] = {setting: [] for setting, _ in blocks}
     progress = partial(watch, "calibrating")
     for position, trials in run_jobs(partial(_try_block, try_one), blocks, workers=workers, progress=progress):
         found[blocks[position][0]].append(trials)
     return {setting: join(parts) for setting, parts in found.items()}
 
 
-def _try_block(
-    try_one: Callable[[Setting, Case], Kind], block: tuple[Setting, Sequence[Case]], progress: Progress
-) -> Kind:
+def _try_block(try_one: Callable[[Group, Case], Kind], block: tuple[Group, Sequence[Case]], progress: Progress) -> Kind:
     setting, cases = block
     trials = []
     for done, case in enumerate(cases, start=1):
