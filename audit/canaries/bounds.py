@@ -38,7 +38,7 @@ def ceilings(count: int, included: int, judged_in: int, judged_out: int) -> tupl
 @dataclass(frozen=True, eq=False)
 class CanaryQuestion:
     """The canaries of an audit after planting. registered: the digest that was written down before training. rows: all
-    of them, rising. labels: of the unseen examples, then of the canaries, in the order in which models are asked."""
+    of them, rising. labels: of the unseen examples, then of the canaries, in the order of the models' outputs."""
 
     table: CanariesTable
     planting: Planting
@@ -63,7 +63,7 @@ class CanaryQuestion:
         it out), else phi minus its class's median over calibration examples. Neither knows who was in. The retrain is
         the control: it saw no canary, so its bounds exceed 0 in at most one planting of twenty each.
         """
-        phi = np.stack([logit(one.astype(np.float64), self.labels) for one in [*retrains, candidate, original]])
+        phi = np.stack([logit(logits.astype(np.float64), self.labels) for logits in [*retrains, candidate, original]])
         canary = np.arange(len(self.labels)) >= len(self.labels) - len(self.rows)
         policy = self.policy
         scores = score_phi(phi, len(retrains), self.labels, canary, policy.calibration_share, policy.calibration_seed)
@@ -85,13 +85,11 @@ class CanaryQuestion:
             delta=DELTA,
             ceiling_one_run=one_run,
             ceiling_clopper_pearson=clopper_pearson,
-            models=tuple(self._bounds(name, self._canaries(own)) for name, own in chosen.items()),
+            models=tuple(self._bounds(name, scores) for name, scores in chosen.items()),
         )
 
-    def _canaries(self, scores: Floats) -> Canaries:
-        return Canaries.of(self.planting, scores, self.registered)
-
-    def _bounds(self, name: str, canaries: Canaries) -> CanaryBounds:
+    def _bounds(self, name: str, scores: Floats) -> CanaryBounds:
+        canaries = Canaries.of(self.planting, scores, self.registered)
         first, second = canaries.halves(self.planting.seed)
         threshold = first.best_threshold(DELTA, LEVEL)
         mistakes = second.mistakes(threshold)

@@ -1,21 +1,28 @@
-"""Canaries of an audit: drawn and planted before anything is trained."""
+"""Canaries of an audit: drawn, planted, and written down as a file before anything is trained."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from vestige.audit.canaries.planting_file import read_planting, write_planting
 from vestige.audit.files.toml import STRICT
+from vestige.audit.results.canaries import MOST
 from vestige.audit.statistics.one_run import Planting, plant
 from vestige.learners.arrays import Indices
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.split import Split
 from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.files.io import read_bounded, write_atomically
 from vestige.learners.seeds import numpy_generator
+
+FORMAT: Literal["vestige-planting-1"] = "vestige-planting-1"
+LARGEST = 8_000_000
+"""Bytes of a file that is read."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -39,7 +46,7 @@ def plant_canaries(table: CanariesTable, seed: int, examples: Examples, split: S
     if split.setting == "class":
         raise ConfigError(
             "canaries: expected a forget set of single examples or people, got whole classes; canaries of other "
-            "classes would change what the methods are asked: leave the table out, or forget at random"
+            "classes would change what the methods have to forget: leave the table out, or forget at random"
         )
     if table.count >= len(split.retain):
         raise ConfigError(
@@ -75,3 +82,66 @@ def register_planting(folder: Path, planting: Planting, rows: Indices) -> str:
     if registered != planting.digest:
         raise DataError(f"{path}: expected the planting of this audit, got another; remove the file")
     return registered
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
+class PlantingFile:
+    """The content. included: numbers of the canaries that are in, rising, from 0. examples: index of every canary in
+    the data, where an audit drew them."""
+
+    format: Literal["vestige-planting-1"]
+    assignment: Literal["coin", "half", "observed"]
+    canaries: Annotated[int, Field(ge=1, le=MOST)]
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    included: list[Annotated[int, Field(ge=0, lt=MOST)]]
+    examples: list[Annotated[int, Field(ge=0, lt=2**63)]] | None = None
+
+
+def write_planting(path: Path, planting: Planting, examples: Sequence[int] | None = None) -> None:
+    """Write the planting so that its owner alone can read it: it tells the whole assignment."""
+    content = {
+        "format": FORMAT,
+        "assignment": "coin",
+        "canaries": len(planting.included),
+        "seed": planting.seed,
+        "digest": planting.digest,
+        "included": np.flatnonzero(planting.included).tolist(),
+        "examples": None if examples is None else [int(index) for index in examples],
+    }
+    write_atomically(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode(), mode=0o600)
+
+
+def read_planting(path: Path) -> Planting:
+    """The planting in a file of ``write_planting``.
+
+    ConfigError where the file says that membership was not drawn by coins, which bounds nothing; DataError for a file
+    that cannot be read, an assignment that its seed does not give, and a digest that is not theirs.
+    """
+    try:
+        content = TypeAdapter(PlantingFile).validate_json(read_bounded(path, LARGEST, "a planting"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "content"
+        raise DataError(
+            f"{path}: expected a planting as vestige canaries plant writes it, got {where[:80]}: {first['msg'][:160]}; "
+            "give that file"
+        ) from None
+    if content.assignment != "coin":
+        raise ConfigError(
+            f"{path}: expected membership drawn by a coin for each canary before training, got membership that was "
+            f"{'only observed' if content.assignment == 'observed' else 'drawn otherwise (a random half)'}; it bounds "
+            "no epsilon here: plant canaries before the next training"
+        )
+    drawn = plant(content.canaries, content.seed)
+    if np.flatnonzero(drawn.included).tolist() != content.included:
+        raise DataError(
+            f"{path}: expected the assignment that the coins of its seed give, got another; use the file that was "
+            "written before training"
+        )
+    if drawn.digest != content.digest:
+        raise DataError(
+            f"{path}: expected the digest {drawn.digest[:16]} of its seed and assignment, got {content.digest[:16]}; "
+            "use the file that was written before training"
+        )
+    return drawn

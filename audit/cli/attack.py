@@ -16,7 +16,7 @@ from vestige.audit.cli.console import print_table
 from vestige.audit.cli.exit_codes import PASS
 from vestige.audit.cli.options import PATH, json_option
 from vestige.audit.files.text import one_line
-from vestige.audit.results.attacks import AttackResult, AttackTable, NumberResult
+from vestige.audit.results.attacks import AttackRow, AttackTable, NumberResult
 from vestige.learners.engine.engines import Engine, Processes
 from vestige.learners.engine.ray import RayEngine
 from vestige.learners.errors import ConfigError
@@ -260,7 +260,7 @@ def _print(table: AttackTable) -> None:
     _problems(table.problems)
 
 
-def _line(one: AttackResult, members: int) -> tuple[str, ...]:
+def _line(one: AttackRow, members: int) -> tuple[str, ...]:
     over = "-" if one.lead is None else f"{one.lead[0]:+.3f} +- {_half(one.lead[1:])}"
     remark = one.remark if one.members == members else f"{one.remark}, {one.members} forget examples".strip(", ")
     return (

@@ -14,9 +14,8 @@ from vestige.audit.cli.exit_codes import PASS
 from vestige.audit.config.config import AuditConfig
 from vestige.audit.files.markdown import notes_of
 from vestige.audit.files.output_paths import check_output_path, shown
-from vestige.audit.studies.attacks.bank_study import BankResult, BankTable, Figure
-from vestige.audit.studies.attacks.measure import FPRS
-from vestige.audit.studies.attacks.table import BASELINE
+from vestige.audit.studies.attacks.bank_study import BankResult, BankTable, TargetMean
+from vestige.audit.studies.attacks.table import BASELINE, FPRS
 from vestige.learners.files.io import write_atomically
 
 
@@ -32,8 +31,7 @@ def attack_bank(
     as_json: bool,
 ) -> int:
     """Attack the shadows of an audit, print the table (or JSON), write the page."""
-    from vestige.audit.studies.attacks.bank_audit import study_bank
-    from vestige.audit.studies.attacks.bank_page import render
+    from vestige.audit.studies.attacks.bank_report import render, study_bank
 
     notes = None
     if page is not None:
@@ -95,7 +93,7 @@ def _line(one: BankResult) -> tuple[str, ...]:
     return (one.attack, one.signal, _figure(one.auc), *(_figure(rate) for rate in one.tpr), lead)
 
 
-def _figure(value: Figure | None, sign: str = "") -> str:
+def _figure(value: TargetMean | None, sign: str = "") -> str:
     if value is None:
         return "-"
     return f"{value.mean:{sign}.3f} +- {(value.interval[1] - value.interval[0]) / 2:.3f}"

@@ -177,7 +177,7 @@ def _over_examples(
 
 
 def _worlds(policy: Policy, runs: int, seed: int, workers: int) -> tuple[Settings, str]:
-    from vestige.audit.studies.calibration.synthetic import GRID, calibrate_worlds
+    from vestige.audit.studies.calibration.sources import GRID, calibrate_worlds
 
     settings: Settings = []
     with console.watching() as watch:
@@ -209,7 +209,7 @@ def _networks(
     workspace: Path | None,
     workers: int,
 ) -> tuple[Settings, str]:
-    from vestige.audit.studies.calibration.networks import calibrate_networks
+    from vestige.audit.studies.calibration.sources import calibrate_networks
 
     place = Workspace(workspace or Path(f"vestige-{audit_file.stem}"))
     with console.watching() as watch:

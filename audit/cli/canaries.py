@@ -47,7 +47,7 @@ def plant(count: int, out: Path, seed: int | None, force: bool) -> int:
     ticket) before you train: whoever has it cannot be shown another assignment afterwards. The file tells who is in:
     keep it from whoever makes the scores.
     """
-    from vestige.audit.canaries.planting_file import write_planting
+    from vestige.audit.canaries.planting import write_planting
     from vestige.audit.statistics.epsilon import one_run_epsilon
     from vestige.audit.statistics.one_run import plant as toss
 
@@ -82,7 +82,7 @@ def bound(
     """
     from typing import cast
 
-    from vestige.audit.canaries.planting_file import read_planting
+    from vestige.audit.canaries.planting import read_planting
     from vestige.audit.statistics.canary_scores import read_scores
     from vestige.audit.statistics.one_run import Canaries, Method
 

@@ -15,7 +15,7 @@ from vestige.audit.cli.exchangeable_console import plan_tables
 from vestige.audit.cli.screen import console
 from vestige.audit.endpoints.scores import MIN_RETRAINS
 from vestige.audit.exchangeable.power import plan_exchangeable
-from vestige.audit.planning.power import Plan
+from vestige.audit.planning.power import SizesPlan
 from vestige.learners.errors import ConfigError
 
 
@@ -67,7 +67,7 @@ def print_attacks(name: str | None, as_json: bool) -> None:
     print_table(keys, [tuple(one[key] for key in keys) for one in chosen])
 
 
-def print_plan(plan: Plan, as_json: bool) -> None:
+def print_plan(plan: SizesPlan, as_json: bool) -> None:
     """The planning table, or the same as JSON."""
     few = plan_exchangeable(plan.forget, plan.unseen, plan.retrains) if plan.retrains < MIN_RETRAINS else None
     if as_json:

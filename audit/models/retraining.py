@@ -39,7 +39,7 @@ Progress = Callable[[int, int], None]
 class Training:
     """How a retrain is made. function: ``package.module:train``, called as ``train(indices, seed)`` with the indices
     (int64, rising) of the examples to train on, and to return a model. preprocess: ``package.module:function`` from
-    images to the input of a model that is no torch network and has to be asked here. base: folder that both are also
+    images to the input of a model that is no torch network and has to be queried here. base: folder that both are also
     looked for in, beside the current one. Names in place of functions, as each worker finds them for itself."""
 
     function: str
@@ -68,7 +68,7 @@ def retrain_models(
 ) -> Retrains:
     """Train ``count`` models on the retain examples, with seeds of their own, and write what ``folder`` lacks.
 
-    A torch network is kept as ``retrain-K.safetensors`` (its state_dict), anything else that can be asked, such as an
+    A torch network is kept as ``retrain-K.safetensors`` (its state_dict), anything else that can be queried, such as an
     estimator, as ``retrain-K.npz``: its outputs on the audited examples, because a file of it would be a pickle.
     Each file says what it was made from. DataError where one in the folder was made from something else (other
     examples, another seed, an edited training module or one that it imports from beside it), or where training fails;
@@ -79,20 +79,14 @@ def retrain_models(
     function = find_training(training.function, base=training.base)
     retain = data.split.retain
     rows, roles = rows_and_roles(data.split, data.seed)
-    code = digest(
-        *own_sources(training.function, function, base=training.base), training.function, *_preprocessing_code(training)
-    )
+    sources = [*own_sources(training.function, function, base=training.base), training.function]
+    preprocessing = _preprocessing(training)
+    if preprocessing is not None and training.preprocess is not None:
+        sources += [*own_sources(training.preprocess, preprocessing, base=training.base), training.preprocess]
+    code, fingerprint = digest(*sources), data.examples.fingerprint
+    same = {"code": code, "data": fingerprint, "indices": digest_indices(retain), "rows": digest_indices(rows)}
     seeds = [data.seed * STRIDE + 1 + k for k in range(count)]
-    made_from = [
-        {
-            "code": code,
-            "data": data.examples.fingerprint,
-            "indices": digest_indices(retain),
-            "rows": digest_indices(rows),
-            "seed": seed,
-        }
-        for seed in seeds
-    ]
+    made_from = [{**same, "seed": seed} for seed in seeds]
     paths: list[Path | None] = [_existing(folder, k + 1, made_from[k]) for k in range(count)]
     missing = [k for k, path in enumerate(paths) if path is None]
     work = partial(_train, training, retain, (data, rows))
@@ -122,7 +116,7 @@ def retrain_models(
 def _train(
     training: Training,
     retain: Indices,
-    asked: tuple[AuditData, Indices],
+    queried: tuple[AuditData, Indices],
     seed: int,
     report: Progress,
 ) -> tuple[str, dict[str, NDArray[Any]]]:
@@ -139,7 +133,7 @@ def _train(
         weights = weights_of(model, training.function)
         if weights is not None:
             return "state", weights
-        data, rows = asked
+        data, rows = queried
         images, _ = data.examples.read(rows)
         try:
             predictor = as_predictor(model, preprocessing=_preprocessing(training), classes=data.examples.classes)
@@ -156,7 +150,7 @@ def _train(
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Streams that the user's function draws from without being told, too, start from its seed: a retrain that is made
+    """Global streams that the user's function may draw from start from its seed: a retrain that is made
     again, or in another process, is the same one. Outside they are as they were."""
     before, numbers = random.getstate(), np.random.get_state()
     random.seed(seed)
@@ -171,15 +165,6 @@ def _seeded(seed: int) -> Iterator[None]:
 
 def _preprocessing(training: Training) -> OwnPreprocessing | None:
     return None if training.preprocess is None else find_preprocessing(training.preprocess, base=training.base)
-
-
-def _preprocessing_code(training: Training) -> tuple[str, ...]:
-    own = _preprocessing(training)
-    return (
-        ()
-        if own is None or training.preprocess is None
-        else (*own_sources(training.preprocess, own, base=training.base), training.preprocess)
-    )
 
 
 def _existing(folder: Path, number: int, made_from: dict[str, Any]) -> Path | None:
@@ -200,5 +185,5 @@ def _header(path: Path) -> Any:
     try:
         note = npz_comment(path) if path.suffix == ".npz" else weights_note(path)
         return json.loads(note or "null")
-    except (DataError, ValueError, RecursionError):  # a stranger's
+    except (DataError, ValueError, RecursionError):  # of another program
         return None

@@ -1,5 +1,5 @@
 """A small, seeded search of hyper-parameters that is blind: it reads neither a retrain nor an example that is audited
-as unseen. What it aims at, and why, stands in ``_blind``."""
+as unseen. What it aims at, and why, stands in ``tuning_objective``."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from vestige import unlearners
-from vestige.audit.models.tuning_objective import Measured, Scale, best
+from vestige.audit.models.tuning_objective import Objective, TrialScore, best
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.seeds import derive_seed, numpy_generator
 from vestige.learners.training.architectures import Classifier
@@ -29,12 +29,12 @@ OBJECTIVE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One combination: what was tried for the searched hyper-parameters, all that were used, the bill; refused: the
+    """One combination: what was tried for the searched hyper-parameters, all that were used, the cost; refused: the
     sentence that stands in the place of a measurement when the method could not run so."""
 
     tried: Mapping[str, Any]
     parameters: Mapping[str, Any] | None = None
-    measured: Measured | None = None
+    measured: TrialScore | None = None
     cost: Cost | None = None
     refused: str | None = None
 
@@ -88,7 +88,7 @@ def tune(
 ) -> Tuning:
     """Search the hyper-parameters of method ``name`` that are not ``given``, to forget ``task`` from ``model``.
 
-    trials: runs: the defaults first, then distinct draws from the method's ``search``, or all of it where it holds no
+    trials: runs: the defaults first, then distinct samples from the method's ``search``, or all of it where it holds no
     more. tolerance: loss of validation accuracy, a fraction. Everything follows from ``task.seed``; the trials share a
     seed derived from it, which no run that is reported has. Raises ConfigError for a method with nothing to search,
     DataError without validation examples and when every trial was refused.
@@ -96,7 +96,7 @@ def tune(
     method = unlearners.create(name, given).resolve(model, task)
     space = search_space(method, given)
     draws = _draws(method, space, trials, task.seed)
-    scale = Scale.of(model, task, tolerance)
+    scale = Objective.of(model, task, tolerance)
     seed, total = derive_seed(task.seed, "tuning"), 100 * len(draws)
     done: list[Trial] = []
 
@@ -120,7 +120,7 @@ def tune(
         original_accuracy=scale.original_accuracy,
         given=given,
         space=space,
-        chosen=best([(one.measured, one.cost.flops) if one.measured and one.cost else None for one in done]),
+        chosen=best([(trial.measured, trial.cost.flops) if trial.measured and trial.cost else None for trial in done]),
         trials=tuple(done),
     )
 
@@ -134,7 +134,7 @@ def search_space(method: Unlearner, given: Mapping[str, Any]) -> dict[str, tuple
     space: dict[str, tuple[Any, ...]] = {}
     for key, grid in method.search.items():
         values = [] if key in given else grid.around(getattr(method, key))
-        allowed = tuple(one for one in values if _allowed(name, {**given, key: one}))
+        allowed = tuple(value for value in values if _allowed(name, {**given, key: value}))
         if allowed:
             space[key] = allowed
     if not space:
@@ -157,13 +157,13 @@ def _draws(method: Unlearner, space: Mapping[str, tuple[Any, ...]], trials: int,
     """The defaults, then other combinations in an order drawn from the seed."""
     default = {key: getattr(method, key) for key in space}
     others = [dict(zip(space, values, strict=True)) for values in product(*space.values())]
-    others = [one for one in others if one != default]
+    others = [other for other in others if other != default]
     order = numpy_generator(seed, "tuning", "draws").permutation(len(others))
     return [default, *(others[place] for place in order[: trials - 1])]
 
 
 def _run(
-    name: str, given: Mapping[str, Any], tried: Mapping[str, Any], model: Classifier, task: Task, scale: Scale
+    name: str, given: Mapping[str, Any], tried: Mapping[str, Any], model: Classifier, task: Task, scale: Objective
 ) -> Trial:
     try:
         method = unlearners.create(name, {**given, **tried})

@@ -1,4 +1,4 @@
-"""The objective of a blind search: what can be told about a trial without a retrain and without unseen examples.
+"""The objective of a blind search: what can be said about a trial without a retrain and without unseen examples.
 
 The score of a trial; lower is better:
 
@@ -19,7 +19,7 @@ for its own stopping rule, and gives the medians of the classes; AUC and loss ar
 rule and no median of a trial has seen.
 
 The score has a sampling error: the standard error of its first term (DeLong's of an AUC, binomial of an accuracy) in
-the best trial. Trials within one such error of the best are not told apart by it: among them the smaller loss wins (a
+the best trial. Trials within one such error of the best do not differ by it: among them the smaller loss wins (a
 gain counts as none), then fewer FLOPs, then the earlier trial.
 
 Limits: with few validation examples the error is large, and then the tie rule favours gentle and cheap trials, which
@@ -51,7 +51,7 @@ LEAST_VALIDATION = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class TrialScore:
     """What a trial is scored on.
 
     standard_error: of the score's first term. auc: None for classes. Accuracies and utility_loss are fractions."""
@@ -65,7 +65,7 @@ class Measured:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Scale:
+class Objective:
     """How the trials of one search are measured.
 
     rule, judged: the halves of validation. original_accuracy: on the judged half. tolerance: loss that is free."""
@@ -76,7 +76,7 @@ class Scale:
     tolerance: float
 
     @classmethod
-    def of(cls, original: Classifier, task: Task, tolerance: float) -> "Scale":
+    def of(cls, original: Classifier, task: Task, tolerance: float) -> "Objective":
         """Raises DataError when there are too few validation examples to halve."""
         labels = task.examples.labels
         kept = task.held_out[~np.isin(labels[task.held_out], task.forgotten_classes)]
@@ -91,7 +91,7 @@ class Scale:
         reached = accuracy(_logits(original, task, judged), labels[judged])
         return cls(rule=rule, judged=judged, original_accuracy=reached, tolerance=tolerance)
 
-    def measure(self, model: Classifier, task: Task) -> Measured:
+    def measure(self, model: Classifier, task: Task) -> TrialScore:
         """The trial's model; raises DataError when an output is not finite."""
         labels = task.examples.labels
         rows = np.concatenate([task.forget, self.judged, self.rule])
@@ -110,7 +110,7 @@ class Scale:
             by_accuracy = abs(known - reached) / 2, _error(right[roles == 0], right[roles == 1])
             first, error = max(by_phi, by_accuracy)
         loss = self.original_accuracy - reached
-        return Measured(
+        return TrialScore(
             score=first + max(0.0, loss - self.tolerance),
             standard_error=error,
             auc=area,
@@ -120,7 +120,7 @@ class Scale:
         )
 
 
-def best(measured: Sequence[tuple[Measured, int] | None]) -> int:
+def best(measured: Sequence[tuple[TrialScore, int] | None]) -> int:
     """Place of the trial to take, from what was measured and its FLOPs; None for a trial that was refused.
 
     Raises ValueError when every trial was."""

@@ -38,8 +38,8 @@ from vestige.unlearners.core.unlearner import Unlearner
 class Unlearned:
     """A candidate that was made.
 
-    header: of its checkpoint, with method, hyper-parameters, seed and the bill. weights: their digest. cost: the bill
-    as a report has it. retrain_flops: what one retrain costs. tuning: the search, with the file that records it.
+    header: of its checkpoint, with method, hyper-parameters, seed and cost. weights: their digest. cost: as
+    a report has it. retrain_flops: what one retrain costs. tuning: the search, with the file that records it.
     """
 
     path: Path
@@ -79,8 +79,8 @@ def unlearn_checkpoint(
     """
     given, record = dict(parameters or {}), output.with_name(f"{output.name}.tuning.json")
     unlearners.create(method, given)
-    _refuse_files(checkpoint, [output, record], force)
-    read_header(checkpoint)  # a wrong path is told before the data are loaded
+    _check_outputs(checkpoint, [output, record], force)
+    read_header(checkpoint)  # a wrong path is reported before the data are loaded
     watch("loading data", 0, 1)
     examples, split = config.load_data(base)
     watch("loading data", 1, 1)
@@ -88,7 +88,7 @@ def unlearn_checkpoint(
     original, trained = load_checkpoint(checkpoint, device, data=examples.fingerprint)
     if split.setting not in unlearners.entry(method).settings:
         raise ConfigError(f"{method} cannot forget by {split.setting}, as the audit file asks; choose another method")
-    _refuse_checkpoint(checkpoint, trained, examples, split)
+    _check_checkpoint(checkpoint, trained, examples, split)
     task = Task(
         examples=examples,
         forget=split.forget_request,
@@ -99,7 +99,7 @@ def unlearn_checkpoint(
         device=device,
         setting=split.setting,
         ledger=None if ledger is None else Ledger.read(ledger),
-        progress=lambda done, total: watch(f"unlearning by {method}", done, total),
+        progress=partial(watch, f"unlearning by {method}"),
     )
     whole = retrain_flops(trained.recipe, len(split.retain), forward_flops(original, examples.shape))
     tuning = None
@@ -113,7 +113,7 @@ def unlearn_checkpoint(
     if tuning is not None:
         task.meter.note(
             f"hyper-parameters from a blind search of {len(tuning.trials)} trials, whose FLOPs were "
-            f"{tuning.flops / whole:.2f} of a retrain's and are not in this bill"
+            f"{tuning.flops / whole:.2f} of a retrain's and are not in this cost"
         )
     header, weights = _header(chosen.resolve(original, task), task, split), weights_digest(candidate)
     record.unlink(missing_ok=True)  # with force: what another candidate of this name was tuned by
@@ -149,7 +149,7 @@ def _header(method: Unlearner, task: Task, split: Split) -> Checkpoint:
     )
 
 
-def _refuse_files(checkpoint: Path, written: Sequence[Path], force: bool) -> None:
+def _check_outputs(checkpoint: Path, written: Sequence[Path], force: bool) -> None:
     for path in written:
         check_output_path(path)
         if path.is_dir():
@@ -160,7 +160,7 @@ def _refuse_files(checkpoint: Path, written: Sequence[Path], force: bool) -> Non
             raise DataError(f"{path}: expected no file there, got one; choose another output or give --force")
 
 
-def _refuse_checkpoint(path: Path, header: Checkpoint, examples: Examples, split: Split) -> None:
+def _check_checkpoint(path: Path, header: Checkpoint, examples: Examples, split: Split) -> None:
     """Raise DataError unless the model was trained on exactly the forget and retain examples of this split."""
     if header.method is not None or header.role == "candidate":
         raise DataError(

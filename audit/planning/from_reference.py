@@ -12,8 +12,9 @@ from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.config.config import AuditConfig
 from vestige.audit.endpoints.scores import MIN_RETRAINS
 from vestige.audit.models.cost import retrain_flops
-from vestige.audit.models.making import Plan, plan_models
-from vestige.audit.models.outputs import audited_rows, outputs_of, role_outputs
+from vestige.audit.models.making import Plan
+from vestige.audit.models.outputs import audited_rows, role_outputs
+from vestige.audit.models.reading import load_plan, read_models
 from vestige.audit.models.workspace import Workspace
 from vestige.audit.planning.plan_file import PlanFile, Sizes, Subject, make_plan
 from vestige.audit.planning.preregistration import sizes_of, subject_of, subject_of_models
@@ -72,29 +73,22 @@ def plan_audit(config: AuditConfig, workspace: Workspace, *, base: Path = Path("
     The outputs of these models are computed and kept in the workspace. Where models are still missing, what exists is
     measured, and the plan file leaves open what the others will be. DataError for a damaged workspace.
     """
-    watch("loading data", 0, 1)
-    plan = plan_models(config, base)
-    watch("loading data", 1, 1)
+    plan = load_plan(config, base, watch)
     rows, roles = audited_rows(plan)
     keys = [key for key in plan.retrains if workspace.has(key)]
     original_there = workspace.has(plan.original)
-    present = [*([plan.original] if original_there else []), *keys]
-    made = []
-    for done, key in enumerate(present):
-        watch("computing outputs", done, len(present))
-        made.append(outputs_of(plan, workspace, key, rows))
-    if present:
-        watch("computing outputs", len(present), len(present))
-    retrains = made[1:] if original_there else made
+    originals = [plan.original] if original_there else []
+    made = list(read_models(plan, workspace, [*originals, *keys], rows, watch))
+    retrains = made[len(originals) :]
     counts = {role: int((roles == role).sum()) for role in ("forget", "unseen", "retain")}
-    subject = subject_of_models(plan, rows, roles)
-    if original_there:
-        subject = replace(subject, original=made[0].weights)
-    if len(retrains) == len(plan.retrains):
-        subject = replace(subject, retrains=tuple(one.weights for one in retrains))
+    subject = replace(
+        subject_of_models(plan, rows, roles),
+        original=made[0].weights if original_there else None,
+        retrains=tuple(retrain.weights for retrain in retrains) if len(retrains) == len(plan.retrains) else None,
+    )
     measured = None
     if retrains:
-        # Beside the retrains, something must stand in the candidate's place: a model that knows nothing.
+        # Something must stand in the candidate's place: a model that knows nothing.
         stand_in = replace(retrains[0], logits=np.zeros_like(retrains[0].logits))
         outputs = role_outputs(plan, rows, roles, [made[0], *retrains], stand_in)
         measured = project_reference(outputs if original_there else replace(outputs, original=None), config.policy)

@@ -5,16 +5,18 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from vestige.audit.endpoints.endpoints import BATTERY, DEFINITIONS
+from vestige.audit.files.text import one_line
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Reference
 from vestige.learners.errors import ConfigError, DataError
-from vestige.learners.files.io import canonical_json, digest, write_atomically
+from vestige.learners.files.io import canonical_json, digest, read_bounded, write_atomically
 from vestige.learners.files.validation import refusal
 
 SCHEMA: Literal["1.0"] = "1.0"
@@ -111,7 +113,7 @@ def make_plan(
         created=(created or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds"),
         version=version("vestige"),
         battery=BATTERY,
-        endpoints=tuple(one.name for one in DEFINITIONS),
+        endpoints=tuple(definition.name for definition in DEFINITIONS),
         policy=asdict(policy),
         policy_hash=policy.hash,
         sizes=sizes,
@@ -147,20 +149,11 @@ def kept_name(plan_hash: str) -> str:
 def read_plan(path: Path) -> PlanFile:
     """The plan in this file. DataError in one sentence for what is no plan, and for one whose hash does not match what
     stands in it."""
-    try:
-        if path.exists() and not path.is_file():  # a device or pipe may never end
-            raise OSError(None, "a folder, pipe or device")
-        with path.open("rb") as stream:
-            content = stream.read(MOST_BYTES + 1)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise DataError(f"{path}: expected a readable plan file, got {reason}; check the path") from None
-    if len(content) > MOST_BYTES:
-        raise DataError(f"{path}: expected a plan of at most 1 MiB, got more; give a file that vestige plan wrote")
+    content = read_bounded(path, MOST_BYTES, "a readable plan file")
     try:
         return parse_plan(content)
     except DataError as error:
-        raise DataError(f"{path}: {_one_line(str(error))}") from None
+        raise DataError(f"{path}: {one_line(str(error), 400)}") from None
 
 
 def parse_plan(content: bytes) -> PlanFile:
@@ -188,7 +181,7 @@ def parse_plan(content: bytes) -> PlanFile:
 
 
 def _check(plan: PlanFile) -> None:
-    """What a matching hash does not tell: it was computed by whoever wrote the file."""
+    """What a matching hash does not show: it was computed by the writer of the file."""
     try:
         policy = plan.applies
     except ConfigError as error:
@@ -205,12 +198,12 @@ def _check(plan: PlanFile) -> None:
 
 
 def moment(text: str) -> datetime | None:
-    """The time that an ISO 8601 text with a zone tells; None for anything else."""
+    """The time that an ISO 8601 text with a zone names; None for anything else."""
     try:
-        found = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found if found.tzinfo is not None else None
+    return time if time.tzinfo is not None else None
 
 
 def _parse(content: bytes) -> dict[str, Any]:
@@ -219,24 +212,18 @@ def _parse(content: bytes) -> dict[str, Any]:
             raise DataError("expected every key once in an object, got one twice; give one value")
         return dict(pairs)
 
-    def refuse(number: str) -> float:
-        raise DataError(f"expected finite numbers, got {number}; {AGAIN}")
+    def finite(number: str) -> float:
+        value = float(number)
+        if not isfinite(value):  # NaN, Infinity, 1e999
+            raise DataError(f"expected finite numbers, got {number[:40]}; {AGAIN}")
+        return value
 
     try:
-        value = json.loads(content.decode("utf-8"), object_pairs_hook=once, parse_constant=refuse)
+        value = json.loads(content.decode("utf-8"), object_pairs_hook=once, parse_constant=finite, parse_float=finite)
     except RecursionError:
         raise DataError("expected a plan as JSON, got brackets nested too deeply; give a plan file") from None
     except ValueError as error:
         raise DataError(f"expected a plan as JSON, got text that is not ({error}); give a plan file") from None
     if not isinstance(value, dict):
         raise DataError(f"expected a plan as a JSON object, got {type(value).__name__}; give a plan file")
-    try:
-        json.dumps(value, allow_nan=False)  # 1e999 is a number to a parser, and infinite
-    except ValueError:
-        raise DataError(f"expected finite numbers, got one beyond all bounds; {AGAIN}") from None
     return value
-
-
-def _one_line(text: str) -> str:
-    shown = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
-    return shown if len(shown) <= 400 else shown[:397] + "..."

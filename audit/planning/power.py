@@ -1,14 +1,15 @@
 """What an audit of given sizes could certify and detect, before anything is trained."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from vestige.attacks.metrics.roc import estimable
-from vestige.audit.endpoints.endpoints import DEFINITIONS, Definition, Measured, measure
-from vestige.audit.endpoints.scores import MIN_RETRAINS, Floats, calibration_rows, score
+from vestige.audit.endpoints.endpoints import DEFINITIONS, Measured, measure
+from vestige.audit.endpoints.scores import MIN_RETRAINS, calibration_rows, score
 from vestige.audit.endpoints.simulation import World
 from vestige.audit.policy import PROFILES, Policy, profile
 from vestige.audit.results.evidence import Grade
@@ -62,7 +63,7 @@ class ProfilePlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SizesPlan:
     """The planning table of one audit. detectable_auc, detectable_tpr: classical figures of one model, gap of AUC from
     0.5 and smallest TPR at a fixed threshold of the policy's FPR (None when not estimable). runs: audits that were
     simulated, none below three retrains."""
@@ -89,7 +90,7 @@ def plan(
     runs: int = 200,
     policy: Policy | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Plan:
+) -> SizesPlan:
     """Simulate ``runs`` audits of a perfect candidate on synthetic scores, with the endpoints an audit uses.
 
     Real scores differ from synthetic ones: an audit recomputes its power from its own retrains. policy: the one to plan
@@ -97,7 +98,7 @@ def plan(
     no audit. Source: verdict.md, section 9.
     """
     _check(n_forget, n_unseen, retrains, runs)
-    asked = [profile(name) for name in PROFILES] if policy is None else [policy]
+    policies = [profile(name) for name in PROFILES] if policy is None else [policy]
     policy = policy or Policy()
     world = World(forget=n_forget, unseen=n_unseen, retrains=retrains, original=None)
     needed = retrains >= MIN_RETRAINS
@@ -112,7 +113,7 @@ def plan(
     tails = estimable(policy.fpr, evaluation)
     grade: Grade = "S" if not needed else "B" if retrains >= 5 and tails else "C"
     endpoints = _endpoints(simulated, policy, retrains, evaluation)
-    return Plan(
+    return SizesPlan(
         forget=n_forget,
         unseen=n_unseen,
         unseen_calibration=calibration,
@@ -121,7 +122,7 @@ def plan(
         runs=len(simulated),
         grade=grade,
         endpoints=endpoints,
-        profiles=tuple(_profile(one, endpoints, simulated, grade) for one in asked),
+        profiles=tuple(_profile(each, endpoints, simulated, grade) for each in policies),
         detectable_auc=statistics.detectable_auc(n_forget, evaluation, policy.alpha, POWER),
         detectable_tpr=statistics.detectable_tpr(n_forget, policy.fpr, policy.alpha, POWER) if tails else None,
     )
@@ -146,53 +147,47 @@ def _simulate(world: World, seed: int, policy: Policy) -> dict[str, Measured]:
     logits, k = table.logits, world.retrains
     scores = score(logits[:k], logits[k:], table.labels, table.role == "forget", policy.calibration_share, seed)
     measured = measure(scores, policy.fpr, paired=False)
-    return {one.definition.name: one for one in measured if one.in_force}
+    return {endpoint.definition.name: endpoint for endpoint in measured if endpoint.in_force}
 
 
 def _endpoints(simulated: Simulated, policy: Policy, retrains: int, evaluation: int) -> tuple[EndpointPlan, ...]:
     plans = []
-    # What shadows would show is not simulated: a planned audit has none.
-    for definition in (one for one in DEFINITIONS if one.score not in SHADOWED):
+    missing = f"needs more unseen examples for evaluation than {evaluation}"
+    if retrains < MIN_RETRAINS:
+        missing = f"needs at least {MIN_RETRAINS} retrains, got {retrains}"
+    for definition in DEFINITIONS:
+        if definition.score in SHADOWED:
+            continue  # a planned audit has no shadows
         words = definition.words.format(fpr=f"{policy.fpr:g}")
+        plan = EndpointPlan(definition.name, words, definition.primary, None, None, None, missing)
         runs = [run[definition.name] for run in simulated if definition.name in run]
         if runs:
-            numbers = _numbers(definition, runs, policy.alpha, len(simulated[0]))
-            plans.append(EndpointPlan(definition.name, words, definition.primary, *numbers))
-        else:
-            reason = _why_missing(definition, retrains, evaluation)
-            plans.append(EndpointPlan(definition.name, words, definition.primary, None, None, None, reason))
+            spread = float(np.mean([run.spread or 0.0 for run in runs]))
+            slack = partial(statistics.fail_slack, spread, retrains, policy.alpha, power=POWER)
+            plan = replace(
+                plan,
+                certify=float(np.quantile([_reach(run, policy.alpha) for run in runs], POWER)),
+                detect=slack(family=1, sides="two"),
+                beyond=slack(family=len(simulated[0]), sides=definition.sides),
+                reason="",
+            )
+        plans.append(plan)
     return tuple(plans)
 
 
-def _numbers(definition: Definition, runs: Sequence[Measured], alpha: float, family: int) -> tuple[float, float, float]:
-    """Certify, detect and beyond of one endpoint."""
-    k = runs[0].retrains
-    gaps, spreads = _gaps_and_spreads(runs)
-    halves = np.array([statistics.half_width(float(spread), k, alpha) for spread in spreads])
-    mean = float(spreads.mean())
-    # An upper-sided endpoint only counts upwards, so that its interval needs to clear one margin only.
-    distance = gaps if definition.sides == "upper" else np.abs(gaps)
-    return (
-        float(np.quantile(distance + halves, POWER)),
-        statistics.fail_slack(mean, k, alpha, 1, "two", POWER),
-        statistics.fail_slack(mean, k, alpha, family, definition.sides, POWER),
-    )
-
-
-def _gaps_and_spreads(runs: Sequence[Measured]) -> tuple[Floats, Floats]:
-    return np.array([one.gap(0) for one in runs]), np.array([one.spread or 0.0 for one in runs])
-
-
-def _why_missing(definition: Definition, retrains: int, evaluation: int) -> str:
-    if retrains < MIN_RETRAINS:
-        return f"needs at least {MIN_RETRAINS} retrains, got {retrains}"
-    return f"needs more unseen examples for evaluation than {evaluation}"
+def _reach(endpoint: Measured, alpha: float) -> float:
+    """The end of the PASS interval that is farther from zero; the upper end where only a rise counts."""
+    gap = endpoint.gap(0) if endpoint.definition.sides == "upper" else abs(endpoint.gap(0))
+    return gap + statistics.half_width(endpoint.spread or 0.0, endpoint.retrains, alpha)
 
 
 def _profile(policy: Policy, endpoints: Sequence[EndpointPlan], simulated: Simulated, grade: Grade) -> ProfilePlan:
-    margins = {one.name: one.margin(policy) for one in DEFINITIONS}
-    rate = None if not simulated else float(np.mean([_passes(run, margins, policy.alpha) for run in simulated]))
-    outlook, why = _outlook(rate, endpoints, margins, grade, policy)
+    margins = {definition.name: definition.margin(policy) for definition in DEFINITIONS}
+    primary = [{name: endpoint for name, endpoint in run.items() if endpoint.definition.primary} for run in simulated]
+    passes = [all(_reach(endpoint, policy.alpha) < margins[name] for name, endpoint in run.items()) for run in primary]
+    rate = float(np.mean(passes)) if passes else None
+    short = [plan.name for plan in endpoints if plan.primary and (plan.certify or 0.0) > margins[plan.name]]
+    outlook, why = _outlook(rate, short, grade, policy)
     return ProfilePlan(
         profile=policy.profile,
         margin_auc=policy.margin_auc,
@@ -202,34 +197,17 @@ def _profile(policy: Policy, endpoints: Sequence[EndpointPlan], simulated: Simul
         pass_rate=rate,
         outlook=outlook,
         why=why,
-        fail_gap={one.name: margins[one.name] + one.beyond for one in endpoints if one.beyond is not None},
+        fail_gap={plan.name: margins[plan.name] + plan.beyond for plan in endpoints if plan.beyond is not None},
     )
 
 
-def _passes(run: dict[str, Measured], margins: dict[str, float], alpha: float) -> bool:
-    for name, one in run.items():
-        if one.definition.primary:
-            gap = one.gap(0) if one.definition.sides == "upper" else abs(one.gap(0))
-            if gap + statistics.half_width(one.spread or 0.0, one.retrains, alpha) >= margins[name]:
-                return False
-    return True
-
-
-def _outlook(
-    rate: float | None,
-    endpoints: Sequence[EndpointPlan],
-    margins: dict[str, float],
-    grade: Grade,
-    policy: Policy,
-) -> tuple[Outlook, str]:
+def _outlook(rate: float | None, short: Sequence[str], grade: Grade, policy: Policy) -> tuple[Outlook, str]:
     if rate is None:
         return "impossible", f"PASS needs at least {MIN_RETRAINS} retrains"
     if "ABCS".index(grade) > "ABCS".index(policy.min_evidence):
         need = "5 retrains and 1000 unseen examples for evaluation"
         why = f"evidence of grade {grade}, the profile requires {policy.min_evidence} ({need})"
         return "impossible", f"{why}; with min_evidence = {grade} a perfect candidate passes in {100 * rate:.0f} %"
-    wide = [one.name for one in endpoints if one.primary and (one.certify or 0.0) > margins[one.name]]
     why = f"a perfect candidate passes in {100 * rate:.0f} % of simulated audits"
-    if wide:
-        why += f"; short of power on {', '.join(wide)}"
+    why += f"; short of power on {', '.join(short)}" if short else ""
     return ("likely" if rate >= POWER else "possible" if rate >= 0.2 else "unlikely"), why

@@ -92,7 +92,7 @@ class UtilityOutlook:
 @dataclass(frozen=True)
 class MeasuredPlan:
     """The planning table of an audit whose retrains exist. outlook, why: of PASS for a perfect candidate on all
-    endpoints that PASS needs; accuracy (``utility``) is besides, the controls are not part of it."""
+    endpoints that PASS needs; accuracy (``utility``) and the controls are not part of it."""
 
     reference: Reference
     policy: str
@@ -108,9 +108,9 @@ def project_reference(outputs: Outputs, policy: Policy) -> MeasuredPlan:
     """The plan from retrains and original in ``outputs``; no number comes from the candidate, though a retrain that is
     byte-equal to it is left out, so give outputs whose candidate is a stand-in. DataError for too few unseen rows."""
     measured, standing, reference = stand(outputs, policy)
-    family = sum(one.in_force for one in measured)
+    family = sum(endpoint.in_force for endpoint in measured)
     unseen = reference.unseen_calibration + reference.unseen_evaluation
-    endpoints = tuple(_endpoint(one, standing, reference, unseen, family, policy) for one in measured)
+    endpoints = tuple(_endpoint(endpoint, standing, reference, unseen, family, policy) for endpoint in measured)
     grade = _grade(measured, reference)
     outlook, why = _outlook(endpoints, standing, reference, grade, policy)
     accuracy = () if reference.retrains < MIN_RETRAINS else _utility(outputs, policy)
@@ -119,31 +119,55 @@ def project_reference(outputs: Outputs, policy: Policy) -> MeasuredPlan:
 
 def _utility(outputs: Outputs, policy: Policy) -> tuple[UtilityOutlook, ...]:
     found = []
-    for one in utility(outputs, identify(outputs).kept, policy):
-        k, rows = len(one.retrains), int(outputs.where(one.role).sum())
-        spread = statistics.floored_spread(np.array(one.retrains), 1 / rows)
+    for accuracy in utility(outputs, identify(outputs).kept, policy):
+        k, rows = len(accuracy.retrains), int(outputs.where(accuracy.role).sum())
+        spread = statistics.floored_spread(np.array(accuracy.retrains), 1 / rows)
         half = statistics.half_width(spread, k, policy.alpha)
-        enough = half + statistics.t_quantile(POWER, k) * statistics.seed_error(spread, k) <= one.margin
-        found.append(UtilityOutlook(one.role, one.margin, spread, half, "likely" if enough else "possible"))
+        enough = half + statistics.t_quantile(POWER, k) * statistics.seed_error(spread, k) <= accuracy.margin
+        found.append(UtilityOutlook(accuracy.role, accuracy.margin, spread, half, "likely" if enough else "possible"))
     return tuple(found)
 
 
 def _endpoint(
-    one: Measured, standing: Standing, reference: Reference, unseen: int, family: int, policy: Policy
+    endpoint: Measured, standing: Standing, reference: Reference, unseen: int, family: int, policy: Policy
 ) -> EndpointOutlook:
-    definition = one.definition
+    definition = endpoint.definition
     margin = definition.margin(policy)
     effective = standing.effective.get(definition.name, margin)
     words = definition.words.format(fpr=f"{policy.fpr:g}")
-    reason = one.reason or standing.problem
-    if not reason and one.retrains < MIN_RETRAINS:
-        reason = f"needs at least {MIN_RETRAINS} retrains, got {one.retrains}"
-    if reason or one.spread is None:
+    reason = endpoint.reason or standing.problem
+    if not reason and endpoint.retrains < MIN_RETRAINS:
+        reason = f"needs at least {MIN_RETRAINS} retrains, got {endpoint.retrains}"
+    if reason or endpoint.spread is None:
         return EndpointOutlook(
             definition.name, words, definition.primary, margin, effective, "not known", reason=reason
         )
-    k, spread = one.retrains, one.spread
-    half, plan = (width(spread, k, policy.alpha) for width in (statistics.half_width, statistics.plan_width))
+    k, spread, alpha, sides = endpoint.retrains, endpoint.spread, policy.alpha, definition.sides
+
+    def projection(retrains: int, factor: float) -> Projection:
+        """With ``retrains`` in all, at least as many as there are, and ``factor`` times the unseen examples."""
+        # Scores that compare with the other retrains change on the present models too, and tails do with thresholds.
+        anew = definition.tail or (definition.per_example and retrains > k)
+        ratios = spread_ratios(spread, endpoint.unseen_variance, k, retrains, factor, anew=anew)
+        spreads = [left_spread(endpoint, factor), *(spread * ratio for ratio in ratios)]
+        half = [statistics.half_width(each, retrains, alpha) for each in spreads]
+        plan = [statistics.plan_width(each, retrains, alpha) for each in spreads]
+        gap = [margin + statistics.fail_slack(each, retrains, alpha, family, sides) for each in spreads]
+        return Projection(
+            retrains=retrains,
+            unseen=round(unseen * factor),
+            half_width=half[0],
+            half_width_interval=(half[1], half[2]),
+            plan_width=plan[0],
+            plan_width_interval=(plan[1], plan[2]),
+            fail_gap=gap[0],
+            fail_gap_interval=(gap[1], gap[2]),
+            outlook=_of_widths(half[0], plan[0], effective),
+        )
+
+    sizes = [(count, 1) for count in RETRAINS if count > k] + [(k, factor) for factor in FACTORS]
+    sizes += [(count, FACTORS[1]) for count in (10, 20) if count > k][:1]
+    half, plan = (width(spread, k, alpha) for width in (statistics.half_width, statistics.plan_width))
     return EndpointOutlook(
         name=definition.name,
         statistic=words,
@@ -155,53 +179,11 @@ def _endpoint(
         spread_bound=spread * statistics.spread_factor(k),
         half_width=half,
         plan_width=plan,
-        fail_gap=margin + statistics.fail_slack(spread, k, policy.alpha, family, definition.sides),
-        original_gap=one.gap(1) if reference.original else None,
+        fail_gap=margin + statistics.fail_slack(spread, k, alpha, family, sides),
+        original_gap=endpoint.gap(1) if reference.original else None,
         original_caught=definition.name in standing.firing if reference.original else None,
-        unseen_share=min(one.unseen_variance / spread**2, 1.0) if spread else 0.0,
-        projections=tuple(project(one, more, factor, unseen, effective, family, policy) for more, factor in _sizes(k)),
-    )
-
-
-def _sizes(k: int) -> list[tuple[int, int]]:
-    more = [count for count in RETRAINS if count > k]
-    both = next((count for count in (10, 20) if count > k), None)
-    return [
-        *((count, 1) for count in more),
-        *((k, factor) for factor in FACTORS),
-        *([] if both is None else [(both, FACTORS[1])]),
-    ]
-
-
-def project(
-    one: Measured, retrains: int, factor: float, unseen: int, effective: float, family: int, policy: Policy
-) -> Projection:
-    """An endpoint with ``retrains`` in all, at least as many as there are, and ``factor`` times the ``unseen``
-    examples that it was measured with. effective: margin of the PASS test. family: number of endpoints tested."""
-    spread, alpha, sides = left_spread(one, factor), policy.alpha, one.definition.sides
-    measured = one.spread or 0.0
-    # Scores that are held against the other retrains change on the present models too, and tails do with thresholds.
-    anew = one.definition.tail or (one.definition.per_example and retrains > one.retrains)
-    ratios = spread_ratios(measured, one.unseen_variance, one.retrains, retrains, factor, anew=anew)
-    low, high = (measured * ratio for ratio in ratios)
-    half, plan = (
-        tuple(width(each, retrains, alpha) for each in (spread, low, high))
-        for width in (statistics.half_width, statistics.plan_width)
-    )
-    gap = [
-        one.definition.margin(policy) + statistics.fail_slack(each, retrains, alpha, family, sides)
-        for each in (spread, low, high)
-    ]
-    return Projection(
-        retrains=retrains,
-        unseen=round(unseen * factor),
-        half_width=half[0],
-        half_width_interval=(half[1], half[2]),
-        plan_width=plan[0],
-        plan_width_interval=(plan[1], plan[2]),
-        fail_gap=gap[0],
-        fail_gap_interval=(gap[1], gap[2]),
-        outlook=_of_widths(half[0], plan[0], effective),
+        unseen_share=min(endpoint.unseen_variance / spread**2, 1.0) if spread else 0.0,
+        projections=tuple(projection(retrains, factor) for retrains, factor in sizes),
     )
 
 
@@ -241,7 +223,7 @@ def _of_widths(half: float, plan: float, margin: float) -> Outlook:
 def _grade(measured: Sequence[Measured], reference: Reference) -> Grade:
     if reference.retrains < MIN_RETRAINS:
         return "S"
-    in_force = {one.definition.name for one in measured if one.in_force}
+    in_force = {endpoint.definition.name for endpoint in measured if endpoint.in_force}
     full = {"A2", "A3", "T1", "T2", "F1"} <= in_force and reference.original
     return "B" if full and reference.retrains >= 5 else "C"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class OperatingPoint:
+class AttackPoint:
     """tpr: the largest at a false-positive rate of at most ``fpr`` on the evaluation examples, None where they are too
     few (10 false positives are expected at least). interval: exact, 95 %, the cut taken as given. calibrated:
     TPR and realised FPR at the cut that the calibration examples give, in which no judged example had a part; None
@@ -18,7 +18,7 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True)
-class AttackResult:
+class AttackRow:
     """One attack. auc: of the candidate, forget against unseen examples; interval: DeLong, 95 %. retrains: mean AUC of
     the retrains, None without any; gap: auc minus that. original: of the model before unlearning. efficacy: AUC of the
     candidate's forget examples against the retrains' (the efficacy game: can it be told from a retrain there?). points:
@@ -35,7 +35,7 @@ class AttackResult:
     gap: float | None
     original: float | None
     efficacy: float | None
-    points: tuple[OperatingPoint, ...]
+    points: tuple[AttackPoint, ...]
     lead: tuple[float, float, float] | None
     members: int
     nonmembers: int
@@ -60,7 +60,7 @@ class AttackTable:
 
     candidate: str
     against: tuple[str, str]
-    results: tuple[AttackResult, ...]
+    results: tuple[AttackRow, ...]
     numbers: tuple[NumberResult, ...]
     absent: Mapping[str, str]
     problems: tuple[str, ...]

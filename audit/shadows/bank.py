@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,10 @@ from vestige.attacks.shadows.making import (
     store_of,
     unlearned_store,
 )
-from vestige.audit.config.config import AuditConfig, CandidateSpec
-from vestige.audit.models.making import Plan, plan_models
+from vestige.audit.config.config import AuditConfig
+from vestige.audit.models.making import Plan
 from vestige.audit.models.outputs import audited_rows
+from vestige.audit.models.reading import candidate_of, load_plan
 from vestige.audit.models.workspace import SHADOWS, Workspace
 from vestige.audit.progress import Watch, ignore
 from vestige.learners.arrays import Indices
@@ -34,8 +36,8 @@ from vestige.learners.training.train_many import choose_workers
 
 def design_of(plan: Plan) -> ShadowDesign:
     """The shadows that suit an audit: same recipe, trained on halves of forget, retain and unseen examples together,
-    asked about the audited ones. Validation examples stay out. Views: of ``[shadows]``, by default the mirror image
-    beside the image itself where the recipe mirrors."""
+    queried on the audited ones. Validation examples stay out. Augmentations: of ``[shadows]``, by default the mirror
+    image beside the image itself where the recipe mirrors."""
     config, split = plan.config, plan.split
     names = config.shadows.views
     if names is None:
@@ -53,7 +55,7 @@ def design_of(plan: Plan) -> ShadowDesign:
 
 
 def requests_of(plan: Plan) -> Indices:
-    """The examples whose half each shadow is told to forget: the forget set and as many unseen ones of its classes.
+    """The examples of which each shadow has to forget a half: the forget set and as many unseen ones of its classes.
 
     A shadow's request is then as large and as mixed as the real one, and every example of it is forgotten by one shadow
     of a pair and never seen by the other. For whole classes: all their images; for people: as many other people."""
@@ -64,11 +66,10 @@ def requests_of(plan: Plan) -> Indices:
         return np.sort(np.concatenate([split.forget, split.unseen[own]]))
     if split.setting == "subject" and examples.subjects is not None:
         return np.sort(np.concatenate([split.forget, _people(examples, split.forget, split.unseen, random)]))
-    labels = examples.labels[split.unseen]
     twins = []
     for label, count in zip(*np.unique(examples.labels[split.forget], return_counts=True), strict=True):
-        own = split.unseen[labels == label]
-        twins.append(random.permutation(own)[:count])
+        of_class = split.unseen[examples.labels[split.unseen] == label]
+        twins.append(random.permutation(of_class)[:count])
     return np.sort(np.concatenate([split.forget, *twins]))
 
 
@@ -97,25 +98,16 @@ def run_shadows(
 
     count: of shadows, None for the file's. engine: None for processes of this machine. unlearn: names of candidates of
     the file. Raises ConfigError for a name that is none of them."""
-    watch("loading data", 0, 1)
-    plan = plan_models(config, base)
-    specs = [_candidate(plan, name) for name in unlearn]
-    watch("loading data", 1, 1)
+    plan = load_plan(config, base, watch)
+    specs = [candidate_of(config, name) for name in unlearn]
     Workspace(workspace).mark()  # refuses one of another version before anything is trained
     root, number = workspace / SHADOWS, config.shadows.count if count is None else count
     chosen, device = suited_engine(plan, engine)
     design = replace(design_of(plan), device=device)
     for spec in specs:
         check_method(design, spec.method, spec.parameters)  # before hours of training
-    keep = keep_weights or bool(specs)
-    shadows = make_shadows(
-        design,
-        root,
-        number,
-        engine=chosen,
-        keep_weights=keep,
-        progress=lambda done, total: watch(f"training {number} shadows", done, total),
-    )
+    keep, progress = keep_weights or bool(specs), partial(watch, f"training {number} shadows")
+    shadows = make_shadows(design, root, number, engine=chosen, keep_weights=keep, progress=progress)
     unlearned = {}
     for spec in specs:
         unlearned[spec.name] = make_unlearned(
@@ -127,7 +119,7 @@ def run_shadows(
             validation=plan.split.validation,
             setting=plan.split.setting,
             engine=chosen,
-            progress=lambda done, total, name=spec.name: watch(f"unlearning by {name}", done, total),  # type: ignore[misc]
+            progress=partial(watch, f"unlearning by {spec.name}"),
         )
     return shadows, unlearned
 
@@ -141,13 +133,13 @@ def found_shadows(
     design, root, split = design_of(plan), Workspace(workspace).root / SHADOWS, plan.split
     if count is None and not store_of(design, root).pairs():
         return None, {}
-    about = {"validation": split.validation, "setting": split.setting}
-    unlearned = {}
-    for spec, _ in plan.candidates:
-        made = unlearned_store(design, root, spec.method, spec.parameters, **about)  # type: ignore[arg-type]
-        if made.pairs() >= (count or 2):
-            bank = read_unlearned(design, root, spec.method, spec.parameters, count=count, **about)  # type: ignore[arg-type]
-            unlearned[spec.name] = bank
+    store = partial(unlearned_store, design, root, validation=split.validation, setting=split.setting)
+    read = partial(read_unlearned, design, root, validation=split.validation, setting=split.setting, count=count)
+    unlearned = {
+        spec.name: read(spec.method, spec.parameters)
+        for spec, _ in plan.candidates
+        if store(spec.method, spec.parameters).pairs() >= (count or 2)
+    }
     return read_shadows(design, root, count), unlearned
 
 
@@ -168,10 +160,3 @@ def suited_engine(plan: Plan, engine: Engine | None) -> tuple[Engine, str]:
             raise ConfigError(f'--job-gpus: expected an audit on CUDA, got device {device}; set device = "cuda"')
         return engine, plan.device.type
     return engine, device
-
-
-def _candidate(plan: Plan, name: str) -> CandidateSpec:
-    specs = {spec.name: spec for spec, _ in plan.candidates}
-    if name not in specs:
-        raise ConfigError(f"candidate: expected one of {', '.join(specs)}, got {name!r}; name one of the audit file")
-    return specs[name]

@@ -1,4 +1,4 @@
-"""The scores of the verdict's endpoints A4, T4, F4 and F5, from the shadow bank that an audit's workspace holds.
+"""The bank's questions to an audit's models, and the scores of the endpoints A4, T4, F4 and F5 that it gives.
 
 Shadows are trained apart from the retrains, the candidates and the original, so none of these is scored by a fit to
 itself, and no retrain has to be left out when it is scored. All models meet the same shadows: what these shadows happen
@@ -6,9 +6,10 @@ to be like is common to all and drops out of a gap.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vestige.attacks.arrays import NotEstimable
 from vestige.attacks.outputs.outputs import Outputs
@@ -18,13 +19,78 @@ from vestige.attacks.shadows.bank import ShadowBank
 from vestige.attacks.shadows.checks import bank_problems
 from vestige.audit.endpoints.scores import calibration_rows, people_of
 from vestige.audit.models.making import Plan
-from vestige.audit.models.workspace import SHADOWS, Workspace
+from vestige.audit.models.workspace import SHADOWS, ModelKey, Workspace
 from vestige.audit.policy import Policy
 from vestige.audit.progress import Watch
-from vestige.audit.results.shadows import FEWEST, LIRA, ULIRA, Floats, Mask, ShadowEvidence, ShadowTables
-from vestige.audit.shadows.bank import found_shadows
-from vestige.audit.shadows.inference import augmented_logits, problems_of
-from vestige.learners.arrays import Indices
+from vestige.audit.results.shadows import FEWEST, LIRA, ULIRA, ShadowEvidence, ShadowTables
+from vestige.audit.shadows.bank import design_of, found_shadows
+from vestige.learners.arrays import Indices, Mask
+from vestige.learners.files.io import digest
+from vestige.learners.training.augmentations import parse_augmentations, predict_augmentations
+from vestige.learners.training.checkpoints import weights_digest
+from vestige.learners.training.code_version import code_version
+from vestige.learners.training.inference import accuracy
+
+
+def augmented_logits(
+    plan: Plan, workspace: Workspace, key: ModelKey, rows: Indices, shadows: ShadowBank
+) -> NDArray[np.float32]:
+    """Logits ``[views, m, classes]`` of one of the audit's models under the bank's views, kept in the workspace."""
+    model, _ = workspace.load(key, plan.device)
+    views = parse_augmentations(shadows.views)
+
+    def flat() -> NDArray[np.float32]:
+        found = predict_augmentations(model, plan.examples, rows, views, plan.device)
+        return np.moveaxis(found, 0, 1).reshape(len(rows), -1)
+
+    name = digest(weights_digest(model), code_version("vestige.learners.training.augmentations"), *shadows.views)
+    kept = workspace.logits(key, name, rows, flat)
+    return np.moveaxis(kept.reshape(len(rows), len(views), -1), 1, 0)
+
+
+def inputs_of(outputs: Sequence[Outputs], policy: Policy, seed: int) -> AttackInputs:
+    """What attacks without shadows read of some candidates, then the original, on the forget and unseen rows.
+
+    outputs: of each candidate, with the same reference."""
+    first = outputs[0]
+    judged = first.role != "retain"
+    labels, unseen = first.labels[judged], first.role[judged] == "unseen"
+    others = [of_candidate.candidate for of_candidate in outputs] + ([] if first.original is None else [first.original])
+    return AttackInputs(
+        labels=labels,
+        calibration=calibration_rows(labels, unseen, policy.calibration_share, policy.calibration_seed),
+        retrains=first.retrain[:, judged],
+        others=np.stack([logits[judged] for logits in others]),
+        original=None if first.original is None else first.original[judged],
+        seed=seed,
+    )
+
+
+def with_bank(inputs: AttackInputs, plan: Plan, workspace: Workspace, rows: Indices, bank: ShadowBank) -> AttackInputs:
+    """The inputs of all candidates of the plan with the bank, and with their models under its augmentations.
+
+    rows: the forget and unseen examples."""
+    shadows = bank.at(rows)
+    keys = [*plan.retrains, *(key for _, key in plan.candidates), plan.original]
+    logits = np.stack([augmented_logits(plan, workspace, key, rows, shadows) for key in keys])
+    retrains, others = logits[: len(plan.retrains)], logits[len(plan.retrains) :]
+    return replace(inputs, shadows=shadows, retrain_views=retrains, other_views=others)
+
+
+def problems_of(plan: Plan, shadows: ShadowBank | None, outputs: Outputs) -> tuple[str, ...]:
+    """What is wrong with the bank, compared with the original; sentences."""
+    if shadows is None or outputs.original is None:
+        return ()
+    seen, unseen = outputs.role != "unseen", outputs.role == "unseen"
+    known, new = (accuracy(outputs.original[rows], outputs.labels[rows]) for rows in (seen, unseen))
+    problems = bank_problems(shadows, accuracy_in=known, accuracy_out=new)
+    requested, wanted = len(design_of(plan).requests) // 2, len(plan.split.forget)
+    if requested < 0.9 * wanted:
+        problems += (
+            f"each shadow was told to forget about {requested} examples, the audited model {wanted}: there are too few "
+            "unseen examples of the same classes; U-LiRA then judges the method on a smaller request",
+        )
+    return problems
 
 
 def tables_of_run(
@@ -32,8 +98,8 @@ def tables_of_run(
 ) -> dict[str, ShadowTables]:
     """What the workspace's bank says about each candidate, by name; empty without a bank.
 
-    outputs: of each candidate of the plan, in order. rows: the audited examples. Models are asked under the bank's
-    views, and LiRA is made once for all candidates. Raises DataError for a damaged bank.
+    outputs: of each candidate of the plan, in order. rows: the audited examples. Models are queried under the
+    bank's augmentations, and LiRA is made once for all candidates. Raises DataError for a damaged bank.
     """
     if not outputs or not (workspace.root / SHADOWS).is_dir():
         return {}
@@ -41,9 +107,7 @@ def tables_of_run(
     if bank is None:
         return {}
     first = outputs[0]
-    asked = first.where("forget") | first.where("unseen")
     faults = bank_problems(bank)
-    remarks = tuple(one for one in problems_of(plan, bank, first) if one not in faults)
     evidence = ShadowEvidence(
         bank=bank.folder.name,
         shadows=len(bank),
@@ -51,21 +115,25 @@ def tables_of_run(
         attacks=(),
         unseen_evaluation=0,
         problem="" if len(bank) < FEWEST else "; ".join(faults),
-        remarks=remarks,
+        remarks=tuple(problem for problem in problems_of(plan, bank, first) if problem not in faults),
     )
     names = [spec.name for spec, _ in plan.candidates]
     if len(bank) < FEWEST or evidence.problem:
-        without = ShadowTables(evidence, {}, np.zeros(int(asked.sum()), np.bool_))
+        without = ShadowTables(evidence, {}, np.zeros(int((first.role != "retain").sum()), np.bool_))
         return {name: _counted(without, unlearned.get(name)) for name in names}
-    watch("asking models under the shadows' views", 0, 1)
-    material = _material(plan, workspace, outputs, rows[asked], asked, bank.at(rows[asked]))
-    found = _lira(evidence, material)
+    watch("querying models for the shadow attacks", 0, 1)
+    inputs = inputs_of(outputs, plan.config.policy, 0)
+    inputs = with_bank(inputs, plan, workspace, rows[first.role != "retain"], bank)
+    inputs = replace(inputs, calibration=_calibration(first, inputs, plan.config.policy))
+    of_bank, k = _lira(evidence, inputs), len(inputs.retrains)
     tables = {}
     for place, name in enumerate(names):
-        own = found.take(_alone(material, place))
-        made = unlearned.get(name)
-        tables[name] = own if made is None else _with_method(own, material, place, made, rows[asked], first)
-    watch("asking models under the shadows' views", 1, 1)
+        alone = of_bank.take([*range(k), k + place, inputs.models - 1])
+        bank_of_method = unlearned.get(name)
+        tables[name] = (
+            alone if bank_of_method is None else _with_method(alone, inputs, place, bank_of_method, rows, first)
+        )
+    watch("querying models for the shadow attacks", 1, 1)
     return tables
 
 
@@ -74,26 +142,19 @@ def _counted(tables: ShadowTables, unlearned: ShadowBank | None) -> ShadowTables
     return replace(tables, evidence=replace(tables.evidence, unlearned=count))
 
 
-def _alone(material: AttackInputs, place: int) -> list[int]:
-    """The retrains, the candidate at ``place`` and the original, among the material's models."""
-    k = len(material.retrains)
-    return [*range(k), k + place, material.models - 1]
-
-
-def _lira(evidence: ShadowEvidence, material: AttackInputs) -> ShadowTables:
-    """LiRA on all models of the material."""
-    judged = np.zeros(len(material.labels), np.bool_)
-    made = {name: _made(name, material) for name in LIRA}
-    problem = next((one for one in made.values() if isinstance(one, str)), "")
-    if problem:
-        return ShadowTables(replace(evidence, problem=problem), {}, judged)
-    found = {name: one for name, one in made.items() if isinstance(one, _Made)}
-    evidence = replace(evidence, attacks=tuple(one.label for one in found.values()))
-    return ShadowTables(evidence, {name: one.scores for name, one in found.items()}, judged)
+def _lira(evidence: ShadowEvidence, inputs: AttackInputs) -> ShadowTables:
+    """LiRA on all models of the inputs."""
+    judged = np.zeros(len(inputs.labels), np.bool_)
+    try:
+        scored = {name: ATTACKS[name](inputs) for name in LIRA}
+    except NotEstimable as error:
+        return ShadowTables(replace(evidence, problem=str(error)), {}, judged)
+    evidence = replace(evidence, attacks=tuple(f"{name} ({of_attack.remark})" for name, of_attack in scored.items()))
+    return ShadowTables(evidence, {name: of_attack.scores for name, of_attack in scored.items()}, judged)
 
 
 def _with_method(
-    tables: ShadowTables, material: AttackInputs, place: int, unlearned: ShadowBank, rows: Indices, outputs: Outputs
+    tables: ShadowTables, inputs: AttackInputs, place: int, unlearned: ShadowBank, rows: Indices, outputs: Outputs
 ) -> ShadowTables:
     """Beside LiRA, U-LiRA with the shadows that the candidate's method was run on."""
     counted = _counted(tables, unlearned)
@@ -102,69 +163,30 @@ def _with_method(
     faults = bank_problems(unlearned)
     if faults:
         return replace(counted, evidence=replace(counted.evidence, unlearned_problem="; ".join(faults)))
-    chosen = _alone(material, place)[len(material.retrains) :]
-    others = [one - len(material.retrains) for one in chosen]
-    assert material.other_views is not None
-    own = replace(
-        material,
-        others=material.others[others],
-        other_views=material.other_views[others],
-        unlearned=unlearned.at(rows),
-    )
-    made = _made(ULIRA, own)
-    if not isinstance(made, _Made):
-        return replace(counted, evidence=replace(counted.evidence, unlearned_problem=made))
-    forget = outputs.where("forget")[outputs.where("forget") | outputs.where("unseen")]
-    assert made.judged[forget].all()  # the whole request is among what shadows are told to forget
+    audited = outputs.role != "retain"
+    pair = [place, -1]  # the candidate and the original
+    assert inputs.other_views is not None
+    others, views = inputs.others[pair], inputs.other_views[pair]
+    try:
+        scored = ATTACKS[ULIRA](
+            replace(inputs, others=others, other_views=views, unlearned=unlearned.at(rows[audited]))
+        )
+    except NotEstimable as error:
+        return replace(counted, evidence=replace(counted.evidence, unlearned_problem=str(error)))
+    forget = outputs.where("forget")[audited]
+    assert scored.judged[forget].all()  # the whole request is among what shadows have to forget
     evidence = replace(
         counted.evidence,
-        attacks=(*counted.evidence.attacks, made.label),
-        unseen_evaluation=int((made.judged & ~forget & ~material.calibration).sum()),
+        attacks=(*counted.evidence.attacks, f"{ULIRA} ({scored.remark})"),
+        unseen_evaluation=int((scored.judged & ~forget & ~inputs.calibration).sum()),
     )
-    return ShadowTables(evidence, {**counted.tables, ULIRA: made.scores}, made.judged)
+    return ShadowTables(evidence, {**counted.tables, ULIRA: scored.scores}, scored.judged)
 
 
-@dataclass(frozen=True, eq=False)
-class _Made:
-    scores: Floats
-    judged: Mask
-    label: str
-
-
-def _made(name: str, material: AttackInputs) -> _Made | str:
-    """The registered attack on the material, or why it cannot be made."""
-    try:
-        scored = ATTACKS[name](material)
-    except NotEstimable as error:
-        return str(error)
-    return _Made(scored.scores, scored.judged, f"{name} ({scored.remark})")
-
-
-def _material(
-    plan: Plan, workspace: Workspace, outputs: Sequence[Outputs], rows: Indices, asked: Mask, bank: ShadowBank
-) -> AttackInputs:
-    """Of all candidates and the original, on the forget and unseen rows; calibration rows are the endpoints'."""
-    first, policy = outputs[0], plan.config.policy
-    assert first.original is not None
-    labels, forget = first.labels[asked], first.where("forget")[asked]
-    keys = [*plan.retrains, *(key for _, key in plan.candidates), plan.original]
-    views = np.stack([augmented_logits(plan, workspace, key, rows, bank) for key in keys])
-    k = len(plan.retrains)
-    return AttackInputs(
-        labels=labels,
-        calibration=_calibration(first, labels, forget, policy),
-        retrains=first.retrain[:, asked],
-        others=np.stack([*(one.candidate[asked] for one in outputs), first.original[asked]]),
-        original=first.original[asked],
-        shadows=bank,
-        retrain_views=views[:k],
-        other_views=views[k:],
-    )
-
-
-def _calibration(outputs: Outputs, labels: Indices, forget: Mask, policy: Policy) -> Mask:
+def _calibration(outputs: Outputs, inputs: AttackInputs, policy: Policy) -> Mask:
     """The rows ``[n]`` that the endpoints calibrate on: all rows of a person, where people are judged."""
-    share, seed, people = policy.calibration_share, policy.calibration_seed, people_of(outputs)
+    people = people_of(outputs)
     if people is None:
-        return calibration_rows(labels, ~forget, share, seed)
-    return people.calibration(~forget[people.first], share, seed)[people.unit]
+        return inputs.calibration
+    unseen = outputs.role[outputs.role != "retain"] == "unseen"
+    return people.calibration(unseen[people.first], policy.calibration_share, policy.calibration_seed)[people.unit]

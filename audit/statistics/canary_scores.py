@@ -2,14 +2,13 @@
 
 import csv
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vestige.learners.arrays import Floats
 from vestige.learners.errors import DataError
+from vestige.learners.files.npy_header import read_npy_header
 
-Floats = NDArray[np.float64]
 BYTES_A_SCORE = 200
 """More than a line of a table, or a number of an array, can take; what is larger is not read."""
 ROOM = 65_536
@@ -43,30 +42,15 @@ def read_scores(path: Path, count: int) -> Floats:
 def _array(path: Path, count: int) -> Floats:
     with path.open("rb") as stream:
         try:
-            shape, dtype = _header(stream)
-        except (ValueError, EOFError, OverflowError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
-            reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-            raise DataError(f"{path}: expected a NumPy array of scores, could not be read ({reason})") from None
-        if dtype.kind not in "fiu" or shape != (count,):
+            header = read_npy_header(stream, path.stat().st_size)
+        except ValueError as error:
+            raise DataError(f"{path}: expected a NumPy array of scores, could not be read ({error})") from None
+        if header.dtype.kind not in "fiu" or header.shape != (count,):
             raise DataError(
-                f"{path}: expected numbers of shape [{count}], one for each canary, got {dtype} {list(shape)}"
+                f"{path}: expected numbers of shape [{count}], one for each canary, got {header.dtype} "
+                f"{list(header.shape)}"
             )
-        content = stream.read()
-    if len(content) != count * dtype.itemsize:
-        raise DataError(
-            f"{path}: expected {count * dtype.itemsize} bytes of scores, got {len(content)}; write it again"
-        )
-    return np.frombuffer(content, dtype).astype(np.float64)
-
-
-def _header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type, before anything of the size that the header claims is made."""
-    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    version = np.lib.format.read_magic(stream)
-    if version not in read:
-        raise ValueError(f"format version {version}")
-    shape, _, dtype = read[version](stream)
-    return shape, dtype
+        return np.frombuffer(stream.read(), header.dtype).astype(np.float64)
 
 
 def _table(path: Path, count: int) -> Floats:

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import optimize, stats
 from scipy.special import expit
 
+from vestige.learners.arrays import Floats
 from vestige.learners.errors import ConfigError, DataError
 
-Floats = NDArray[np.float64]
 NODES = 1000
 """Of the integral over the posterior."""
 PRECISION = 1e-10
@@ -62,15 +62,6 @@ def epsilon_of_rates(fpr: ArrayLike, fnr: ArrayLike, delta: float = 0.0) -> Floa
     ratio = np.maximum((1 - delta - missed) / false, (1 - delta - false) / missed)
     least: Floats = np.log(np.maximum(ratio, 1.0))
     return least
-
-
-def ceiling(models: int, delta: float = 0.0, level: float = 0.95) -> float:
-    """The most that ``models`` independent trials a side can show, when the attack makes no mistake at all.
-
-    >>> [round(ceiling(n), 2) for n in (10, 512, 10_000)]
-    [0.81, 4.93, 7.9]
-    """
-    return clopper_pearson_epsilon(Mistakes(0, models, 0, models), delta, level)
 
 
 def gaussian_mu(mistakes: Mistakes, level: float = 0.95, thresholds: int = 1) -> float:
@@ -153,7 +144,7 @@ def credible_epsilon(mistakes: Mistakes, delta: float = 0.0, level: float = 0.95
     """Equal-tailed *credible* interval of epsilon: where it lies with posterior probability ``level``.
 
     Independent Beta posteriors of FPR and FNR under Jeffreys' prior, epsilon as in ``clopper_pearson_epsilon`` with the
-    rates themselves. No confidence bound: without any mistake it begins above ``ceiling`` (4.6 against 3.3 for 100 a
+    rates themselves. No confidence bound: without any mistake it begins above the exact bound (4.6, not 3.3, for 100 a
     side), and on randomised response the lower end of a 95 % interval exceeds the truth in 5 % (epsilon 0.5) to 14 %
     (epsilon 4) of runs with 100 a side, and in 4 to 10 % with 1000. Where there are mistakes it is about a fifth to a
     quarter narrower than an exact interval.

@@ -52,16 +52,6 @@ def fail_slack(spread: float, retrains: int, alpha: float, family: int, sides: S
     return (t_quantile(1 - tail, retrains) + t_quantile(power, retrains)) * seed_error(spread, retrains)
 
 
-def tost_p(gap: float, margin: float, error: float, retrains: int, sides: Sides = "two") -> float:
-    """P-value of the PASS test (two one-sided tests; one for an upper-sided endpoint).
-
-    Source: Schuirmann 1987; equal to asking whether the interval of level 1 - 2 alpha lies inside the margin.
-    """
-    above = stats.t.sf((margin - gap) / error, retrains - 1)
-    below = stats.t.sf((margin + gap) / error, retrains - 1) if sides == "two" else 0.0
-    return float(max(above, below))
-
-
 def fail_p(gap: float, margin: float, error: float, retrains: int, sides: Sides = "two") -> float:
     """P-value of the FAIL test, H0: the true gap is within the margin (one tail doubled when both signs count)."""
     if sides == "upper":
@@ -140,12 +130,6 @@ def detectable_tpr(members: int, fpr: float, alpha: float = 0.05, power: float =
     rates = np.arange(fpr, 1.0, fpr / 50)
     detected = np.flatnonzero(stats.binom.sf(critical - 1, members, rates) >= power)
     return float(rates[detected[0]]) if len(detected) else 1.0
-
-
-def dp_bounds(epsilon: float) -> tuple[float, float]:
-    """Largest attack advantage (TPR - FPR) and largest AUC under pure differential privacy of ``epsilon``."""
-    advantage = float(np.tanh(epsilon / 2))
-    return advantage, 0.5 + 0.5 * advantage
 
 
 def epsilon_of_margin(margin: float) -> float:

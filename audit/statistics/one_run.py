@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Int64
 
 from vestige.audit.statistics.epsilon import (
     Mistakes,
@@ -17,12 +17,11 @@ from vestige.audit.statistics.epsilon import (
     one_run_epsilon,
     upper_rate,
 )
+from vestige.learners.arrays import Array, Floats, Mask
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.io import digest
 from vestige.learners.seeds import numpy_generator
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 Assignment = Literal["coin", "half", "observed"]
 """How membership came about: a fair coin each; a random half of them; or nobody drew it."""
 Method = Literal["one_run", "clopper_pearson", "gaussian", "credible"]
@@ -44,7 +43,7 @@ class Planting:
 def plant(m: int, seed: int) -> Planting:
     """A fair coin for each of ``m`` canaries. ConfigError for m below 1.
 
-    Choose ``seed`` at random and keep it from whoever makes the scores: it tells the whole assignment.
+    Choose ``seed`` at random and keep it from the person who makes the scores: it gives the whole assignment.
     """
     if m < 1:
         raise ConfigError(f"canaries: expected at least 1, got {m}; a bound of epsilon 1 takes some tens")
@@ -57,7 +56,7 @@ class Bound:
     """A lower bound on epsilon at ``delta``, at confidence ``level``; never an upper limit.
 
     kind: ``credible`` where it is the lower end of a credible interval, which ends at ``high``. assumes: what has to
-    hold besides membership drawn at random.
+    hold as well as membership drawn at random.
     """
 
     epsilon: float
@@ -140,9 +139,9 @@ class Canaries:
             low, high = credible_epsilon(found[0], delta, level)
             return Bound(low, delta, level, method, "credible", (INDEPENDENT, PRIOR), high)
         if method == "gaussian":
-            mu = max(gaussian_mu(one, level, len(found)) for one in found)
+            mu = max(gaussian_mu(mistakes, level, len(found)) for mistakes in found)
             return Bound(gaussian_epsilon(mu, delta), delta, level, method, assumes=(INDEPENDENT, GAUSSIAN))
-        best = max(clopper_pearson_epsilon(one, delta, level, len(found)) for one in found)
+        best = max(clopper_pearson_epsilon(mistakes, delta, level, len(found)) for mistakes in found)
         return Bound(best, delta, level, method, assumes=(INDEPENDENT,))
 
     def mistakes(self, threshold: float) -> Mistakes:
@@ -170,7 +169,7 @@ class Canaries:
         fpr, fnr = upper_rate(false, len(nonmembers), tail), upper_rate(missed, len(members), tail)
         return float(cuts[int(np.argmax(epsilon_of_rates(fpr, fnr, delta)))])
 
-    def _part(self, rows: NDArray[np.int64]) -> "Canaries":
+    def _part(self, rows: Int64[Array, " n"]) -> "Canaries":
         return replace(self, included=self.included[rows], scores=self.scores[rows])
 
     def right_guesses(self, guesses: tuple[int, int] | None = None) -> int:

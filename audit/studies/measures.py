@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from vestige.audit.models.outputs import audited_rows, outputs_of, role_outputs
 from vestige.audit.models.workspace import ModelKey, Workspace, digest_indices
 from vestige.audit.planning.registration import register
 from vestige.audit.results.report import Audit
-from vestige.audit.studies.records import Measured
+from vestige.audit.studies.records import LiteratureNumbers
 from vestige.audit.workflows.declaration import declaration
 from vestige.audit.workflows.judge import judge
 from vestige.audit.workflows.request import Candidate, Criteria
@@ -26,7 +26,7 @@ from vestige.learners.errors import DataError
 from vestige.learners.files.io import canonical_json, digest
 from vestige.learners.files.source_code import source_version
 
-Record = TypeVar("Record")
+Record = TypeVar("Record", Audit, LiteratureNumbers)
 
 _ASIDE = (  # models and their keys, the audit file, what is written down beside the verdicts
     "vestige.audit.config.config",
@@ -95,13 +95,13 @@ class Measures:
         register(self.workspace.root, self.plan.config.policy, shared, declared=declaration(self.plan))
         return shared
 
-    def measured(self, key: ModelKey) -> Measured:
+    def measured(self, key: ModelKey) -> LiteratureNumbers:
         """The literature's numbers on the model with this key."""
         # An original's file does not tell how what it was trained on is divided into forget and retain.
         about = (self._file(key), self.plan.split.fingerprint, digest_indices(self.test))
-        return self._kept("measured", Measured, lambda: self._measure(key), *about)
+        return self._kept("measured", LiteratureNumbers, lambda: self._measure(key), *about)
 
-    def _measure(self, key: ModelKey) -> Measured:
+    def _measure(self, key: ModelKey) -> LiteratureNumbers:
         plan, rows = self.plan, self.rows[0]
         made = outputs_of(plan, self.workspace, key, rows)
         parts = [plan.split.retain, self.test, plan.split.forget]
@@ -114,7 +114,7 @@ class Measures:
         found = [logits[place[np.searchsorted(ordered, part)]] for part in parts]
         labels = [plan.examples.labels[part] for part in parts]
         retain, test, forget = (SIGNALS["confidence"].function(*pair) for pair in zip(found, labels, strict=True))
-        return Measured(
+        return LiteratureNumbers(
             retain_accuracy=accuracy_percent(found[0], labels[0]),
             unlearn_accuracy=unlearn_accuracy(found[2], labels[2]),
             test_accuracy=accuracy_percent(found[1], labels[1]),
@@ -154,10 +154,9 @@ class Measures:
             except ValidationError as error:
                 problem = error.errors()[0]["msg"]
                 raise DataError(f"{path}: not a whole record ({problem}); delete it to have it made again") from None
-        value: Any = compute()
+        value = compute()
         self.workspace.record(f"measured/{path.name}", asdict(value))
-        made: Record = value
-        return made
+        return value
 
 
 def _judging_version() -> str:

@@ -1,13 +1,53 @@
 """The page of a study, in Markdown: tables from its numbers, and notes that somebody wrote."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from vestige.audit.files.markdown import marked, table
 from vestige.audit.studies.records import FRESH, NO_OP, CandidateRecord, SettingRecord, Spread, Study, summarise
-from vestige.audit.studies.wording import COLUMNS, DEFINITIONS, SETTINGS
 from vestige.learners.training.recipe import Recipe
+
+SETTINGS = {"sample": "Examples", "class": "Whole classes", "subject": "Data subjects"}
+COLUMNS = (
+    "candidate",
+    "RA",
+    "UA",
+    "TA",
+    "MIA-efficacy (SVC, confidence)",
+    "Avg. Gap",
+    "A2 gap",
+    "verdict (first reason)",
+    "PFLOPs",
+    "retrain = 1",
+    "seconds",
+)
+
+DEFINITIONS = """\
+All accuracies are in percent, in eval mode, without augmentation. None of the first four columns is better when higher
+or lower: what counts is the distance to Retrain, whose values are in the first row. They are what papers report and do
+not enter the verdict. A spread (±) is a standard deviation (n - 1): of a candidate over the seeds, of Retrain over all
+retrains of all seeds.
+
+- **RA**: accuracy on the retain set. **UA**: 100 minus the accuracy on the forget set. **TA**: accuracy on the test
+  images; where a class is forgotten, on the test images of the remaining classes; where data subjects are, on the
+  unseen examples. Data without a test part: on the unseen examples, or where a class is forgotten on the validation
+  examples, which the stopping rules of some methods have seen.
+- **MIA-efficacy (SVC, confidence)**: the share of forget examples that an attack calls non-members, as in l1-sparse,
+  SalUn and CoUn. A support vector classifier (C = 3, gamma = "auto", radial kernel) learns the probability of the true
+  label on the first m retain examples (members) and the first m images of TA (non-members; so, as in the released
+  code, without a forgotten class), in stored order; m is the number of the images of TA, or of the retain examples
+  where these are fewer. For the fit, probabilities are rounded to a thousandth, and equal ones merged into one with a
+  weight. A forgotten class lies where the classifier has learnt from hardly any examples: there it says 100, or with
+  few images 0 or 100 by chance.
+- **Avg. Gap**: mean absolute difference to Retrain over these four, in percentage points; a gap of means over the
+  seeds (those where the method did not refuse), not a mean of gaps. Noise does not cancel in it: `fresh_retrain`, one
+  more retrain a seed, is the floor.
+- **A2 gap**: AUC of the R-LiRA score of forget against unseen examples, candidate minus the mean of the retrains.
+- **verdict**: vestige's own, counted over the seeds, with the first reason codes.
+- **PFLOPs**: counted 1e15 floating-point operations of the method, and as a share of one retrain's. **seconds**: wall
+  time of the method on the machine that ran it; not comparable between machines. All three are means over the seeds."""
+
 
 OUTCOMES = ("FAIL", "INCONCLUSIVE", "PASS")
 PLANNED = re.compile(r"budget \([^()]*\)|nothing to do|single shot(, then a repair of \d+ epochs)?|last example \(.*\)")
@@ -34,70 +74,41 @@ def render(study: Study, notes: str) -> str:
 
 
 def _facts(settings: Sequence[SettingRecord]) -> str:
-    rows: list[tuple[str, Callable[[SettingRecord], str]]] = [
-        ("data", lambda one: f"`{one.data}`, {one.classes} classes, images {' x '.join(map(str, one.shape))}"),
-        ("seed 0", lambda one: one.seeds[0].split),
-        ("sizes", _sizes),
-        ("network", _network),
-        ("recipe", _recipe),
-        ("models", _models),
-        ("policy", _policy),
-        ("trained on", lambda one: {"cpu": "CPU", "cuda": "GPU"}.get(one.device, one.device)),
-    ]
+    columns = [_facts_of(setting) for setting in settings]
     head = ["", *(f"`{setting.file}`" for setting in settings)]
-    return table(head, [[name, *(text(setting) for setting in settings)] for name, text in rows])
+    return table(head, [[name, *(facts[name] for facts in columns)] for name in columns[0]])
 
 
-def _sizes(setting: SettingRecord) -> str:
-    counts = setting.seeds[0].counts
-    names = {"forget": "to forget", "retain": "to retain", "validation": "for stopping rules", "unseen": "unseen"}
-    return ", ".join([f"{counts[role]:,} {words}" for role, words in names.items()] + [f"TA on {counts['test']:,}"])
-
-
-def _network(setting: SettingRecord) -> str:
-    width = setting.recipe["width"]
-    flops = setting.seeds[0].original.forward_flops / 1e6
-    return f"`{setting.recipe['architecture']}`{'' if width is None else f', width {width}'}, {flops:.3g} MFLOP forward"
-
-
-def _recipe(setting: SettingRecord) -> str:
+def _facts_of(setting: SettingRecord) -> dict[str, str]:
+    first, recipe, policy = setting.seeds[0], setting.recipe, setting.policy
+    roles = {"forget": "to forget", "retain": "to retain", "validation": "for stopping rules", "unseen": "unseen"}
+    width = "" if recipe["width"] is None else f", width {recipe['width']}"
     usual = Recipe()
     always = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "schedule", "augmentation")
-    kept = [
-        f"{key} {_value(value)}"
-        for key, value in setting.recipe.items()
-        if key not in ("architecture", "width") and (key in always or value != getattr(usual, key))
-    ]
-    return ", ".join(kept)
-
-
-def _models(setting: SettingRecord) -> str:
-    first = setting.seeds[0]
-    return f"a seed: 1 original, {len(first.retrains)} retrains, {len(first.candidates)} candidates"
-
-
-def _policy(setting: SettingRecord) -> str:
-    policy = setting.policy
+    kept = [key for key in recipe if key in always or recipe[key] != getattr(usual, key)]
     margins = f"AUC {policy['margin_auc']:g}, TPR {policy['margin_tpr']:g} at FPR {policy['fpr']:g}"
-    return f"`{policy['profile']}`: margins {margins}, accuracy {policy['margin_utility']:g}"
+    return {
+        "data": f"`{setting.data}`, {setting.classes} classes, images {' x '.join(map(str, setting.shape))}",
+        "seed 0": first.split,
+        "sizes": ", ".join(
+            [f"{first.counts[role]:,} {words}" for role, words in roles.items()] + [f"TA on {first.counts['test']:,}"]
+        ),
+        "network": f"`{recipe['architecture']}`{width}, {first.original.forward_flops / 1e6:.3g} MFLOP forward",
+        "recipe": ", ".join(f"{key} {_value(recipe[key])}" for key in kept if key not in ("architecture", "width")),
+        "models": f"a seed: 1 original, {len(first.retrains)} retrains, {len(first.candidates)} candidates",
+        "policy": f"`{policy['profile']}`: margins {margins}, accuracy {policy['margin_utility']:g}",
+        "trained on": {"cpu": "CPU", "cuda": "GPU"}.get(setting.device, setting.device),
+    }
 
 
 def _results(setting: SettingRecord) -> str:
-    reference = zip(*(one.four for one in setting.retrains), strict=True)
+    reference = zip(*(retrain.four for retrain in setting.retrains), strict=True)
     spreads = (Spread.of(values) for values in reference)
-    four = [_spread(Spread(mean, one.deviation)) for mean, one in zip(setting.retrain_means, spreads, strict=True)]
-    rows = [
-        [
-            "**Retrain**",
-            *four,
-            "0 by definition",
-            "0 by definition",
-            "the reference",
-            _retrain_pflops(setting),
-            "1",
-            "-",
-        ]
+    four = [
+        _spread(Spread(mean, spread.deviation)) for mean, spread in zip(setting.retrain_means, spreads, strict=True)
     ]
+    fixed = ["0 by definition", "0 by definition", "the reference", _retrain_pflops(setting), "1", "-"]
+    rows = [["**Retrain**", *four, *fixed]]
     if NO_OP not in setting.names:
         original = zip(*(seed.original.four for seed in setting.seeds), strict=True)
         rows.append(["original", *(_spread(Spread.of(values)) for values in original), *["-"] * 6])
@@ -115,7 +126,7 @@ def _row(setting: SettingRecord, name: str) -> list[str]:
     found, verdict = summarise(setting, name), _verdict(setting.of(name))
     if found is None:
         return [label, *["-"] * 6, verdict, *["-"] * 3]
-    numbers = [*(_spread(one) for one in found.four), f"{found.gap:.2f}"]
+    numbers = [*(_spread(spread) for spread in found.four), f"{found.gap:.2f}"]
     a2 = "not estimable" if found.a2 is None else _spread(found.a2, "+.3f", ".3f")
     costs = [(found.pflops, ".3g"), (found.share_of_retrain, ".3g"), (found.seconds, ".1f")]
     return [label, *numbers, a2, verdict, *("-" if value is None else _plain(value, form) for value, form in costs)]
@@ -133,34 +144,39 @@ def _spread(value: Spread, form: str = ".2f", deviation: str = ".2f") -> str:
 def _verdict(records: Sequence[CandidateRecord]) -> str:
     parts = []
     for outcome in OUTCOMES:
-        ours = [one.judged for one in records if one.judged is not None and one.judged.outcome == outcome]
+        ours = [
+            candidate.judged
+            for candidate in records
+            if candidate.judged is not None and candidate.judged.outcome == outcome
+        ]
         reasons = sorted({judged.reasons[0] for judged in ours if judged.reasons})
         if ours:
             parts.append(f"{outcome} {len(ours)}/{len(records)}" + (f" ({', '.join(reasons)})" if reasons else ""))
-    refused = sum(one.refusal is not None for one in records)
+    refused = sum(candidate.refusal is not None for candidate in records)
     return ", ".join([*parts, f"refused {refused}/{len(records)}"] if refused else parts)
 
 
 def _remarks(setting: SettingRecord) -> str:
     """Refusals, stops other than the budget, the methods' own notes, and controls that came out wrong."""
-    told: dict[tuple[str, str], list[int]] = {}
+    remarks: dict[tuple[str, str], list[int]] = {}
     for seed in setting.seeds:
-        for one in seed.candidates:
-            sentences = [] if one.refusal is None else [f"refused: {one.refusal}"]
-            if one.judged is not None and one.judged.stop and not PLANNED.fullmatch(one.judged.stop):
-                sentences.append(f"stopped by {one.judged.stop}")
-            sentences += [] if one.measured is None else one.measured.notes
+        for candidate in seed.candidates:
+            sentences = [] if candidate.refusal is None else [f"refused: {candidate.refusal}"]
+            stop = None if candidate.judged is None else candidate.judged.stop
+            if stop and not PLANNED.fullmatch(stop):
+                sentences.append(f"stopped by {stop}")
+            sentences += [] if candidate.measured is None else candidate.measured.notes
             for sentence in sentences:
-                told.setdefault((one.name, sentence), []).append(seed.seed)
+                remarks.setdefault((candidate.name, sentence), []).append(seed.seed)
     order = setting.names
-    remarks = [
+    listed = [
         f"- `{name}`, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}: {sentence}"
-        for (name, sentence), seeds in sorted(told.items(), key=lambda item: (order.index(item[0][0]), item[1]))
+        for (name, sentence), seeds in sorted(remarks.items(), key=lambda item: (order.index(item[0][0]), item[1]))
     ]
     wrong = [
         f"- **The controls are wrong**, seed {seed.seed}: {text}" for seed in setting.seeds for text in seed.problems
     ]
-    lines = wrong + (["Refusals, stops before the budget, and what methods recorded:", "", *remarks] if remarks else [])
+    lines = wrong + (["Refusals, stops before the budget, and what methods recorded:", "", *listed] if listed else [])
     return "\n".join(lines)
 
 
@@ -168,7 +184,9 @@ def _parameters(setting: SettingRecord) -> str:
     rows = []
     for name in setting.names:
         records = setting.of(name)
-        known = next((one.judged.parameters for one in records if one.judged is not None), records[0].given)
+        known = next(
+            (candidate.judged.parameters for candidate in records if candidate.judged is not None), records[0].given
+        )
         given = records[0].given
         text = ", ".join(
             f"{key} = {_value(value)}{'*' if key in given else ''}" for key, value in known.items() if value is not None

@@ -15,7 +15,7 @@ NO_OP, FRESH = CONTROLS
 
 
 @dataclass(frozen=True)
-class Measured:
+class LiteratureNumbers:
     """The literature's numbers on one model, in percent, and the size of the model.
 
     retain_accuracy: RA. unlearn_accuracy: UA, 100 minus the accuracy on forget. test_accuracy: TA. forward_flops: of
@@ -41,7 +41,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Judged:
+class CandidateVerdict:
     """What the audit concluded about one candidate, and what the candidate cost.
 
     gaps: of each endpoint, utility: gaps of accuracy (fractions) by role; None where not estimable. flops, seconds:
@@ -68,8 +68,8 @@ class CandidateRecord:
     name: str
     method: str
     given: dict[str, Any]
-    measured: Measured | None
-    judged: Judged | None
+    measured: LiteratureNumbers | None
+    judged: CandidateVerdict | None
     refusal: str | None
 
 
@@ -80,19 +80,19 @@ class SeedRecord:
     seed: int
     split: str
     counts: dict[str, int]
-    original: Measured
-    retrains: tuple[Measured, ...]
+    original: LiteratureNumbers
+    retrains: tuple[LiteratureNumbers, ...]
     candidates: tuple[CandidateRecord, ...]
     problems: tuple[str, ...]
 
     @property
     def retrain_means(self) -> tuple[float, ...]:
         """RA, UA, TA and MIA-efficacy of Retrain: means over the seed's retrains."""
-        return means([one.four for one in self.retrains])
+        return means([retrain.four for retrain in self.retrains])
 
     def candidate(self, name: str) -> CandidateRecord:
         """The candidate with this name."""
-        return next(one for one in self.candidates if one.name == name)
+        return next(candidate for candidate in self.candidates if candidate.name == name)
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ class SettingRecord:
     seeds: tuple[SeedRecord, ...]
 
     @property
-    def retrains(self) -> list[Measured]:
+    def retrains(self) -> list[LiteratureNumbers]:
         """All retrains of all seeds."""
-        return [one for seed in self.seeds for one in seed.retrains]
+        return [retrain for seed in self.seeds for retrain in seed.retrains]
 
     @property
     def retrain_means(self) -> tuple[float, ...]:
@@ -122,7 +122,7 @@ class SettingRecord:
     @property
     def names(self) -> list[str]:
         """The candidates in the order of the tables: the two controls, then by name."""
-        known = [one.name for one in self.seeds[0].candidates]
+        known = [candidate.name for candidate in self.seeds[0].candidates]
         return [name for name in CONTROLS if name in known] + sorted(set(known) - set(CONTROLS))
 
     def of(self, name: str) -> list[CandidateRecord]:
@@ -155,7 +155,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Summary:
+class CandidateSummary:
     """One candidate over the seeds where its method did not refuse.
 
     four: RA, UA, TA, MIA-efficacy. gap: Avg. Gap of their means to Retrain's on the same seeds. The last fields are
@@ -170,28 +170,32 @@ class Summary:
     seconds: float | None
 
 
-def summarise(setting: SettingRecord, name: str) -> Summary | None:
+def summarise(setting: SettingRecord, name: str) -> CandidateSummary | None:
     """The numbers of one candidate over the seeds; None where its method refused on every seed."""
     records = setting.of(name)
-    measured = [one.measured.four for one in records if one.measured is not None]
-    judged = [one.judged for one in records if one.judged is not None]
+    measured = [candidate.measured.four for candidate in records if candidate.measured is not None]
+    judged = [candidate.judged for candidate in records if candidate.judged is not None]
     if not measured:
         return None
-    ran = [seed.retrain_means for seed, one in zip(setting.seeds, records, strict=True) if one.measured is not None]
+    ran = [
+        seed.retrain_means
+        for seed, candidate in zip(setting.seeds, records, strict=True)
+        if candidate.measured is not None
+    ]
 
-    def mean_of(value: Callable[[Judged], float | None]) -> float | None:
-        known = [found for one in judged if (found := value(one)) is not None]
+    def mean_of(value: Callable[[CandidateVerdict], float | None]) -> float | None:
+        known = [found for verdict in judged if (found := value(verdict)) is not None]
         return fmean(known) if known else None
 
-    flops = mean_of(lambda one: one.flops)
-    a2 = [gap for one in judged if (gap := one.gaps.get("A2")) is not None]
-    return Summary(
+    flops = mean_of(lambda verdict: verdict.flops)
+    a2 = [gap for verdict in judged if (gap := verdict.gaps.get("A2")) is not None]
+    return CandidateSummary(
         four=tuple(Spread.of(values) for values in zip(*measured, strict=True)),
         gap=average_gap(means(measured), means(ran)),
         a2=Spread.of(a2) if a2 else None,
         pflops=None if flops is None else flops / 1e15,
-        share_of_retrain=mean_of(lambda one: one.share_of_retrain),
-        seconds=mean_of(lambda one: one.seconds),
+        share_of_retrain=mean_of(lambda verdict: verdict.share_of_retrain),
+        seconds=mean_of(lambda verdict: verdict.seconds),
     )
 
 

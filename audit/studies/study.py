@@ -10,12 +10,13 @@ from vestige.audit.config.config import AuditConfig, describe, read_config
 from vestige.audit.files.markdown import notes_of
 from vestige.audit.files.output_paths import check_output_path
 from vestige.audit.models.making import plan_models, train_missing, unlearn_missing
+from vestige.audit.models.reading import load_plan
 from vestige.audit.models.workspace import Workspace
 from vestige.audit.progress import Watch, ignore
 from vestige.audit.results.report import Audit
 from vestige.audit.studies.measures import Measures, held_out_rows
 from vestige.audit.studies.page import render
-from vestige.audit.studies.records import CandidateRecord, Judged, SeedRecord, SettingRecord, Study
+from vestige.audit.studies.records import CandidateRecord, CandidateVerdict, SeedRecord, SettingRecord, Study
 from vestige.audit.workflows.declaration import need_retrains
 from vestige.audit.workflows.demo import control_problems
 from vestige.learners.errors import ConfigError
@@ -68,10 +69,8 @@ def run_study(
 def _audit(config: AuditConfig, workspace: Workspace, file: Path, watch: Watch) -> SettingRecord:
     """One whole audit, and what the study keeps of it."""
     need_retrains(config, "vestige study")
-    watch("loading data", 0, 1)
     workspace.clear_remains()
-    plan = plan_models(config, file.parent)
-    watch("loading data", 1, 1)
+    plan = load_plan(config, file.parent, watch)
     held_out_rows(plan)  # refuses before hours of training
     workspace.record("audit.json", describe(config))
     train_missing(plan, workspace, watch)
@@ -124,14 +123,14 @@ def _audit(config: AuditConfig, workspace: Workspace, file: Path, watch: Watch) 
     )
 
 
-def _judged(audit: Audit) -> Judged:
+def _judged(audit: Audit) -> CandidateVerdict:
     cost, verdict = audit.cost, audit.verdict
-    return Judged(
+    return CandidateVerdict(
         outcome=verdict.outcome,
         reasons=verdict.reasons,
         grade=verdict.grade,
-        gaps={one.name: one.gap for one in audit.endpoints},
-        utility={one.role: one.gap for one in audit.utility},
+        gaps={endpoint.name: endpoint.gap for endpoint in audit.endpoints},
+        utility={utility.role: utility.gap for utility in audit.utility},
         weights=audit.weights,
         parameters={} if audit.method is None else dict(audit.method.parameters),
         flops=None if cost is None else cost.flops,

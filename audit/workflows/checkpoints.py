@@ -19,7 +19,7 @@ from vestige.audit.workflows.declaration import declaration
 from vestige.audit.workflows.records import data_record, models_record
 from vestige.audit.workflows.request import AuditRequest, Canaries, Candidate, Criteria, ModelFiles, Terms
 from vestige.audit.workflows.run import canary_question
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.errors import DataError
 from vestige.learners.training.checkpoints import load_checkpoint, weights_digest
 from vestige.learners.training.flops import forward_flops

@@ -11,7 +11,7 @@ from vestige.attacks.metrics.influence import auc_influence
 from vestige.attacks.metrics.roc import auc
 from vestige.attacks.registry.attacks import ATTACKS
 from vestige.attacks.scores.lira import lira
-from vestige.audit.results.attacks import OperatingPoint
+from vestige.audit.results.attacks import AttackPoint
 from vestige.audit.studies.attacks.table import attack_all
 from vestige.learners.errors import ConfigError, DataError
 
@@ -34,7 +34,7 @@ def test_p21_a_cut_is_learnt_on_examples_that_are_not_judged() -> None:
         given = replace(given, others=logits, original=logits[-1])
         (table,) = attack_all(given, forget, candidates=["c"], signals=["logit"])
         point = next(one for one in table.results if one.attack == "threshold").points[0]
-        assert isinstance(point, OperatingPoint) and point.calibrated is not None
+        assert isinstance(point, AttackPoint) and point.calibrated is not None
         calibrated.append((1 + point.calibrated[0] - point.calibrated[1]) / 2)
         scores, judged = ATTACKS["threshold"](given).scores[3], ~given.calibration
         cuts = np.quantile(scores, np.linspace(0.01, 0.99, 99))
@@ -114,7 +114,7 @@ def test_one_person_who_wants_to_be_forgotten_gives_no_certainty() -> None:
 
 def test_few_people_coverage_simulation() -> None:
     """Five people a side with twenty rows each: the interval holds the expected AUC in about 95 of 100 draws."""
-    from vestige.audit.studies.attacks.measure import _variance
+    from vestige.audit.studies.attacks.table import _variance
 
     random, inside = np.random.default_rng(5), []
     people = np.repeat(np.arange(10), 20)

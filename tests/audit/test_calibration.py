@@ -14,9 +14,10 @@ from vestige.audit.endpoints.scores import read_signals
 from vestige.audit.endpoints.simulation import World, constant
 from vestige.audit.policy import Policy
 from vestige.audit.statistics.intervals import clopper_pearson
-from vestige.audit.studies.calibration import synthetic as worlds_module
-from vestige.audit.studies.calibration.synthetic import calibrate_worlds
-from vestige.audit.studies.calibration.trials import SHARES, Trials, join, summarise, try_model
+from vestige.audit.studies.calibration import sources as worlds_module
+from vestige.audit.studies.calibration.rates import Trials, join
+from vestige.audit.studies.calibration.sources import calibrate_worlds
+from vestige.audit.studies.calibration.trials import SHARES, summarise, try_model
 from vestige.audit.verdict.evidence import gather
 from vestige.audit.verdict.rule import decide
 
@@ -35,7 +36,8 @@ def test_a_trial_is_the_audit_of_a_candidate_with_the_leak_planted(share: float)
     table = SMALL.draw(3)
     outputs, forget = table.outputs(), table.role == "forget"
     order = np.flatnonzero(forget)[::-1]
-    trial = try_model(read_signals(table.logits, table.labels), 4, range(4), 5, table.labels, forget, POLICY, order)
+    models = (4, range(4), 5)
+    trial = try_model(read_signals(table.logits, table.labels), models, table.labels, forget, POLICY, order)
     leaking = outputs.candidate.copy()
     chosen = order[: int(np.ceil(share * 300))]
     assert outputs.original is not None

@@ -13,8 +13,9 @@ from vestige.audit.endpoints.simulation import World
 from vestige.audit.exchangeable.decisions import WORDS
 from vestige.audit.policy import Policy
 from vestige.audit.studies.calibration import exchangeable as module
-from vestige.audit.studies.calibration.exchangeable import _Job, _Pool, _try_models, draw_forget
-from vestige.audit.studies.calibration.exchangeable_rates import SHARES, Setting, Trials, summarise
+from vestige.audit.studies.calibration.exchangeable import _Pool, _try, draw_forget
+from vestige.audit.studies.calibration.exchangeable_rates import SHARES, ExampleTrials, Setting, summarise
+from vestige.audit.studies.calibration.rates import join
 
 POLICY = Policy(min_evidence="C", profile="screening")
 
@@ -54,8 +55,9 @@ def test_roles_are_drawn_as_a_setting_says() -> None:
     assert counts["classes"][1] == pytest.approx(0.37, abs=0.03)  # a little under 3 : 1, as nothing is drawn twice
 
 
-def tried(setting: Setting) -> Trials:
-    return _try_models(_Job(pool(), setting, tuple(range(12)), 1), lambda done, total: None)
+def tried(setting: Setting) -> ExampleTrials:
+    shared = pool()
+    return join([_try(shared, setting, (model, 0)) for model in range(12)])
 
 
 def test_a_true_declaration_is_left_in_peace_and_a_false_one_is_contradicted_simulation() -> None:
@@ -79,7 +81,7 @@ def test_rates_are_counts() -> None:
     gaps[:, :, 0], gaps[:, :, 1] = 0.01, 0.02 + 0.1001 * np.array(SHARES) / SHARES[4]
     found = summarise(
         Setting("random", 1, 1, 0),
-        [Trials(outcomes, outcomes, gaps, np.ones((trials, 5), bool), np.arange(trials) < 2, np.arange(trials))],
+        ExampleTrials(outcomes, gaps, np.ones((trials, 5), bool), np.arange(trials), outcomes, np.arange(trials) < 2),
         POLICY,
     )
     assert (found.passed.value, found.false_fail.value, found.contradicted.value) == (0.75, 0.0, 0.25)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vestige.audit.canaries.planting_file import read_planting, write_planting
+from vestige.audit.canaries.planting import read_planting, write_planting
 from vestige.audit.cli.entry import main
 from vestige.audit.statistics.canary_scores import read_scores
 from vestige.audit.statistics.epsilon import one_run_epsilon

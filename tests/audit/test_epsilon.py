@@ -13,7 +13,6 @@ from scipy.special import expit
 
 from vestige.audit.statistics.epsilon import (
     Mistakes,
-    ceiling,
     clopper_pearson_epsilon,
     credible_epsilon,
     epsilon_of_rates,
@@ -35,6 +34,11 @@ SLACK = 3 * np.sqrt(0.05 * 0.95 / RUNS)
 
 
 # ------------------------------------------------------------------------------------------------ golden numbers
+
+
+def ceiling(models: int) -> float:
+    """The most that so many independent trials a side can show."""
+    return clopper_pearson_epsilon(Mistakes(0, models, 0, models))
 
 
 def test_eps_01_02_03_clopper_pearson() -> None:

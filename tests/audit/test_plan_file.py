@@ -116,7 +116,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "nested": (b"[" * 200_000, "nested too deeply"),
     "NaN": (PLAN.text().replace("0.05", "NaN", 1).encode(), "finite numbers, got NaN"),
     "Infinity": (PLAN.text().replace("0.05", "-Infinity", 1).encode(), "finite numbers, got -Infinity"),
-    "infinite": (PLAN.text().replace("0.05", "1e999", 1).encode(), "beyond all bounds"),
+    "infinite": (PLAN.text().replace("0.05", "1e999", 1).encode(), "finite numbers, got 1e999"),
     "a key twice": (PLAN.text().replace('"created"', '"version": "0",\n "created"', 1).encode(), "every key once"),
     "an empty object": (b"{}", "schema_version"),
     "a report": (b'{"schema_version": "1.0", "tool": {}, "hash": "x"}', "created: expected a value, got none"),

@@ -4,17 +4,17 @@ import time
 
 import pytest
 
-from vestige.audit.planning.power import Plan, plan
+from vestige.audit.planning.power import SizesPlan, plan
 from vestige.audit.statistics.intervals import epsilon_of_margin
 from vestige.learners.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
-def small() -> Plan:
+def small() -> SizesPlan:
     return plan(200, 1500, 5, seed=1, runs=40)
 
 
-def test_a_plan_is_repeatable_and_counts_its_runs(small: Plan) -> None:
+def test_a_plan_is_repeatable_and_counts_its_runs(small: SizesPlan) -> None:
     seen: list[tuple[int, int]] = []
     again = plan(200, 1500, 5, seed=1, runs=40, progress=lambda done, total: seen.append((done, total)))
     assert again == small and seen == [(run + 1, 40) for run in range(40)]
@@ -22,7 +22,7 @@ def test_a_plan_is_repeatable_and_counts_its_runs(small: Plan) -> None:
     assert (small.unseen_calibration, small.unseen_evaluation, small.grade) == (300, 1200, "B")
 
 
-def test_every_profile_says_what_it_can_reach(small: Plan) -> None:
+def test_every_profile_says_what_it_can_reach(small: SizesPlan) -> None:
     assert [one.profile for one in small.profiles] == ["strict", "standard", "screening"]
     rates = [one.pass_rate for one in small.profiles]
     assert rates == sorted(rates)  # type: ignore[type-var]

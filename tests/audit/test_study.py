@@ -16,7 +16,14 @@ from vestige.audit.files.markdown import BEGIN, END, notes_of
 from vestige.audit.models.making import plan_models, unlearn_missing
 from vestige.audit.models.workspace import Workspace
 from vestige.audit.studies.measures import Measures, held_out_rows
-from vestige.audit.studies.records import Judged, Measured, SeedRecord, SettingRecord, Spread, summarise
+from vestige.audit.studies.records import (
+    CandidateVerdict,
+    LiteratureNumbers,
+    SeedRecord,
+    SettingRecord,
+    Spread,
+    summarise,
+)
 from vestige.audit.studies.study import run_study
 from vestige.audit.workflows.run import run_audit
 from vestige.learners.data.split import Split, split_classes, split_random
@@ -282,17 +289,17 @@ def test_test_accuracy_is_on_the_remaining_classes_where_a_class_is_forgotten() 
         rows(split_classes(examples, classes=[1], unseen=10, seed=0))
 
 
-def judged(outcome: str, reasons: tuple[str, ...], **more: Any) -> Judged:
+def judged(outcome: str, reasons: tuple[str, ...], **more: Any) -> CandidateVerdict:
     about = {"grade": "B", "gaps": {"A2": None}, "utility": {}, "weights": None, "parameters": {}, "stop": None}
     spent = {"flops": 2e15, "share_of_retrain": 0.5, "seconds": 3.0}
-    return Judged(outcome=outcome, reasons=reasons, **(about | spent | more))
+    return CandidateVerdict(outcome=outcome, reasons=reasons, **(about | spent | more))
 
 
 def test_verdicts_are_counted_with_their_first_reasons_and_a_missing_a2_is_said() -> None:
     from vestige.audit.studies.page import _results
     from vestige.audit.studies.records import CandidateRecord
 
-    model = Measured(90.0, 10.0, 80.0, 20.0, 1000)
+    model = LiteratureNumbers(90.0, 10.0, 80.0, 20.0, 1000)
     ends = [judged("FAIL", ("LEAK", "TAIL")), judged("PASS", ()), judged("FAIL", ("UTILITY",)), None]
     seeds = tuple(
         SeedRecord(

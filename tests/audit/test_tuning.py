@@ -13,7 +13,7 @@ from vestige import unlearners
 from vestige.attacks.signals.signals import logit
 from vestige.audit.models import tuning_objective
 from vestige.audit.models.tuning import Tuning, search_space, tune
-from vestige.audit.models.tuning_objective import Measured, Scale, best
+from vestige.audit.models.tuning_objective import Objective, TrialScore, best
 from vestige.learners.arrays import Indices
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.sources.load import load_examples
@@ -124,7 +124,7 @@ def with_outputs(monkeypatch: pytest.MonkeyPatch, task: Task, logits: np.ndarray
     monkeypatch.setattr(tuning_objective, "_logits", lambda model, seen, indices: logits[indices])
 
 
-def expected_auc(task: Task, scale: Scale, logits: np.ndarray) -> float:
+def expected_auc(task: Task, scale: Objective, logits: np.ndarray) -> float:
     """By scikit-learn, each class less the median of the first half (of all of it where it has none)."""
     labels = task.examples.labels
     phi = logit(logits, labels)
@@ -147,7 +147,7 @@ def test_the_score_of_samples_is_two_sided_with_a_price_for_utility(
     logits = np.random.default_rng(0).normal(0, 1, (300, 10))
     logits[np.arange(300), labels] += 1 + labels / 3 + shift * np.isin(np.arange(300), task.forget)
     with_outputs(monkeypatch, task, logits)
-    scale = replace(Scale.of(model, task, 0.02), original_accuracy=0.95)
+    scale = replace(Objective.of(model, task, 0.02), original_accuracy=0.95)
     one = scale.measure(model, task)
     assert one.auc == pytest.approx(expected_auc(task, scale, logits), abs=1e-12)
     assert abs(one.auc - 0.5) > 0.2 and (one.auc > 0.5) == (shift > 0)
@@ -173,7 +173,7 @@ def test_examples_right_or_wrong_by_training_alone_count_where_phi_tells_nothing
     logits = np.zeros((300, 10))
     logits[np.arange(300), labels] = confidence
     with_outputs(monkeypatch, task, logits)
-    scale = Scale.of(model, task, 0.02)
+    scale = Objective.of(model, task, 0.02)
     one = scale.measure(model, task)
     correct = logits.argmax(1) == labels
     known, reached = correct[forget].mean(), correct[scale.judged].mean()
@@ -194,7 +194,7 @@ def test_the_score_of_a_class_is_its_accuracy_and_the_price(
     wrong = np.setdiff1d(of_class.forget, quarter)
     logits[wrong] = np.eye(10)[9]
     with_outputs(monkeypatch, of_class, logits)
-    scale = Scale.of(model, of_class, 0.02)
+    scale = Objective.of(model, of_class, 0.02)
     assert not np.isin(labels[np.concatenate([scale.rule, scale.judged])], 3).any()
     one, share = scale.measure(model, of_class), len(quarter) / len(of_class.forget)
     assert one.auc is None and one.score == one.forget_accuracy == share
@@ -204,8 +204,8 @@ def test_the_score_of_a_class_is_its_accuracy_and_the_price(
     assert scale.measure(model, of_class).score == pytest.approx(share + lost - 0.02)
 
 
-def measured(score: float, error: float = 0.0, loss: float = 0.0) -> Measured:
-    return Measured(
+def measured(score: float, error: float = 0.0, loss: float = 0.0) -> TrialScore:
+    return TrialScore(
         score=score, standard_error=error, auc=0.5, forget_accuracy=1.0, validation_accuracy=1.0, utility_loss=loss
     )
 
@@ -222,7 +222,7 @@ def measured(score: float, error: float = 0.0, loss: float = 0.0) -> Measured:
         ([None, (measured(0.9), 3), None], 1),
     ],
 )
-def test_which_trial_wins(runs: list[tuple[Measured, int] | None], place: int) -> None:
+def test_which_trial_wins(runs: list[tuple[TrialScore, int] | None], place: int) -> None:
     assert best(runs) == place
 
 
@@ -294,7 +294,7 @@ def test_outputs_that_are_not_finite_are_refused(
     original: tuple[Classifier, Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, task = original
-    scale = Scale.of(model, task, 0.02)
+    scale = Objective.of(model, task, 0.02)
 
     def infinite(network: Classifier, examples: Examples, indices: Indices, device: torch.device) -> np.ndarray:
         return np.full((len(indices), 10), np.inf, np.float32)

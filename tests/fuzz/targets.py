@@ -25,7 +25,7 @@ from tests.conftest import make_examples
 from tests.fuzz import hubs
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.outputs.tables.read import TableFiles, read_tables
-from vestige.audit.canaries.planting_file import read_planting
+from vestige.audit.canaries.planting import read_planting
 from vestige.audit.config.config import read_config
 from vestige.audit.files.text import one_line
 from vestige.audit.gate.reading import read as read_for_gate
@@ -107,7 +107,7 @@ def _report() -> list[bytes]:
 
 
 def _planting() -> list[bytes]:
-    from vestige.audit.canaries.planting_file import write_planting
+    from vestige.audit.canaries.planting import write_planting
     from vestige.audit.statistics.one_run import plant
 
     with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.command import Said
 from tests.hostile.conftest import write_npz
-from vestige.audit.canaries.planting_file import write_planting
+from vestige.audit.canaries.planting import write_planting
 from vestige.audit.planning.plan_file import Sizes, make_plan, write_plan
 from vestige.audit.policy import profile
 from vestige.audit.statistics.one_run import plant

@@ -1,10 +1,12 @@
 """What attacks do to models like the audited one: every shadow of a bank in turn as the target, its pair left out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float
 from scipy import stats
 
 from vestige.attacks.arrays import NotEstimable
@@ -14,18 +16,21 @@ from vestige.attacks.registry.attacks import ATTACKS
 from vestige.attacks.registry.bank_entries import ON_SHADOWS
 from vestige.attacks.scores.ulira import ulira_leave_pair_out
 from vestige.attacks.shadows.bank import ShadowBank
-from vestige.audit.studies.attacks.measure import FPRS, Floats, Mask, People
-from vestige.audit.studies.attacks.table import BASELINE, signals_of
+from vestige.audit.studies.attacks.table import BASELINE, FPRS, People, signals_of
+from vestige.learners.arrays import Array, Floats, Mask
 from vestige.learners.errors import ConfigError, DataError
 
+Attack: TypeAlias = tuple[str, str]
+"""Its name, and the signal that it reads."""
+Scores: TypeAlias = Float[Array, "targets n"]
 LEAST = 8
 """Fewest shadows of which a growth table starts."""
 
 
 @dataclass(frozen=True)
-class Figure:
+class TargetMean:
     """mean: over the targets. interval: 95 %, with targets and examples both a sample (t, a pair of shadows as one
-    model) and the references given: what other shadows to be held against would have changed is not in it."""
+    model) and the references given: what other references would have changed is not in it."""
 
     mean: float
     interval: tuple[float, float]
@@ -39,10 +44,10 @@ class BankResult:
 
     attack: str
     signal: str
-    auc: Figure
+    auc: TargetMean
     deviation: float
-    tpr: tuple[Figure | None, ...]
-    lead: Figure | None
+    tpr: tuple[TargetMean | None, ...]
+    lead: TargetMean | None
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class BankTable:
     """All attacks on the shadows. shadows: so many make a bank, from which every target's pair is left out. targets:
     models that were judged. members, nonmembers: examples of each, on average. against: what leads are measured from.
     absent: attacks that so few shadows do not allow, with their sentence. unlearned: candidate whose method ran on the
-    targets (members are what they were told to forget), None where none ran (members are what they trained on)."""
+    targets (members are what they had to forget), None where none ran (members are what they trained on)."""
 
     shadows: int
     targets: int
@@ -69,7 +74,7 @@ def attack_shadows(
     signals: Sequence[str],
     shadows: int | None = None,
     people: People | None = None,
-    against: tuple[str, str] = BASELINE,
+    against: Attack = BASELINE,
 ) -> BankTable:
     """Make every attack that has such a form (``ON_SHADOWS``) on each shadow: which examples did it train on?
 
@@ -87,68 +92,42 @@ def attack_shadows(
     if against[0] not in ON_SHADOWS:
         raise ConfigError(f"against: expected one of {', '.join(ON_SHADOWS)} on shadows, got {against[0]!r}")
     parts = [bank.part(slice(first, first + size)) for first in range(0, len(bank) - size + 1, size)]
-    member = np.concatenate([part.member for part in parts])[:, ~calibration]
-    owners = None if people is None else people[~calibration]
-    try:
-        base = _judged(_scores(parts, calibration, against), member, owners)
-    except NotEstimable as error:
-        raise ConfigError(f"against: {against[0]} cannot be made here: {error}") from None
-    results, absent = [], {}
-    for name in ON_SHADOWS:
-        for signal in signals_of(ATTACKS[name], signals, against):
-            try:
-                scores = base.scores if (name, signal) == against else _scores(parts, calibration, (name, signal))
-            except NotEstimable as error:
-                absent[name] = str(error)
-                continue
-            one = base if (name, signal) == against else _judged(scores, member, owners)
-            results.append(_result(name, signal, one, None if one is base else base, member, owners))
-    return _table(size, member, against, results, absent, None)
+
+    def scores_of(attack: Attack) -> Scores:
+        name, signal = attack
+        return np.concatenate([ON_SHADOWS[name](part, calibration, signal)[:, ~calibration] for part in parts])
+
+    game = _Game(
+        member=np.concatenate([part.member for part in parts])[:, ~calibration],
+        people=None if people is None else people[~calibration],
+        attacks=[(name, signal) for name in ON_SHADOWS for signal in signals_of(ATTACKS[name], signals, against)],
+        scores_of=scores_of,
+    )
+    return game.table(size, against, None)
 
 
 def attack_unlearned(bank: ShadowBank, name: str, *, people: People | None = None) -> BankTable:
-    """U-LiRA on every shadow after the method of candidate ``name`` ran on it: which examples was it told to forget?
+    """U-LiRA on every shadow after the method of candidate ``name`` ran on it: which examples had it to forget?
 
-    bank: what ``make_unlearned`` made. Held against forgotten examples are those of the same requests that the target
+    bank: what ``make_unlearned`` made. Forgotten examples are compared with those of the same requests that the target
     never saw; it is scored by the other pairs' unlearned shadows (the privacy game) and, to compare with, by phi.
     Source: Hayes et al. 2024 (arXiv 2403.01218), section 4, over all shadows in turn.
     """
-    asked = np.asarray(bank.forgot.any(axis=0))
-    member, phi = bank.forgot[:, asked], [table[:, asked] for table in bank.phi]
-    if not np.array_equal(member, bank.member[:, asked]):
+    requested = np.asarray(bank.forgot.any(axis=0))
+    member, phi = bank.forgot[:, requested], [table[:, requested] for table in bank.phi]
+    if not np.array_equal(member, bank.member[:, requested]):
         raise DataError(
             "unlearned shadows: expected each to have forgotten what it knew of the requests, got another set"
         )
-    owners = None if people is None else people[asked]
-    base = _judged(np.stack([table[0] for table in phi]), member, owners)
-    results, absent = [_result(*BASELINE, base, None, member, owners)], {}
-    try:
-        found = ulira_leave_pair_out(phi, member, phi, ~member).scores
-        results.append(_result("ulira", "logit", _judged(found, member, owners), base, member, owners))
-    except NotEstimable as error:
-        absent["ulira"] = str(error)
-    return _table(len(bank), member, BASELINE, results, absent, name)
 
+    def scores_of(attack: Attack) -> Scores:
+        if attack == BASELINE:
+            return np.stack([table[0] for table in phi])
+        return ulira_leave_pair_out(phi, member, phi, ~member).scores
 
-def _table(
-    size: int,
-    member: Mask,
-    against: tuple[str, str],
-    results: Sequence[BankResult],
-    absent: dict[str, str],
-    unlearned: str | None,
-) -> BankTable:
-    inside = member.sum(1)
-    return BankTable(
-        shadows=size,
-        targets=len(member),
-        members=float(inside.mean()),
-        nonmembers=float((member.shape[1] - inside).mean()),
-        against=against,
-        results=tuple(results),
-        absent=absent,
-        unlearned=unlearned,
-    )
+    owners = None if people is None else people[requested]
+    game = _Game(member=member, people=owners, attacks=[BASELINE, ("ulira", "logit")], scores_of=scores_of)
+    return game.table(len(bank), BASELINE, name)
 
 
 def sizes_up_to(count: int) -> list[int]:
@@ -158,71 +137,97 @@ def sizes_up_to(count: int) -> list[int]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Judged:
+class _Targets:
     """scores: ``[T, n]`` of judged examples. areas: ``[T]``. influence: ``[T, n]`` of each example on each area."""
 
-    scores: NDArray[np.floating]
+    scores: Scores
     areas: Floats
     influence: Floats
 
 
-def _scores(parts: Sequence[ShadowBank], calibration: Mask, attack: tuple[str, str]) -> NDArray[np.floating]:
-    name, signal = attack
-    return np.concatenate([ON_SHADOWS[name](part, calibration, signal)[:, ~calibration] for part in parts])
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Game:
+    """member: bool ``[T, n]``, which examples each target trained on. people: to whom each belongs, ``[n]``, or None.
+    attacks: to try. scores_of: what each gives, ``[T, n]``; NotEstimable where it cannot be made."""
 
+    member: Mask
+    people: People | None
+    attacks: Sequence[Attack]
+    scores_of: Callable[[Attack], Scores]
 
-def _judged(scores: NDArray[np.floating], member: Mask, people: People | None) -> _Judged:
-    pairs = list(zip(scores, member, strict=True))
-    areas = np.concatenate([auc_rows(row[None, inside], row[None, ~inside]) for row, inside in pairs])
-    return _Judged(scores, areas, np.stack([auc_influence(row, inside, people) for row, inside in pairs]))
+    def table(self, shadows: int, against: Attack, unlearned: str | None) -> BankTable:
+        """All attacks; ConfigError where the one to compare with cannot be made."""
+        try:
+            base = self._targets(against)
+        except NotEstimable as error:
+            raise ConfigError(f"against: {against[0]} cannot be made here: {error}") from None
+        results, absent = [], {}
+        for attack in self.attacks:
+            try:
+                targets = base if attack == against else self._targets(attack)
+            except NotEstimable as error:
+                absent[attack[0]] = str(error)
+                continue
+            results.append(self._result(attack, targets, None if targets is base else base))
+        inside = self.member.sum(1)
+        return BankTable(
+            shadows=shadows,
+            targets=len(self.member),
+            members=float(inside.mean()),
+            nonmembers=float((self.member.shape[1] - inside).mean()),
+            against=against,
+            results=tuple(results),
+            absent=absent,
+            unlearned=unlearned,
+        )
 
+    def _targets(self, attack: Attack) -> _Targets:
+        scores = self.scores_of(attack)
+        pairs = list(zip(scores, self.member, strict=True))
+        areas = np.concatenate([auc_rows(row[None, inside], row[None, ~inside]) for row, inside in pairs])
+        return _Targets(scores, areas, np.stack([auc_influence(row, inside, self.people) for row, inside in pairs]))
 
-def _result(
-    name: str, signal: str, one: _Judged, base: _Judged | None, member: Mask, people: People | None
-) -> BankResult:
-    return BankResult(
-        attack=name,
-        signal=signal,
-        auc=_figure(one.areas, one.influence, people, (0.0, 1.0), _fewest(member, people)),
-        deviation=float(one.areas.std(ddof=1)),
-        tpr=tuple(_tpr(one.scores, member, fpr, people) for fpr in FPRS),
-        lead=None
-        if base is None
-        else _figure(one.areas - base.areas, one.influence - base.influence, people, (-1.0, 1.0)),
-    )
+    def _result(self, attack: Attack, targets: _Targets, base: _Targets | None) -> BankResult:
+        lead = None
+        if base is not None:
+            lead = self._mean(targets.areas - base.areas, targets.influence - base.influence, (-1.0, 1.0))
+        return BankResult(
+            attack=attack[0],
+            signal=attack[1],
+            auc=self._mean(targets.areas, targets.influence, (0.0, 1.0), self._fewest),
+            deviation=float(targets.areas.std(ddof=1)),
+            tpr=tuple(self._tpr(targets.scores, fpr) for fpr in FPRS),
+            lead=lead,
+        )
 
+    @cached_property
+    def _fewest(self) -> int:
+        """Members or non-members (people), whichever are fewer, of the target that has fewest."""
+        owners = np.arange(self.member.shape[1]) if self.people is None else self.people
+        return min(len(np.unique(owners[side])) for inside in self.member for side in (inside, ~inside))
 
-def _fewest(member: Mask, people: People | None) -> int:
-    """Members or non-members (people), whichever are fewer, of the target that has fewest."""
-    owners = np.arange(member.shape[1]) if people is None else people
-    return min(len(np.unique(owners[side])) for inside in member for side in (inside, ~inside))
+    def _tpr(self, scores: Scores, fpr: float) -> TargetMean | None:
+        if not estimable(fpr, int((~self.member).sum(1).min())):
+            return None
+        rates, influence = np.empty(len(scores)), np.zeros(scores.shape)
+        for target, (row, inside) in enumerate(zip(scores, self.member, strict=True)):
+            caught = row[inside] > threshold_at_fpr(row[~inside], fpr)
+            rates[target] = caught.mean()
+            influence[target, inside] = (caught - rates[target]) / inside.sum()
+        return self._mean(rates, influence, (0.0, 1.0), self._fewest)
 
+    def _mean(self, values: Floats, influence: Floats, limits: tuple[float, float], few: int = 0) -> TargetMean:
+        """The mean of a value over targets ``[T]``; influence ``[T, n]`` sums to zero for each.
 
-def _tpr(scores: NDArray[np.floating], member: Mask, fpr: float, people: People | None) -> Figure | None:
-    if not estimable(fpr, int((~member).sum(1).min())):
-        return None
-    rates, influence = np.empty(len(scores)), np.zeros(scores.shape)
-    for target, (row, inside) in enumerate(zip(scores, member, strict=True)):
-        caught = row[inside] > threshold_at_fpr(row[~inside], fpr)
-        rates[target] = caught.mean()
-        influence[target, inside] = (caught - rates[target]) / inside.sum()
-    return _figure(rates, influence, people, (0.0, 1.0), _fewest(member, people))
-
-
-def _figure(
-    values: Floats, influence: Floats, people: People | None, limits: tuple[float, float], few: int = 0
-) -> Figure:
-    """The mean of a value over targets ``[T]``; influence ``[T, n]`` sums to zero for each.
-
-    few: number of examples, where a value of 0 or 1 on every target has no spread to be seen; the exact bound on a
-    share of so many then stands in for one."""
-    mean = float(values.mean())
-    if len(values) < 4:
-        return Figure(mean, limits)  # one pair of shadows says nothing about others
-    if few and mean in limits:
-        slack = 1 - share_interval(np.ones(few, np.bool_))[0]
-        return Figure(mean, (max(limits[0], mean - slack), min(limits[1], mean + slack)))
-    moves = influence + ((values - mean) / influence.shape[1])[:, None]
-    variance, degrees = two_way_variance(moves, np.arange(len(values)) // 2, people)
-    width = float(stats.t.ppf(0.975, degrees) * np.sqrt(variance))
-    return Figure(mean, (max(limits[0], mean - width), min(limits[1], mean + width)))
+        few: number of examples, where a value of 0 or 1 on every target has no spread to be seen; the exact bound on a
+        share of so many then stands in for one."""
+        mean = float(values.mean())
+        if len(values) < 4:
+            return TargetMean(mean, limits)  # one pair of shadows says nothing about others
+        if few and mean in limits:
+            width = 1 - share_interval(np.ones(few, np.bool_))[0]
+        else:
+            moves = influence + ((values - mean) / influence.shape[1])[:, None]
+            variance, degrees = two_way_variance(moves, np.arange(len(values)) // 2, self.people)
+            width = float(stats.t.ppf(0.975, degrees) * np.sqrt(variance))
+        return TargetMean(mean, (max(limits[0], mean - width), min(limits[1], mean + width)))

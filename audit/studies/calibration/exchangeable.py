@@ -9,6 +9,7 @@ answers that was trained on it: the original, or a second one that was trained o
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ import numpy as np
 from vestige.attacks.signals.signals import logit
 from vestige.audit.config.config import AuditConfig
 from vestige.audit.endpoints.scores import Floats, Logits, Mask, calibration_rows
-from vestige.audit.exchangeable.decisions import WORDS, Sizes, contradicted, judge_values
+from vestige.audit.exchangeable.decisions import Sizes, contradicted, judge_values
 from vestige.audit.exchangeable.measurement import contradictions, measure_phi
-from vestige.audit.models.making import Plan, plan_models, train_missing
-from vestige.audit.models.outputs import audited_rows, outputs_of
+from vestige.audit.models.making import Plan, train_missing
+from vestige.audit.models.outputs import audited_rows
+from vestige.audit.models.reading import load_plan, read_models
 from vestige.audit.models.workspace import Workspace, digest_indices
 from vestige.audit.policy import Policy
 from vestige.audit.progress import Watch
@@ -28,17 +30,15 @@ from vestige.audit.results.exchangeable import Exchangeable
 from vestige.audit.studies.calibration.exchangeable_rates import (
     SETTINGS,
     SHARES,
+    ExampleTrials,
     ModeCalibration,
     Setting,
-    Trials,
-    join,
     summarise,
 )
+from vestige.audit.studies.calibration.rates import covers_zero, gaps_of, run_trials
 from vestige.audit.verdict.exchangeable_rule import grade_of, over_examples
 from vestige.learners.arrays import Indices
-from vestige.learners.engine.jobs import run_jobs
 from vestige.learners.errors import ConfigError
-from vestige.learners.progress import Progress
 from vestige.learners.seeds import numpy_generator
 
 
@@ -58,14 +58,6 @@ class _Pool:
     seed: int
 
 
-@dataclass(frozen=True, eq=False)
-class _Job:
-    pool: _Pool
-    setting: Setting
-    chosen: tuple[int, ...]
-    sets: int
-
-
 def calibrate_exchangeable(
     config: AuditConfig,
     workspace: Workspace,
@@ -80,30 +72,26 @@ def calibrate_exchangeable(
     """Train what the workspace lacks (the original, one trained on the unseen examples instead, ``models`` retrains)
     and judge each retrain but the last ``sets`` times in every setting, with roles drawn anew. Returned: rates, and
     what was judged in words. ConfigError for too few models."""
-    most = max(one.retrains + one.shadows for one in settings)
+    most = max(setting.retrains + setting.shadows for setting in settings)
     if models < most + 3:
         raise ConfigError(f"models: expected at least {most + 3}, got {models}")
-    watch("loading data", 0, 1)
-    plan = plan_models(replace(config, retrains=replace(config.retrains, count=models)), base)
-    watch("loading data", 1, 1)
+    plan = load_plan(replace(config, retrains=replace(config.retrains, count=models)), base, watch)
     train_missing(plan, workspace, watch)
     other = _swapped(plan)
     train_missing(other, workspace, watch)
     pool = _pool(plan, other, workspace, config, watch)
-    jobs = [
-        _Job(pool, setting, tuple(chosen.tolist()), sets)
+    blocks = [
+        (setting, list(product(chosen.tolist(), range(sets))))
         for setting in settings
         for chosen in np.array_split(np.arange(models - 1), min(models - 1, 2 * workers))
     ]
-    found: dict[Setting, list[Trials]] = {setting: [] for setting in settings}
-    for position, trials in run_jobs(_try_models, jobs, workers=workers, progress=partial(watch, "calibrating")):
-        found[jobs[position].setting].append(trials)
+    trials = run_trials(partial(_try, pool), blocks, workers=workers, watch=watch)
     about = (
         f"Real networks: `{plan.examples.name}`; {len(pool.labels):,} examples that no retrain saw, of which "
         f"{pool.forget} are drawn as the forget set anew in every trial; {models - 1} retrains, each the candidate "
         f"{sets} times against others drawn at random. All trials share the pool of examples and the models."
     )
-    return [summarise(setting, trials, config.policy) for setting, trials in found.items()], about
+    return [summarise(setting, found, config.policy) for setting, found in trials.items()], about
 
 
 def _swapped(plan: Plan) -> Plan:
@@ -117,11 +105,8 @@ def _pool(plan: Plan, other: Plan, workspace: Workspace, config: AuditConfig, wa
     rows, roles = audited_rows(plan)
     asked = roles != "retain"
     labels, was_forget = plan.examples.labels[rows[asked]], roles[asked] == "forget"
-    logits = []
-    for done, key in enumerate([*plan.retrains, plan.original, other.original]):
-        watch("computing outputs", done, len(plan.retrains) + 2)
-        logits.append(outputs_of(plan, workspace, key, rows).logits[asked])
-    watch("computing outputs", 1, 1)
+    keys = [*plan.retrains, plan.original, other.original]
+    logits = [model.logits[asked] for model in read_models(plan, workspace, keys, rows, watch)]
     phi = logit(np.stack(logits), labels)
     return _Pool(
         logits=np.stack(logits[:-3]),
@@ -148,21 +133,13 @@ def draw_forget(setting: Setting, labels: Indices, difficulty: Floats, size: int
     return forget
 
 
-def _try_models(job: _Job, progress: Progress) -> Trials:
-    tried = []
-    for place, model in enumerate(job.chosen):
-        for draw in range(job.sets):
-            tried.append(_try(job.pool, job.setting, model, draw))
-            progress(place * job.sets + draw + 1, len(job.chosen) * job.sets)
-    return join(tried)
-
-
-def _try(pool: _Pool, setting: Setting, model: int, draw: int) -> Trials:
+def _try(pool: _Pool, setting: Setting, case: tuple[int, int]) -> ExampleTrials:
+    model, draw = case
     about = f"{setting.by} {setting.ratio} {setting.retrains} {setting.shadows}"
     random = numpy_generator(pool.seed, "calibration over examples", about, model, draw)
     policy, k = pool.policy, setting.retrains
     forget = draw_forget(setting, pool.labels, pool.difficulty, pool.forget, random)
-    rest = [one for one in range(len(pool.phi)) if one != model]
+    rest = [other for other in range(len(pool.phi)) if other != model]
     others = random.choice(rest, k + setting.shadows, replace=False)
     references = pool.phi[others]
     tests = contradictions(
@@ -180,9 +157,8 @@ def _try(pool: _Pool, setting: Setting, model: int, draw: int) -> Trials:
     order = random.permutation(np.flatnonzero(forget))
     outcomes: list[Outcome] = []
     unguarded: list[Outcome] = []
-    gaps = np.full((len(SHARES), len(WORDS)), np.nan)
-    covered = np.ones(len(WORDS), np.bool_)
-    for place, share in enumerate(SHARES):
+    gaps, covered = [], []
+    for share in SHARES:
         phi = pool.phi[model].copy()
         leaking = order[: int(np.ceil(share * len(order)))]
         phi[leaking] = pool.trained[leaking]
@@ -199,16 +175,13 @@ def _try(pool: _Pool, setting: Setting, model: int, draw: int) -> Trials:
         )
         for guarded, into in ((found, outcomes), (replace(found, contradicted=()), unguarded)):
             into.append(over_examples(guarded, policy, grade_of(found, k), original=True)[0])
-        gaps[place] = [np.nan if one.gap is None else one.gap for one in found.endpoints]
-        if place == 0:
-            covered = np.array(
-                [one.interval is None or one.interval[0] <= 0 <= one.interval[1] for one in found.endpoints]
-            )
-    return Trials(
-        np.array([outcomes]),
-        np.array([unguarded]),
-        gaps[None],
-        covered[None],
-        np.array([bool(contradicted(tests))]),
-        np.array([model]),
+        gaps.append(gaps_of(found.endpoints))
+        covered.append(covers_zero(found.endpoints))
+    return ExampleTrials(
+        outcomes=np.array([outcomes]),
+        gaps=np.array([gaps]),
+        covered=covered[0][None],
+        candidates=np.array([model]),
+        unguarded=np.array([unguarded]),
+        contradicted=np.array([bool(contradicted(tests))]),
     )

@@ -1,16 +1,15 @@
 """Rates of the second mode: what is tried, and what came out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+from jaxtyping import Bool, Shaped
 
-from vestige.attacks.metrics.influence import share_interval
-from vestige.audit.endpoints.scores import Floats, Mask
 from vestige.audit.exchangeable.decisions import WORDS, margin_of
 from vestige.audit.policy import Policy
-from vestige.audit.studies.calibration.trials import Rate
-from vestige.learners.arrays import Indices
+from vestige.audit.studies.calibration.rates import EDGE, Rate, Trials
+from vestige.learners.arrays import Array
 
 SHARES = (0.0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.7, 1.0)
 """Shares of the forget set that leak."""
@@ -37,21 +36,15 @@ SETTINGS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Trials:
-    """outcomes, unguarded: ``[trials, shares]``, the second as if nothing had been contradicted; gaps: ``[trials,
-    shares, endpoints]``, NaN where not estimable; covered ``[trials, endpoints]``: whether the interval of a fresh
-    retrain holds zero; contradicted ``[trials]``; candidates ``[trials]``."""
+class ExampleTrials(Trials):
+    """unguarded: the outcomes as if nothing had been contradicted. contradicted: whether something was."""
 
-    outcomes: np.ndarray[tuple[int, int], np.dtype[np.str_]]
-    unguarded: np.ndarray[tuple[int, int], np.dtype[np.str_]]
-    gaps: Floats
-    covered: Mask
-    contradicted: Mask
-    candidates: Indices
+    unguarded: Shaped[Array, "trials shares"]
+    contradicted: Bool[Array, " trials"]
 
 
 @dataclass(frozen=True)
-class Leak:
+class ExampleLeak:
     """excess: largest mean gap over that of a fresh retrain, as a multiple of its margin."""
 
     share: float
@@ -71,29 +64,33 @@ class ModeCalibration:
     passed: Rate
     false_fail: Rate
     false_fail_unguarded: Rate
-    edge: Leak | None
+    edge: ExampleLeak | None
     coverage: dict[str, Rate]
-    leaks: tuple[Leak, ...]
+    leaks: tuple[ExampleLeak, ...]
+
+    @property
+    def rates(self) -> dict[str, str]:
+        """The rates as columns of a table."""
+        edge = self.edge
+        return {
+            "contradicted": str(self.contradicted),
+            "fresh: PASS": str(self.passed),
+            "fresh: FAIL": str(self.false_fail),
+            "fresh: FAIL, unguarded": str(self.false_fail_unguarded),
+            EDGE: "-" if edge is None else f"{100 * edge.share:g} % ({edge.excess:.2f})",
+            "edge: PASS": "-" if edge is None else str(edge.passed),
+            "edge: PASS, unguarded": "-" if edge is None else str(edge.passed_unguarded),
+        }
 
 
-def join(trials: Sequence[Trials]) -> Trials:
-    """All of them in one."""
-    return Trials(*(np.concatenate([getattr(one, field) for one in trials]) for field in Trials.__dataclass_fields__))
-
-
-def summarise(setting: Setting, parts: Sequence[Trials], policy: Policy) -> ModeCalibration:
+def summarise(setting: Setting, trials: ExampleTrials, policy: Policy) -> ModeCalibration:
     """The rates of all trials of one setting."""
-    trials = join(parts)
-
-    def rate(hits: Mask) -> Rate:
-        return Rate(float(hits.mean()), share_interval(hits, trials.candidates), len(hits))
-
-    known = [place for place in range(len(WORDS)) if np.isfinite(trials.gaps[:, 0, place]).all()]
+    rate, known = partial(Rate.of, candidates=trials.candidates), trials.estimable
     names = list(WORDS)
     margins = np.array([margin_of(names[place], policy) for place in known])
     shifts = (trials.gaps[:, :, known] - trials.gaps[:, :1, known]).mean(0)
     leaks = tuple(
-        Leak(
+        ExampleLeak(
             share=share,
             excess=float((shifts[column] / margins).max()),
             passed=rate(trials.outcomes[:, column] == "PASS"),

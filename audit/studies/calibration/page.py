@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from vestige.audit.files.markdown import marked, table
 from vestige.audit.policy import Policy
+from vestige.audit.studies.calibration.exchangeable_rates import ModeCalibration
 from vestige.audit.studies.calibration.trials import Calibration
 
-Settings = Sequence[tuple[Mapping[str, str], Calibration]]
+Settings = Sequence[tuple[Mapping[str, str], Calibration | ModeCalibration]]
 """What was tried (words by column) and what came out."""
 
 DEFINITIONS = """\
-A trial takes a model that never saw the forget set as the candidate and holds it against other such models, the
+A trial takes a model that never saw the forget set as the candidate and compares it with other such models, the
 retrains. *Fresh*: how often such a candidate passes and fails; a FAIL is false. *Edge*: the same candidate with a
 leak planted, that is, answers of the original on a share of the forget examples, at the smallest share tried whose
 mean gap is beyond the margin on some primary endpoint (*excess*: that gap over its margin); a PASS is false.
@@ -21,55 +22,50 @@ trials on one candidate count together). Judged is the whole rule, groups includ
 
 
 def render(
-    settings: Settings, policy: Policy, *, title: str, about: str, command: str, version: str, notes: str
+    settings: Settings,
+    policy: Policy,
+    *,
+    title: str,
+    about: str,
+    command: str,
+    version: str,
+    notes: str,
+    definitions: str = DEFINITIONS,
 ) -> str:
     """The whole page; ``notes`` go between their marks as they are."""
-    columns = list(settings[0][0])
-    names = list(settings[0][1].coverage)
-    errors = [
-        (
-            *words.values(),
-            str(one.passed),
-            str(one.false_fail),
-            "-" if one.edge is None else f"{100 * one.edge.share:g} % ({one.edge.excess:.2f})",
-            "-" if one.edge is None else str(one.edge.passed),
-            str(one.original_passed),
-            str(one.passed.trials),
-        )
-        for words, one in settings
+    (first_words, first), *_ = settings
+    columns = list(first_words)
+    names = list(dict.fromkeys(name for _, found in settings for name in found.coverage))
+    leaking = (*columns, *(f"{100 * leak.share:g} %" for leak in first.leaks))
+    errors = [(*words.values(), *found.rates.values(), str(found.passed.trials)) for words, found in settings]
+    covered = [(*words.values(), *(str(found.coverage.get(name, "-")) for name in names)) for words, found in settings]
+    failed = [(*words.values(), *(f"{leak.failed.value:.2f}" for leak in found.leaks)) for words, found in settings]
+    passed = [(*words.values(), *(f"{leak.passed.value:.2f}" for leak in found.leaks)) for words, found in settings]
+    excess = [(*words.values(), *(f"{leak.excess:.2f}" for leak in found.leaks)) for words, found in settings]
+    parts = [
+        f"# {title}",
+        f"```\n{command}\n```",
+        f"Written by that command (vestige {version}), apart from the notes.",
+        about,
+        "## Error rates",
+        table((*columns, *first.rates, "trials"), errors),
+        "## Notes",
+        marked(notes),
+        "## Coverage",
+        table((*columns, *names), covered),
+        "## FAIL rate by share of forget examples that leak",
+        table(leaking, failed),
+        "## PASS rate by that share",
+        table(leaking, passed),
+        "## Excess by that share",
+        "From 1 on, the leak is beyond the margin.",
+        table(leaking, excess),
+        "## What the columns mean",
+        definitions.format(
+            level=f"{100 * (1 - 2 * policy.alpha):g} %",
+            evidence=policy.min_evidence,
+            margins=policy.margins.removeprefix("margins "),
+            alpha=policy.alpha,
+        ),
     ]
-    head = (*columns, "fresh: PASS", "fresh: FAIL", "edge (excess)", "edge: PASS", "original: PASS", "trials")
-    covered = [(*words.values(), *(str(one.coverage.get(name, "-")) for name in names)) for words, one in settings]
-    shares = [leak.share for leak in settings[0][1].leaks]
-    power = [(*words.values(), *(f"{leak.failed.value:.2f}" for leak in one.leaks)) for words, one in settings]
-    excess = [(*words.values(), *(f"{leak.excess:.2f}" for leak in one.leaks)) for words, one in settings]
-    leaking = (*columns, *(f"{100 * share:g} %" for share in shares))
-    return (
-        "\n\n".join(
-            [
-                f"# {title}",
-                f"```\n{command}\n```",
-                f"Written by that command (vestige {version}), apart from the notes.",
-                about,
-                "## Error rates",
-                table(head, errors),
-                "## Notes",
-                marked(notes),
-                "## Coverage",
-                table((*columns, *names), covered),
-                "## FAIL rate by share of forget examples that leak",
-                table(leaking, power),
-                "## Excess by that share",
-                "From 1 on, the leak is beyond the margin.",
-                table(leaking, excess),
-                "## What the columns mean",
-                DEFINITIONS.format(
-                    level=f"{100 * (1 - 2 * policy.alpha):g} %",
-                    evidence=policy.min_evidence,
-                    margins=policy.margins.removeprefix("margins "),
-                    alpha=policy.alpha,
-                ),
-            ]
-        )
-        + "\n"
-    )
+    return "\n\n".join(parts) + "\n"

@@ -9,13 +9,13 @@ import numpy as np
 
 from vestige.attacks.signals.signals import logit
 from vestige.audit.config.config import AuditConfig, CandidateSpec
-from vestige.audit.models.making import STRIDE, Plan, candidate_seed, plan_models, train_models, unlearn_missing
-from vestige.audit.models.outputs import audited_rows, outputs_of
+from vestige.audit.models.making import Plan, train_models, unlearn_missing
+from vestige.audit.models.outputs import audited_rows
+from vestige.audit.models.reading import candidate_key, load_plan, model_key, read_models, repeatable_candidate
 from vestige.audit.models.workspace import ModelKey, Workspace, digest_indices
 from vestige.audit.progress import Watch, ignore
-from vestige.audit.studies.methods.quality_scores import Epsilons, Floats, forgetting_quality
-from vestige.audit.studies.methods.swap import chosen_spec
-from vestige.learners.arrays import Indices
+from vestige.audit.studies.methods.quality_scores import Epsilons, forgetting_quality
+from vestige.learners.arrays import Floats, Labels
 from vestige.learners.errors import ConfigError
 
 ORIGINALS, RETRAINS = 20_000, 30_000
@@ -29,7 +29,7 @@ SHARES = (0.5, 0.9, 0.95)
 @dataclass(frozen=True)
 class EpsilonSummary:
     """Epsilon of every forget example between two sets of models. f: mean of H, the competition's F before accuracies
-    count; 1 = not to be told apart. quantiles: of epsilon, at ``SHARES``. perfect: share of examples that some attack
+    count; 1 = indistinguishable. quantiles: of epsilon, at ``SHARES``. perfect: share of examples that some attack
     separates without a mistake. undecided: share without any estimable attack, which count as epsilon 0. ceiling: the
     largest epsilon short of perfect separation that so many models can show."""
 
@@ -98,11 +98,9 @@ def quality_test(
     """
     if not LEAST <= models <= MOST:
         raise ConfigError(f"models: expected {LEAST} to {MOST}, got {models}; the competition had 512")
-    specs = [chosen_spec(config, name) for name in candidates]
-    watch("loading data", 0, 1)
+    specs = [repeatable_candidate(config, name) for name in candidates]
     workspace.clear_remains()
-    plan = plan_models(config, base)
-    watch("loading data", 1, 1)
+    plan = load_plan(config, base, watch)
     retrains, originals = _train(plan, workspace, models, one_original, watch)
     ask = partial(_ask, plan, workspace, watch)
     theirs, right = ask("retrains", retrains)
@@ -111,8 +109,7 @@ def quality_test(
         keys = _unlearn(plan, workspace, spec, originals, models, watch)
         ours, own = ask(spec.name, keys)
         measured = forgetting_quality(ours, theirs, config.seed)
-        if measured.half is None or measured.reference is None:
-            raise ConfigError(f"models: expected at least {LEAST}, got {models}")
+        assert measured.half is not None and measured.reference is not None  # from LEAST models on
         full, half, reference = map(EpsilonSummary.of, (measured.full, measured.half, measured.reference))
         ratios = (float(own[0] / right[0]), float(own[1] / right[1]))
         found.append(CandidateQuality(spec.name, spec.method, full, half, reference, ratios))
@@ -122,14 +119,11 @@ def quality_test(
 def _train(
     plan: Plan, workspace: Workspace, models: int, one_original: bool, watch: Watch
 ) -> tuple[list[ModelKey], list[ModelKey]]:
-    seed, split = plan.config.seed * STRIDE, plan.split
-    retained = digest_indices(split.retain)
-    retrains = [
-        replace(plan.original, role="retrain", indices=retained, seed=seed + RETRAINS + place)
-        for place in range(models)
-    ]
+    split = plan.split
+    retained, trained = digest_indices(split.retain), digest_indices(split.train)
+    retrains = [model_key(plan, "retrain", retained, RETRAINS + place) for place in range(models)]
     wanted = 1 if one_original else models
-    originals = [replace(plan.original, seed=seed + ORIGINALS + place) for place in range(wanted)]
+    originals = [model_key(plan, "original", trained, ORIGINALS + place) for place in range(wanted)]
     watch("chunks of models", 0, models)
     for start in range(0, models, TOGETHER):
         chunk = slice(start, start + TOGETHER)
@@ -142,19 +136,17 @@ def _train(
 def _unlearn(
     plan: Plan, workspace: Workspace, spec: CandidateSpec, originals: Sequence[ModelKey], models: int, watch: Watch
 ) -> list[ModelKey]:
-    kind = next(key for one, key in plan.candidates if one.name == spec.name)
-    first = plan.config.seed * STRIDE
-    keys = []
-    for place in range(models):
-        original = originals[place % len(originals)]
-        seed = first + candidate_seed(f"{spec.name}, quality {place}")
-        keys.append(replace(kind, seed=seed, made_from=original.name))
+    split = plan.split.fingerprint
+    keys = [
+        candidate_key(plan, spec.name, f"quality {place}", originals[place % len(originals)], split)
+        for place in range(models)
+    ]
     for done, original in enumerate(originals):
         watch(f"unlearning by {spec.name}", done, len(originals))
-        own = tuple((spec, key) for key in keys if key.made_from == original.name)
+        candidates = tuple((spec, key) for key in keys if key.made_from == original.name)
         # The stage of a single model would come anew for every original.
         inner = watch if len(originals) == 1 else ignore
-        unlearn_missing(replace(plan, original=original, retrains=(), candidates=own), workspace, inner)
+        unlearn_missing(replace(plan, original=original, retrains=(), candidates=candidates), workspace, inner)
     watch(f"unlearning by {spec.name}", len(originals), len(originals))
     return keys
 
@@ -164,14 +156,12 @@ def _ask(
 ) -> tuple[Floats, tuple[float, float]]:
     """phi of the forget examples ``[models, n]``, and mean accuracy on retain and unseen examples."""
     rows, roles = audited_rows(plan)
-    labels: Indices = plan.examples.labels[rows]
+    labels: Labels = plan.examples.labels[rows]
     forget, phi, right = roles == "forget", [], []
-    for done, key in enumerate(keys):
-        watch(f"computing outputs of {what}", done, len(keys))
-        logits = outputs_of(plan, workspace, key, rows).logits
+    for model in read_models(plan, workspace, keys, rows, watch, what):
+        logits = model.logits
         phi.append(logit(logits[forget].astype(np.float64), labels[forget]))
         correct = logits.argmax(1) == labels
         right.append([float(correct[roles == role].mean()) for role in ("retain", "unseen")])
-    watch(f"computing outputs of {what}", len(keys), len(keys))
     retain, unseen = np.mean(right, axis=0)
     return np.stack(phi), (float(retain), float(unseen))

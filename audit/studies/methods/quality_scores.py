@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from vestige.attacks.arrays import NotEstimable
+from vestige.learners.arrays import Floats, Mask
 from vestige.learners.errors import DataError
 from vestige.learners.seeds import numpy_generator
 
-Floats = NDArray[np.float64]
 DELTA = 1e-5
 CAP = 50.0
 """Epsilon where an attack makes no mistake, and where one side is so much narrower that it need not be tried."""
@@ -35,7 +35,7 @@ class Epsilons:
     attack gave a number, and 0 stands there. models: of the one side and of the other."""
 
     values: Floats
-    undecided: NDArray[np.bool_]
+    undecided: Mask
     models: tuple[int, int]
 
     @property
@@ -60,7 +60,7 @@ class Epsilons:
 
     @property
     def quality(self) -> float:
-        """F, the mean of H; 1 = not to be told apart."""
+        """F, the mean of H; 1 = indistinguishable."""
         return float(self.scores.mean())
 
 
@@ -180,7 +180,7 @@ def _epsilon(fpr: Floats, fnr: Floats) -> Floats:
     return found
 
 
-def _sorted(ours: Floats, theirs: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+def _sorted(ours: Floats, theirs: Floats) -> tuple[Floats, Mask]:
     """All values of each row in order, and which of them are ours, both ``[rows, models]``."""
     values = np.concatenate([ours, theirs], axis=1)
     order = np.argsort(values, axis=1, kind="stable")

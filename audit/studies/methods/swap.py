@@ -1,6 +1,5 @@
 """The SWAP test on an audit: pairs of splits that change places, with all models that they take."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,23 +9,21 @@ from vestige.attacks.scores.rlira import rlira
 from vestige.attacks.scores.threshold import class_centred
 from vestige.attacks.signals.signals import logit
 from vestige.audit.config.config import AuditConfig, CandidateSpec
-from vestige.audit.models.ledgers import needs_ledger
-from vestige.audit.models.making import STRIDE, Plan, candidate_seed, plan_models, train_models, unlearn_missing
+from vestige.audit.models.making import Plan, train_models, unlearn_missing
 from vestige.audit.models.outputs import outputs_of
-from vestige.audit.models.workspace import ModelKey, Workspace, digest_indices
+from vestige.audit.models.reading import candidate_key, load_plan, model_key, repeatable_candidate
+from vestige.audit.models.workspace import Workspace, digest_indices
 from vestige.audit.progress import Watch
 from vestige.audit.studies.methods.swap_scores import (
     Advantage,
-    Floats,
-    Quality,
+    SwapQuality,
     SwapScores,
     advantage,
     folds_of,
     implied_epsilon,
     quality,
 )
-from vestige.learners.arrays import Indices
-from vestige.learners.data.split import Split
+from vestige.learners.arrays import Floats, Indices, Labels, Mask
 from vestige.learners.errors import ConfigError
 from vestige.learners.seeds import numpy_generator
 
@@ -46,7 +43,7 @@ class ModelAdvantages:
 
     model: str
     advantages: tuple[Advantage, ...]
-    quality: Quality
+    quality: SwapQuality
 
 
 @dataclass(frozen=True)
@@ -77,16 +74,6 @@ class _Field:
     origin: str
 
 
-@dataclass(frozen=True, eq=False)
-class _Side:
-    """One half of a pair: its split and its models."""
-
-    split: Split
-    original: ModelKey
-    retrain: ModelKey
-    candidate: ModelKey
-
-
 def swap_test(
     config: AuditConfig,
     workspace: Workspace,
@@ -102,29 +89,34 @@ def swap_test(
     forget set that was not drawn at random from the training data (no unseen example could take its place), for an
     unknown candidate, and for a method that needs a ledger.
     """
-    spec = chosen_spec(config, candidate)
+    spec = repeatable_candidate(config, candidate)
     if config.forget.random is None:
         raise ConfigError(
             "forget: expected a forget set drawn at random (forget.random) for the SWAP test, got another; forget and "
-            "unseen examples can change places only when both were drawn alike"
+            "unseen examples can change places only when both were sampled alike"
         )
     if not 1 <= pairs <= MOST_PAIRS:
         raise ConfigError(f"pairs: expected 1 to {MOST_PAIRS}, got {pairs}")
-    watch("loading data", 0, 1)
     workspace.clear_remains()
-    plan = plan_models(config, base)
-    watch("loading data", 1, 1)
+    plan = load_plan(config, base, watch)
     ground = _field(plan)
     rows = np.concatenate([ground.pool, ground.calibration])
     phi: dict[str, list[Floats]] = {name: [] for name in MODELS}
     forgotten = []
-    for done, (first, second) in enumerate(_pairs(plan, spec, ground, pairs)):
-        watch("pairs", done, pairs)
-        for side in _make(plan, workspace, spec, (first, second), watch):
-            for name in MODELS:
-                logits = outputs_of(plan, workspace, getattr(side, name), rows).logits
+    for pair in range(pairs):
+        watch("pairs", pair, pairs)
+        sides = _sides(plan, spec, ground, pair)
+        wanted = [(side.original, side.split.train) for side in sides]
+        wanted += [(side.retrains[0], side.split.retain) for side in sides]
+        train_models(plan, workspace, wanted, watch)
+        for side in sides:
+            unlearn_missing(side, workspace, watch)
+        for side in sides:
+            keys = (side.candidates[0][1], side.retrains[0], side.original)
+            for name, key in zip(MODELS, keys, strict=True):
+                logits = outputs_of(plan, workspace, key, rows).logits
                 phi[name].append(logit(logits.astype(np.float64), plan.examples.labels[rows]))
-        forgotten.append(np.isin(ground.pool, first.split.forget))
+        forgotten.append(np.isin(ground.pool, sides[0].split.forget))
     watch("pairs", pairs, pairs)
     tables = {name: np.stack(found).reshape(pairs, 2, len(rows)) for name, found in phi.items()}
     labels = plan.examples.labels[rows]
@@ -144,20 +136,6 @@ def swap_test(
     )
 
 
-def chosen_spec(config: AuditConfig, candidate: str) -> CandidateSpec:
-    """The candidate of this name, with a method that can be run again on other models; ConfigError for others."""
-    found = {spec.name: spec for spec in config.candidates}
-    if candidate not in found:
-        known = ", ".join(found)
-        raise ConfigError(f"candidate: expected one of the audit file ({known}), got {candidate!r}; correct the name")
-    if needs_ledger(found[candidate]):
-        raise ConfigError(
-            f"candidate: expected a method that needs the model and data alone, got {found[candidate].method}, which "
-            "takes back the recorded updates of one training; choose another"
-        )
-    return found[candidate]
-
-
 def _field(plan: Plan) -> _Field:
     """As many examples as the forget set has, drawn like it: held-out training examples where there are enough, else
     some of the retain set, which no model of any pair is then trained on unless it forgets them."""
@@ -170,71 +148,46 @@ def _field(plan: Plan) -> _Field:
             "unseen examples held out from the training data",
         )
         calibration, retain = np.setdiff1d(split.unseen, others), split.retain
-    else:
-        if len(split.retain) <= n:
-            raise ConfigError(
-                f"swap: expected more than {n} retain examples to draw the other side from, got {len(split.retain)}; "
-                "forget fewer, or hold more unseen examples out from the training part"
-            )
+    elif len(split.retain) > n:
         others, origin = (
             random.choice(split.retain, n, replace=False),
             "retain examples, taken out of the training data",
         )
         calibration, retain = split.unseen, np.setdiff1d(split.retain, others)
+    else:
+        raise ConfigError(
+            f"swap: expected more than {n} retain examples to draw the other side from, got {len(split.retain)}; "
+            "forget fewer, or hold more unseen examples out from the training part"
+        )
     return _Field(np.sort(np.concatenate([split.forget, others])), calibration, retain, origin)
 
 
-def _pairs(plan: Plan, spec: CandidateSpec, ground: _Field, pairs: int) -> Iterator[tuple[_Side, _Side]]:
-    n = len(plan.split.forget)
-    for pair in range(pairs):
-        first = plan.split.forget
-        if pair:
-            random = numpy_generator(plan.config.seed, "swap pair", pair)
-            first = np.sort(random.choice(ground.pool, n, replace=False))
-        second = np.setdiff1d(ground.pool, first)
-        yield _side(plan, spec, ground, first, second, pair, 0), _side(plan, spec, ground, second, first, pair, 1)
+def _sides(plan: Plan, spec: CandidateSpec, ground: _Field, pair: int) -> tuple[Plan, Plan]:
+    """The two halves of a pair, each the plan of its original, one retrain and the candidate."""
+    first, n = plan.split.forget, len(plan.split.forget)
+    if pair:
+        first = np.sort(numpy_generator(plan.config.seed, "swap pair", pair).choice(ground.pool, n, replace=False))
+    second = np.setdiff1d(ground.pool, first)
 
+    def side(forget: Indices, unseen: Indices, place: int) -> Plan:
+        nobody = np.zeros(0, np.int64)
+        aside = np.sort(np.concatenate([unseen, ground.calibration]))
+        split = replace(
+            plan.split, forget=forget, retain=ground.retain, unseen=aside, canaries_in=nobody, canaries_out=nobody
+        )
+        seed = FIRST_SEED + 4 * pair + place
+        original = model_key(plan, "original", digest_indices(split.train), seed)
+        retrain = model_key(plan, "retrain", digest_indices(split.retain), seed + 2)
+        candidate = candidate_key(plan, spec.name, f"swap {pair}.{place}", original, split.fingerprint)
+        return replace(plan, split=split, original=original, retrains=(retrain,), candidates=((spec, candidate),))
 
-def _side(
-    plan: Plan, spec: CandidateSpec, ground: _Field, forget: Indices, unseen: Indices, pair: int, place: int
-) -> _Side:
-    nobody = np.zeros(0, np.int64)
-    aside = np.sort(np.concatenate([unseen, ground.calibration]))
-    split = replace(
-        plan.split, forget=forget, retain=ground.retain, unseen=aside, canaries_in=nobody, canaries_out=nobody
-    )
-    seed = plan.config.seed * STRIDE
-    number = seed + FIRST_SEED + 4 * pair + place
-    original = replace(plan.original, indices=digest_indices(split.train), seed=number)
-    return _Side(
-        split=split,
-        original=original,
-        retrain=replace(original, role="retrain", indices=digest_indices(split.retain), seed=number + 2),
-        candidate=replace(
-            next(key for one, key in plan.candidates if one.name == spec.name),
-            indices=split.fingerprint,
-            seed=seed + candidate_seed(f"{spec.name}, swap {pair}.{place}"),
-            made_from=original.name,
-        ),
-    )
-
-
-def _make(
-    plan: Plan, workspace: Workspace, spec: CandidateSpec, sides: tuple[_Side, _Side], watch: Watch
-) -> tuple[_Side, _Side]:
-    wanted = [(side.original, side.split.train) for side in sides]
-    wanted += [(side.retrain, side.split.retain) for side in sides]
-    train_models(plan, workspace, wanted, watch)
-    for side in sides:
-        own = replace(plan, split=side.split, original=side.original, retrains=(), candidates=((spec, side.candidate),))
-        unlearn_missing(own, workspace, watch)
-    return sides
+    return side(first, second, 0), side(second, first, 1)
 
 
 def _judge(
     tables: dict[str, Floats],
-    forgotten: np.ndarray[tuple[int, int], np.dtype[np.bool_]],
-    labels: Indices,
+    forgotten: Mask,
+    labels: Labels,
     n: int,
     seed: int,
 ) -> tuple[ModelAdvantages, ...]:
@@ -250,21 +203,21 @@ def _judge(
     tuned = {score: SwapScores(table["original"][..., :n], forgotten).tuned(folds) for score, table in scores.items()}
 
     def against(name: str) -> ModelAdvantages:
-        found = {}
+        gains = {}
         for score, table in scores.items():
-            own = SwapScores(table[name][..., :n], forgotten)
-            found[f"{score} above a threshold tuned on the original"] = own.gains(own.values >= tuned[score][:, None])
+            of = SwapScores(table[name][..., :n], forgotten)
+            gains[f"{score} above a threshold tuned on the original"] = of.gains(of.values >= tuned[score][:, None])
             if score == "phi":
                 high = np.quantile(table[name][..., n:], CONFIDENT, axis=2, keepdims=True)
-                found["phi above the median of its class"] = own.gains(own.values > 0)
-                found["phi above 95 % of unseen examples"] = own.gains(own.values > high)
-        measured = tuple(advantage(what, gains, LEVEL, len(found)) for what, gains in found.items())
+                gains["phi above the median of its class"] = of.gains(of.values > 0)
+                gains["phi above 95 % of unseen examples"] = of.gains(of.values > high)
+        measured = tuple(advantage(adversary, gain, LEVEL, len(gains)) for adversary, gain in gains.items())
         return ModelAdvantages(name, measured, quality(measured))
 
     return tuple(against(name) for name in MODELS)
 
 
-def _relative(table: Floats, retrains: Floats, calibration: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Floats:
+def _relative(table: Floats, retrains: Floats, calibration: Mask) -> Floats:
     """R-LiRA's z of each pair's two models against the retrains of the *other* pairs, the same for both."""
     found = []
     for pair, models in enumerate(table):

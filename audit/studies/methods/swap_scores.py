@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from math import exp
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Int64
 from scipy import optimize, stats
 
+from vestige.learners.arrays import Array, Floats, Mask
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.seeds import numpy_generator
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 LEAST_PAIRS = 4
 """Below so many pairs a t interval over them is too wide to say anything, and the examples alone give the interval."""
 
@@ -55,7 +54,7 @@ class SwapScores:
         gains: Floats = np.where(self.forgotten, first - second, second - first)
         return gains
 
-    def tuned(self, folds: NDArray[np.int64]) -> Floats:
+    def tuned(self, folds: Int64[Array, " n"]) -> Floats:
         """Thresholds ``[pairs, n]``: each example's is the one with the largest gain, over both models of the pair, on
         the examples of the other fold. folds: 0 or 1 for each example ``[n]``."""
         found = np.empty(self.forgotten.shape)
@@ -68,7 +67,7 @@ class SwapScores:
         return found
 
 
-def folds_of(n: int, seed: int) -> NDArray[np.int64]:
+def folds_of(n: int, seed: int) -> Int64[Array, " n"]:
     """A random half of the examples each, for ``SwapScores.tuned``."""
     folds = np.zeros(n, np.int64)
     folds[numpy_generator(seed, "swap folds").permutation(n)[: n // 2]] = 1
@@ -121,19 +120,22 @@ def advantage(adversary: str, gains: Floats, level: float, family: int = 1) -> A
 
 
 @dataclass(frozen=True)
-class Quality:
-    """Q = 1 - the largest advantage. 1 = not to be told apart. interval: simultaneous over the adversaries."""
+class SwapQuality:
+    """Q = 1 - the largest advantage. 1 = indistinguishable. interval: simultaneous over the adversaries."""
 
     value: float
     interval: tuple[float, float]
     best: str
 
 
-def quality(advantages: Sequence[Advantage]) -> Quality:
+def quality(advantages: Sequence[Advantage]) -> SwapQuality:
     """The quality that these adversaries leave; a stronger one could only lower it."""
-    best = max(advantages, key=lambda one: one.value)
-    low, high = max(one.interval[0] for one in advantages), max(one.interval[1] for one in advantages)
-    return Quality(1 - best.value, (1 - high, 1 - low), best.adversary)
+    best = max(advantages, key=lambda adversary: adversary.value)
+    low, high = (
+        max(adversary.interval[0] for adversary in advantages),
+        max(adversary.interval[1] for adversary in advantages),
+    )
+    return SwapQuality(1 - best.value, (1 - high, 1 - low), best.adversary)
 
 
 def largest_advantage(epsilon: float, delta: float = 0.0) -> float:
