@@ -4,16 +4,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from vestige.audit.files.text import visible
-from vestige.audit.report import format, hygiene, view
+from vestige.audit.report import format, view
+from vestige.audit.report.hygiene import grouped_findings
 from vestige.audit.results import wording
 from vestige.audit.results.report import Report
 
-_FILTERS = ("decimals", "signed", "interval", "span", "fraction", "probability", "count", "magnitude", "seconds")
+_FILTERS = (
+    *("decimals", "signed", "interval", "span", "fraction", "probability", "count", "magnitude", "seconds"),
+    *("share", "percent", "advantage", "epsilon", "sentence", "number", "power_of_ten"),
+)
 
 
 def render_html(report: Report) -> str:
     """The page as text: the same report gives the same page."""
-    template = _environment().get_template("page.html.jinja")
+    template = environment().get_template("page.html.jinja")
     several = len(report.audits) > 1
     return template.render(
         report=report,
@@ -22,18 +26,19 @@ def render_html(report: Report) -> str:
         overview=view.overview(report) if several else None,
         sections=view.sections(report),
         references=view.references(report),
-        hygiene=hygiene.found(report),
+        hygiene=grouped_findings(report),
         level=f"{100 * (1 - 2 * report.policy.alpha):g} %",
     )
 
 
 def _shown(value: object) -> object:
-    """What a name hides in signs that nobody sees is shown; markup of our own is left alone."""
+    """Invisible characters in names are made visible; the page's own markup is left alone."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """The templates of the page, with the filters that they use."""
+    templates = Environment(
         loader=PackageLoader("vestige.audit.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -42,9 +47,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         finalize=_shown,
     )
-    environment.filters |= {
-        name: getattr(format, name) for name in (*_FILTERS, "share", "percent", "advantage", "epsilon", "sentence")
-    }
-    environment.filters |= {"mean": view.mean, "tried": view.tried}
-    environment.globals["words"] = wording
-    return environment
+    templates.filters |= {name: getattr(format, name) for name in _FILTERS}
+    templates.filters |= {"mean": view.mean, "tried": view.tried}
+    templates.globals["words"] = wording
+    return templates
