@@ -6,8 +6,8 @@ import numpy as np
 
 from vestige.attacks.metrics.roc import auc_rows, estimable, roc_curve, thin, threshold_at_fpr
 from vestige.audit.endpoints.scores import Floats, Scores
-from vestige.audit.results.evidence import AttackResult
-from vestige.audit.results.figures import Curve, Histogram, OperatingPoint
+from vestige.audit.results.evidence import SignalAttack
+from vestige.audit.results.figures import CalibratedPoint, Curve, Histogram
 from vestige.audit.statistics import intervals
 
 RATES = (0.1, 0.01, 0.001)
@@ -15,19 +15,19 @@ POINTS = 150
 BINS = 40
 
 
-def operating_points(scores: Scores) -> tuple[OperatingPoint, ...]:
+def operating_points(scores: Scores) -> tuple[CalibratedPoint, ...]:
     """TPR of phi (class-centred), z and abs_z at every estimable rate, each model at its own calibration threshold."""
     evaluation = int(scores.evaluation.sum())
     rates = [rate for rate in RATES if estimable(rate, evaluation)]
     return tuple(_point(name, table, scores, rate) for name, table in scores.named.items() for rate in rates)
 
 
-def _point(name: str, table: Floats, scores: Scores, rate: float) -> OperatingPoint:
+def _point(name: str, table: Floats, scores: Scores, rate: float) -> CalibratedPoint:
     forget, calibration, unseen = scores.rows(table)
     thresholds = np.array([threshold_at_fpr(own, rate) for own in calibration])[:, None]
     caught, false = (forget > thresholds).sum(axis=1), (unseen > thresholds).sum(axis=1)
     k, members, nonmembers = scores.retrains, forget.shape[1], unseen.shape[1]
-    return OperatingPoint(
+    return CalibratedPoint(
         score=name,
         fpr=rate,
         tpr=float(caught[k] / members),
@@ -39,7 +39,7 @@ def _point(name: str, table: Floats, scores: Scores, rate: float) -> OperatingPo
     )
 
 
-def attack_results(signals: Mapping[str, Floats], scores: Scores) -> tuple[AttackResult, ...]:
+def attack_results(signals: Mapping[str, Floats], scores: Scores) -> tuple[SignalAttack, ...]:
     """AUC of every signal, with one threshold for all (``threshold``) and class-centred (``threshold_classwise``).
 
     signals: each ``[models, n]`` on the forget and unseen rows, models in the order of ``scores``.
@@ -54,7 +54,7 @@ def attack_results(signals: Mapping[str, Floats], scores: Scores) -> tuple[Attac
             values = [float(value) for value in auc_rows(forget, unseen)]
             k = scores.retrains
             original = values[k + 1] if scores.has_original else None
-            results.append(AttackResult(name, signal, values[k], tuple(values[:k]), original))
+            results.append(SignalAttack(name, signal, values[k], tuple(values[:k]), original))
     return tuple(results)
 
 

@@ -39,7 +39,7 @@ def gap_figure(report: Report) -> Figure:
         columns.setdefault(endpoint.name, []).append(gap_row(endpoint))
     columns = {name: rows for name, rows in columns.items() if not any(row.endpoint.gap is None for row in rows)}
     height = 0.42 * len(report.audits) + 0.7
-    figure, panels = _panels(len(columns), (2.6, height), (1.6, 0.5), sharey=True)
+    figure, panels = _panels(len(columns), (2.6, height), (1.6, 0.5))
     for panel, rows in zip(panels, columns.values(), strict=True):
         _gap_panel(panel, rows)
     for first in panels[:1]:
@@ -54,7 +54,7 @@ def gap_figure(report: Report) -> Figure:
 
 def roc_figure(report: Report) -> Figure:
     """Log-log ROC of z (of phi where there is no z): candidate, original, retrains."""
-    figure, panels = _panels(len(report.audits), (2.5, 2.6), (0.0, 0.0), sharex=True, sharey=True)
+    figure, panels = _panels(len(report.audits), (2.5, 2.6), (0.0, 0.0), sharex=True)
     for panel, audit in zip(panels, report.audits, strict=True):
         _roc_panel(panel, audit)
     figure.supxlabel("false-positive rate, unseen", fontsize=9)
@@ -63,16 +63,16 @@ def roc_figure(report: Report) -> Figure:
 
 
 def _panels(
-    count: int, size: tuple[float, float], room: tuple[float, float], **shared: bool
+    count: int, size: tuple[float, float], room: tuple[float, float], *, sharex: bool = False
 ) -> tuple[Figure, Sequence[Axes]]:
     """``count`` panels of one size in inches, four in a row at most; room: for labels."""
     columns = min(4, max(count, 1))
     rows = max(-(-count // columns), 1)
     figure = Figure(figsize=(size[0] * columns + room[0], size[1] * rows + room[1]), layout="constrained")
-    panels = np.atleast_1d(figure.subplots(rows, columns, **shared)).ravel()
+    panels = np.atleast_1d(figure.subplots(rows, columns, sharex=sharex, sharey=True)).ravel()
     for panel in panels[count:]:
         panel.set_visible(False)
-    return figure, panels[:count]
+    return figure, list(panels[:count])
 
 
 def _gap_panel(panel: Axes, rows: Sequence[GapRow]) -> None:
@@ -88,7 +88,7 @@ def _gap_panel(panel: Axes, rows: Sequence[GapRow]) -> None:
             panel.plot([min(max(gap, axis.low), axis.high)], [place + 0.22], mark, color=ORANGE, markersize=4)
         if endpoint.interval is not None:
             panel.plot(endpoint.interval, [place, place], color=BLUE, linewidth=2)
-        panel.plot([endpoint.gap], [place], "D", color=BLUE, markersize=4)
+        panel.plot([endpoint.gap or 0.0], [place], "D", color=BLUE, markersize=4)
     panel.set_xlim(axis.low, axis.high)
     panel.set_title(f"{rows[0].endpoint.name}: {rows[0].title}", fontsize=8)
     panel.tick_params(labelsize=8)

@@ -1,4 +1,4 @@
-"""Nouns of the report that are drawn and decide nothing. Rates are fractions in [0, 1]."""
+"""What a report draws and what decides nothing. Rates are fractions in [0, 1]."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,7 +9,7 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class OperatingPoint:
+class CalibratedPoint:
     """TPR at one fixed FPR, with a threshold taken from calibration non-members."""
 
     score: Annotated[str, Field(description="Attack score: phi, z or abs_z.")]

@@ -136,20 +136,20 @@ def _check(report: Report) -> None:
     """What a schema cannot say: lengths that belong together, ranges, counts."""
     names = [endpoint.name for endpoint in report.audits[0].endpoints]
     for audit in report.audits:
-        own = [endpoint.name for endpoint in audit.endpoints]
-        if not own or own != names or len(set(own)) < len(own):
+        stated = [endpoint.name for endpoint in audit.endpoints]
+        if not stated or stated != names or len(set(stated)) < len(stated):
             raise DataError(
                 "expected the same endpoints, at least one and each once, for every candidate, "
-                f"got {', '.join(own)[:80] or 'none'} for {audit.candidate[:40]!r}; write the report again"
+                f"got {', '.join(stated)[:80] or 'none'} for {audit.candidate[:40]!r}; write the report again"
             )
-        _check_drawings(audit)
+        _check_plots(audit)
         for endpoint in audit.endpoints:
             _check_endpoint(audit.candidate, endpoint)
     if report.summary != Summary.of(report.audits):
         raise DataError("expected the report's summary to count its audits, got other numbers; write the report again")
 
 
-def _check_drawings(audit: Audit) -> None:
+def _check_plots(audit: Audit) -> None:
     for curve in audit.curves:
         rates = (*curve.fpr, *curve.tpr)
         if len(curve.fpr) != len(curve.tpr) or not all(0 <= rate <= 1 for rate in rates):

@@ -7,9 +7,8 @@ from vestige.audit.policy import Policy
 from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.evidence import Evidence, Grade, Outcome, Verdict
 from vestige.audit.verdict import exchangeable_rule, exchangeable_wording, notes, wording
-from vestige.audit.verdict.shadow_notes import enough_shadows
+from vestige.audit.verdict.grades import RECOMMENDED_RETRAINS, enough_shadows
 
-RECOMMENDED_RETRAINS = 5
 _WORST: tuple[Outcome, ...] = ("FAIL", "INCONCLUSIVE", "PASS")
 _BEST_GRADE: tuple[Grade, ...] = ("A", "B", "C", "S")
 _BLIND = ("F2", "F4")
@@ -49,7 +48,7 @@ def decide(evidence: Evidence, policy: Policy) -> Verdict:
 
 
 def grade_of(evidence: Evidence) -> Grade:
-    """Grade of the evidence. B: five retrains, original, R-LiRA with its tail endpoints, and RMIA; A: besides, LiRA or
+    """Grade of the evidence. B: five retrains, original, R-LiRA with its tail endpoints, and RMIA; A: also LiRA or
     U-LiRA from 64 shadows or more; C: three retrains; S: fewer, unless examples are exchangeable
     (``_exchangeable_rule``)."""
     reference = evidence.reference

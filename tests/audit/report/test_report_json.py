@@ -85,7 +85,7 @@ def test_rp_03_fprs_are_fractions_and_say_so(report: Report) -> None:
     points = [point for audit in value["audits"] for point in audit["operating_points"]]
     assert {point["fpr"] for point in points} == {0.1, 0.01}
     definitions = schema()["$defs"]
-    assert "fraction" in definitions["OperatingPoint"]["properties"]["fpr"]["description"]
+    assert "fraction" in definitions["CalibratedPoint"]["properties"]["fpr"]["description"]
     assert "fraction" in definitions["PolicyRecord"]["properties"]["fpr"]["description"]
     assert "schema_version" in schema()["required"]
     page = render_html(report)
