@@ -11,8 +11,9 @@ from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.data_checks.plausibility import chance_of, outputs_problems
 from vestige.audit.data_checks.rules import OF_DATA, Measurement, conclude, copied_models, of_outputs
 from vestige.audit.endpoints.preconditions import Identity, retrain_name
-from vestige.audit.endpoints.scores import Floats, Mask, people_of
+from vestige.audit.endpoints.scores import people_of
 from vestige.audit.results.data_checks import Finding, Hygiene
+from vestige.learners.arrays import Floats, Mask
 from vestige.learners.data.duplicates import Duplicates
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.near_duplicates import NearDuplicates

@@ -1,11 +1,10 @@
 """Does a model number the classes as the labels do?"""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import binom
 
-Labels = NDArray[np.int64]
+from vestige.learners.arrays import Labels
 
 LEVEL = 1e-3
 """Of the sign test in each half of the rows."""

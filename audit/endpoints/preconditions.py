@@ -9,9 +9,10 @@ from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints.decisions import fail_test
 from vestige.audit.endpoints.endpoints import NO_SPREAD, Measured
 from vestige.audit.endpoints.remedy import remedy
-from vestige.audit.endpoints.scores import MIN_RETRAINS, Floats
+from vestige.audit.endpoints.scores import MIN_RETRAINS
 from vestige.audit.policy import Policy
 from vestige.audit.statistics import intervals
+from vestige.learners.arrays import Floats
 from vestige.learners.errors import DataError
 
 SAME_MODEL = 1e-4
@@ -40,15 +41,15 @@ def identify(outputs: Outputs) -> Identity:
     if unseen < 2:
         raise DataError(f"role: expected at least 2 unseen rows, got {unseen}; give the audit more unseen examples")
     k = len(outputs.retrain)
-    dropped = tuple(one for one in range(k) if outputs.same(one, k))
-    kept = tuple(one for one in range(k) if one not in dropped)
+    dropped = tuple(index for index in range(k) if outputs.same(index, k))
+    kept = tuple(index for index in range(k) if index not in dropped)
     problem = ""
     if not kept and k:
         kept, problem = (0,), "every retrain is byte-equal to the candidate"
     pairs = [(a, b) for i, a in enumerate(kept) for b in kept[i + 1 :] if outputs.same(a, b)]
     if pairs:
         problem = f"{retrain_name(pairs[0][0])} and {retrain_name(pairs[0][1])} are byte-equal"
-    copies = [] if outputs.original is None else [one for one in kept if outputs.same(one, k + 1)]
+    copies = [] if outputs.original is None else [index for index in kept if outputs.same(index, k + 1)]
     if copies:
         problem = f"{retrain_name(copies[0])} is byte-equal to the original"
     no_op = outputs.original is not None and outputs.same(k, k + 1)
@@ -140,10 +141,10 @@ def _copies(first: Floats, second: Floats) -> bool:
     occurs once on the first model can tell.
     """
     _, place, count = np.unique(first, return_inverse=True, return_counts=True)
-    own = count[place] == 1
-    if own.sum() < min(LEAST_ROWS, len(first)):
+    unique = count[place] == 1
+    if unique.sum() < min(LEAST_ROWS, len(first)):
         return np.array_equal(first, second)
-    return bool(np.median(np.abs(first - second)[own]) <= SAME_MODEL * np.std(first[own]))
+    return bool(np.median(np.abs(first - second)[unique]) <= SAME_MODEL * np.std(first[unique]))
 
 
 def _invalid(measured: Sequence[Measured], phi: Floats, policy: Policy) -> str:

@@ -15,10 +15,9 @@ from scipy.special import digamma, polygamma
 from vestige.attacks.arrays import NotEstimable
 from vestige.attacks.scores.shrinkage import inverse_trigamma
 from vestige.attacks.scores.threshold import class_centred
+from vestige.learners.arrays import Floats, Mask
 from vestige.learners.errors import ConfigError, DataError
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 LEAST_REFERENCES = 3
 """A leave-one-out retrain needs two others for a variance."""
 RATE = 0.10

@@ -8,12 +8,13 @@ import numpy as np
 
 from vestige.attacks.metrics.roc import estimable
 from vestige.audit.endpoints.endpoints import DEFINITIONS, Definition, Measured, measure
-from vestige.audit.endpoints.scores import MIN_RETRAINS, Floats, calibration_rows, score
+from vestige.audit.endpoints.scores import MIN_RETRAINS, calibration_rows, score
 from vestige.audit.endpoints.simulation import World
 from vestige.audit.policy import PROFILES, Policy, profile
 from vestige.audit.results.evidence import Grade
 from vestige.audit.results.shadows import SHADOWED
 from vestige.audit.statistics import intervals as statistics
+from vestige.learners.arrays import Floats
 from vestige.learners.errors import ConfigError
 from vestige.learners.seeds import derive_seed
 

@@ -1,17 +1,13 @@
-"""What stands behind the endpoints that need shadow models, and when those endpoints are in force."""
+"""The shadow models behind the endpoints that need them, and when there are too few."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from vestige.attacks.shadows.checks import WEAK
-
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from vestige.learners.arrays import Floats, Mask
 
 LIRA = ("lira_online", "lira_offline")
 """Scores, by their names in the registry, that read the shadows as they were trained."""
@@ -54,7 +50,7 @@ class ShadowEvidence:
 
 
 def why_absent(score: str, shadows: ShadowEvidence | None) -> str:
-    """Empty, or why an endpoint on this score is not in force as far as shadows go."""
+    """Empty, or what an endpoint on this score lacks, as far as shadows go."""
     if score not in SHADOWED:
         return ""
     if shadows is None:
@@ -98,6 +94,6 @@ class ShadowTables:
             unlearned=0,
             unlearned_problem="",
             unseen_evaluation=0,
-            attacks=tuple(one for one in self.evidence.attacks if not one.startswith(ULIRA)),
+            attacks=tuple(attack for attack in self.evidence.attacks if not attack.startswith(ULIRA)),
         )
         return ShadowTables(evidence, {name: self.tables[name] for name in LIRA if name in self.tables}, self.judged)

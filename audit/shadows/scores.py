@@ -21,9 +21,10 @@ from vestige.audit.models.making import Plan
 from vestige.audit.models.workspace import SHADOWS, Workspace
 from vestige.audit.policy import Policy
 from vestige.audit.progress import Watch
-from vestige.audit.results.shadows import FEWEST, LIRA, ULIRA, Floats, Mask, ShadowEvidence, ShadowTables
+from vestige.audit.results.shadows import FEWEST, LIRA, ULIRA, ShadowEvidence, ShadowTables
 from vestige.audit.shadows.bank import found_shadows
 from vestige.audit.shadows.inference import augmented_logits, problems_of
+from vestige.learners.arrays import Floats, Mask
 from vestige.learners.data.examples import Indices
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from vestige.attacks.signals.signals import logit
 from vestige.audit.config.config import AuditConfig
-from vestige.audit.endpoints.scores import Floats, Logits, Mask, calibration_rows
+from vestige.audit.endpoints.scores import calibration_rows
 from vestige.audit.exchangeable.decisions import WORDS, Sizes, contradicted, judge_values
 from vestige.audit.exchangeable.measurement import contradictions, measure_phi
 from vestige.audit.models.making import Plan, plan_models, train_missing
@@ -35,6 +35,7 @@ from vestige.audit.studies.calibration.exchangeable_rates import (
     summarise,
 )
 from vestige.audit.verdict.exchangeable_rule import grade_of, over_examples
+from vestige.learners.arrays import Floats, Logits, Mask
 from vestige.learners.data.examples import Indices
 from vestige.learners.engine.jobs import run_jobs
 from vestige.learners.errors import ConfigError

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from vestige.attacks.metrics.influence import share_interval
-from vestige.audit.endpoints.scores import Floats, Mask
 from vestige.audit.exchangeable.decisions import WORDS, margin_of
 from vestige.audit.policy import Policy
 from vestige.audit.studies.calibration.trials import Rate
+from vestige.learners.arrays import Floats, Mask
 from vestige.learners.data.examples import Indices
 
 SHARES = (0.0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.7, 1.0)

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from vestige.audit.config.config import AuditConfig
-from vestige.audit.endpoints.scores import Floats, Mask, read_signals
+from vestige.audit.endpoints.scores import read_signals
 from vestige.audit.models.making import plan_models, train_missing
 from vestige.audit.models.outputs import audited_rows, outputs_of
 from vestige.audit.models.workspace import Workspace
 from vestige.audit.policy import Policy
 from vestige.audit.progress import Watch
 from vestige.audit.studies.calibration.trials import Calibration, Trials, join, summarise, try_model
+from vestige.learners.arrays import Floats, Mask
 from vestige.learners.data.examples import Indices
 from vestige.learners.engine.jobs import run_jobs
 from vestige.learners.errors import ConfigError

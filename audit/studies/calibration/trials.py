@@ -16,13 +16,14 @@ from vestige.audit.endpoints.baseline import baseline
 from vestige.audit.endpoints.endpoints import DEFINITIONS, measure
 from vestige.audit.endpoints.groups import find_groups, judge_groups, measure_groups
 from vestige.audit.endpoints.preconditions import examine
-from vestige.audit.endpoints.scores import Floats, Mask, score_signals
+from vestige.audit.endpoints.scores import score_signals
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Evidence
 from vestige.audit.results.figures import Interval
 from vestige.audit.verdict.controls import plant
 from vestige.audit.verdict.evidence import reference_of
 from vestige.audit.verdict.rule import decide
+from vestige.learners.arrays import Floats, Mask
 from vestige.learners.data.examples import Indices
 
 SHARES = tuple(
