@@ -1,13 +1,18 @@
 """report.html: one file, rendered from a `Report` alone; no script, no font, no picture from anywhere else."""
 
+from pathlib import Path
+
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from vestige.audit.files.text import visible
 from vestige.audit.report import format, view
 from vestige.audit.report.hygiene import grouped_findings
+from vestige.audit.report.plots import gap_plots, histogram_plots, roc_plots
 from vestige.audit.results import wording
+from vestige.audit.results.json import to_json
 from vestige.audit.results.report import Report
+from vestige.learners.files.io import write_together
 
 _FILTERS = (
     *("decimals", "signed", "interval", "span", "fraction", "probability", "count", "magnitude", "seconds"),
@@ -24,7 +29,6 @@ def render_html(report: Report) -> str:
         policy=report.policy,
         outcomes=view.outcomes(report),
         overview=view.overview(report) if several else None,
-        sections=view.sections(report),
         references=view.references(report),
         hygiene=grouped_findings(report),
         level=f"{100 * (1 - 2 * report.policy.alpha):g} %",
@@ -34,6 +38,14 @@ def render_html(report: Report) -> str:
 def _shown(value: object) -> object:
     """Invisible characters in names are made visible; the page's own markup is left alone."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def write_report(report: Report, directory: Path) -> tuple[Path, Path]:
+    """Write ``report.json`` and ``report.html`` into the folder, both or neither; returns both paths."""
+    text, page = to_json(report), render_html(report)
+    paths = directory / "report.json", directory / "report.html"
+    write_together({paths[0]: text.encode("utf-8"), paths[1]: page.encode("utf-8")})
+    return paths
 
 
 def environment() -> Environment:
@@ -48,6 +60,7 @@ def environment() -> Environment:
         finalize=_shown,
     )
     templates.filters |= {name: getattr(format, name) for name in _FILTERS}
-    templates.filters |= {"mean": view.mean, "tried": view.tried}
+    functions = (view.mean, view.tried, view.split_code, view.is_control, gap_plots, roc_plots, histogram_plots)
+    templates.filters |= {function.__name__: function for function in functions}
     templates.globals["words"] = wording
     return templates

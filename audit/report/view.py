@@ -4,18 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from vestige.audit.report.plots import (
-    Axis,
-    GapPlot,
-    GapRow,
-    HistogramPlot,
-    RocPlot,
-    gap_axis,
-    gap_plots,
-    gap_row,
-    histogram_plots,
-    roc_plots,
-)
+from vestige.audit.report.plots import Axis, GapRow, gap_axis, gap_row
 from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.evidence import Outcome, Utility
 from vestige.audit.results.report import Audit, Report
@@ -30,8 +19,6 @@ class OverviewRow:
     """One candidate in the overview; None where it has no such endpoint or accuracy."""
 
     audit: Audit
-    anchor: str
-    control: bool
     cells: tuple[GapRow | None, ...]
     fail_only: tuple[Endpoint, ...]
     utility: tuple[Utility | None, ...]
@@ -48,20 +35,6 @@ class Overview:
     fail_only: tuple[Endpoint, ...]
     roles: tuple[str, ...]
     rows: tuple[OverviewRow, ...]
-
-
-@dataclass(frozen=True)
-class Section:
-    """One candidate with its plots."""
-
-    audit: Audit
-    anchor: str
-    control: bool
-    reasons: tuple[tuple[str, str], ...]
-    notes: tuple[tuple[str, str], ...]
-    gaps: list[GapPlot]
-    rocs: list[RocPlot]
-    histograms: list[list[HistogramPlot]]
 
 
 @dataclass(frozen=True)
@@ -90,13 +63,11 @@ def overview(report: Report) -> Overview:
     others = tuple(endpoint.name for endpoint in shown if not endpoint.primary)
     roles = tuple(dict.fromkeys(utility.role for audit in report.audits for utility in audit.utility))
 
-    def row(audit: Audit, index: int) -> OverviewRow:
+    def row(audit: Audit) -> OverviewRow:
         endpoints = {endpoint.name: endpoint for endpoint in audit.endpoints}
         utilities = {utility.role: utility for utility in audit.utility}
         return OverviewRow(
             audit=audit,
-            anchor=_anchor(index),
-            control=_control(audit),
             cells=tuple(gap_row(endpoints[name]) if name in endpoints else None for name in columns),
             fail_only=tuple(endpoints[name] for name in others if name in endpoints),
             utility=tuple(utilities.get(role) for role in roles),
@@ -108,13 +79,8 @@ def overview(report: Report) -> Overview:
         shown=tuple(_reference(report, name) for name in columns),
         fail_only=tuple(endpoint for name in others for endpoint in _column(report, name, estimable=True)[:1]),
         roles=roles,
-        rows=tuple(row(audit, index) for index, audit in enumerate(report.audits, start=1)),
+        rows=tuple(map(row, report.audits)),
     )
-
-
-def sections(report: Report) -> list[Section]:
-    """Every candidate with its plots, in the order of the report."""
-    return [_section(audit, _anchor(index)) for index, audit in enumerate(report.audits, start=1)]
 
 
 def references(report: Report) -> list[ReferenceGroup]:
@@ -134,6 +100,11 @@ def tried(audit: Audit) -> list[Endpoint]:
     return [endpoint for endpoint in audit.endpoints if audit.shadows is not None or endpoint.name not in NEED_SHADOWS]
 
 
+def is_control(audit: Audit) -> bool:
+    """Whether the candidate is one of the two controls of a demo or study."""
+    return audit.method is not None and audit.method.name in CONTROLS
+
+
 def mean(values: Sequence[float]) -> float | None:
     """The mean, or None of nothing."""
     return fmean(values) if values else None
@@ -144,29 +115,6 @@ def split_code(note: str) -> tuple[str, str]:
     code, colon, sentence = note.partition(": ")
     known = colon and code.replace("_", "").isalnum() and code.upper() == code
     return (code, sentence) if known else ("", note)
-
-
-def _section(audit: Audit, anchor: str) -> Section:
-    reference, verdict = audit.reference, audit.verdict
-    texts = list(verdict.explanations) + [""] * (len(verdict.reasons) - len(verdict.explanations))
-    return Section(
-        audit=audit,
-        anchor=anchor,
-        control=_control(audit),
-        reasons=tuple((reason, split_code(text)[1]) for reason, text in zip(verdict.reasons, texts, strict=False)),
-        notes=tuple(split_code(note) for note in verdict.notes),
-        gaps=gap_plots(tried(audit)),
-        rocs=roc_plots(audit.curves, reference.forget, reference.unseen_evaluation),
-        histograms=histogram_plots(audit.histograms),
-    )
-
-
-def _anchor(index: int) -> str:
-    return f"candidate-{index}"
-
-
-def _control(audit: Audit) -> bool:
-    return audit.method is not None and audit.method.name in CONTROLS
 
 
 def _column(report: Report, name: str, estimable: bool = False) -> list[Endpoint]:

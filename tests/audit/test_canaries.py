@@ -19,7 +19,7 @@ from vestige.audit.models.making import plan_models
 from vestige.audit.models.unlearning import unlearn_checkpoint
 from vestige.audit.models.workspace import Workspace
 from vestige.audit.policy import Policy
-from vestige.audit.report.write import write_report
+from vestige.audit.report.html import write_report
 from vestige.audit.results.canaries import CanaryAudit
 from vestige.audit.results.json import read_report
 from vestige.audit.statistics.one_run import plant

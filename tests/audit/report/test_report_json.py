@@ -10,8 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from vestige.audit.report.html import render_html
-from vestige.audit.report.write import write_report
+from vestige.audit.report.html import render_html, write_report
 from vestige.audit.results.json import comparable, from_json, read_report, schema, schema_text, shipped_schema, to_json
 from vestige.audit.results.report import Audit, Report, Summary
 from vestige.learners.errors import DataError
