@@ -56,15 +56,11 @@ class CanaryAudit:
     @property
     def sentence(self) -> str:
         """What the candidate's bound means, in words."""
-        own = self.models[0]
-        if own.one_run > 0:
-            return (
-                f"The candidate still tells canaries that were trained on from canaries that were not: epsilon is at "
-                f"least {own.one_run:.2f} ({100 * self.level:g} % confidence; {self.count} canaries can show "
-                f"{self.ceiling_one_run:.2f} at most)."
-            )
+        bound = self.models[0].one_run
+        separates, shown = "does not separate", "no epsilon above 0 is shown"
+        if bound > 0:
+            separates, shown = "still separates", f"epsilon is at least {bound:.2f}"
         return (
-            f"The candidate's answers do not tell canaries that were trained on from canaries that were not: no "
-            f"epsilon above 0 is shown ({100 * self.level:g} % confidence; {self.count} canaries can show "
-            f"{self.ceiling_one_run:.2f} at most)."
+            f"The candidate {separates} canaries that were trained on from canaries that were not: {shown} "
+            f"({100 * self.level:g} % confidence; {self.count} canaries can show {self.ceiling_one_run:.2f} at most)."
         )

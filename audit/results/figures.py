@@ -6,6 +6,8 @@ from typing import Annotated
 from pydantic import Field
 
 Interval = tuple[float, float]
+Rate = Annotated[float, Field(ge=0, le=1)]
+"""A fraction."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class Curve:
 
     model: Annotated[str, Field(description="candidate, original, or retrain 1, retrain 2, ...")]
     score: Annotated[str, Field(description="phi or z.")]
-    fpr: Annotated[tuple[float, ...], Field(description="False-positive rates, non-decreasing.")]
-    tpr: Annotated[tuple[float, ...], Field(description="True-positive rates at those.")]
+    fpr: Annotated[tuple[Rate, ...], Field(description="False-positive rates, non-decreasing.")]
+    tpr: Annotated[tuple[Rate, ...], Field(description="True-positive rates at those.")]
 
 
 @dataclass(frozen=True)

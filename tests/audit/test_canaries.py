@@ -122,7 +122,7 @@ def test_the_report_bounds_epsilon_where_canaries_are_remembered(audited: Path) 
     assert candidate.one_run > 0.3 and candidate.clopper_pearson > 0.3
     assert candidate.one_run <= no_op.ceiling_one_run
     assert control.one_run == 0 and fresh.models[0].one_run == 0
-    assert "still tells" in no_op.sentence and "no epsilon above 0" in fresh.sentence
+    assert "still separates" in no_op.sentence and "no epsilon above 0" in fresh.sentence
 
 
 def test_the_page_shows_the_canaries_of_every_candidate(audited: Path) -> None:
