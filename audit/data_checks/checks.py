@@ -36,20 +36,20 @@ def outputs_hygiene(outputs: Outputs, identity: Identity, problem: str, *, seed:
     """
     forget, unseen, retain = (outputs.where(role) for role in ("forget", "unseen", "retain"))
     kept = list(identity.kept)
-    found = {"people": _people(outputs), "class_mix": _class_mix(outputs.labels, forget, unseen, seed)}
+    measured = {"people": _people(outputs), "class_mix": _class_mix(outputs.labels, forget, unseen, seed)}
     phi = right = None
     if kept:
         tables = outputs.signals("logit", "correctness")
         phi, right = tables["logit"][kept].mean(0), tables["correctness"][kept].mean(0)
-        found["difficulty"] = _difference(right, forget, unseen, outputs)
-        found["confidence"] = _difference(phi, forget, unseen, outputs)
+        measured["difficulty"] = _difference(right, forget, unseen, outputs)
+        measured["confidence"] = _difference(phi, forget, unseen, outputs)
     if outputs.original is not None and retain.any():
-        found["original_untrained"] = _original(outputs, phi, forget, unseen, retain)
+        measured["original_untrained"] = _original(outputs, phi, forget, unseen, retain)
     no_op = identity.no_op and not control
-    found["copied_models"] = copied_models(no_op=no_op, dropped=_names(identity), problem=problem)
-    found["plausibility"] = _plausibility(outputs)
-    names = of_outputs(retrains=bool(kept), original="original_untrained" in found)
-    return Hygiene(tuple(conclude(name, found[name]) for name in names))
+    measured["copied_models"] = copied_models(no_op=no_op, dropped=_names(identity), problem=problem)
+    measured["plausibility"] = _plausibility(outputs)
+    names = of_outputs(retrains=bool(kept), original="original_untrained" in measured)
+    return Hygiene(tuple(conclude(name, measured[name]) for name in names))
 
 
 def data_hygiene(examples: Examples, split: Split, copies: Duplicates, near: NearDuplicates) -> Hygiene:

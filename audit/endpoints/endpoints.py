@@ -100,6 +100,11 @@ class Measured:
     unseen_variance: float = 0.0
 
     @property
+    def name(self) -> str:
+        """The endpoint's name."""
+        return self.definition.name
+
+    @property
     def in_force(self) -> bool:
         """Whether the endpoint belongs to the family that is tested."""
         return self.values is not None
@@ -115,14 +120,14 @@ class Measured:
     def gap(self, other: int) -> float:
         """Candidate (``other`` 0) or original (1) minus the mean of the retrains."""
         if self.values is None:
-            raise ValueError(f"{self.definition.name} is not estimable")
+            raise ValueError(f"{self.name} is not estimable")
         return float(self.values[self.retrains + other] - self.values[: self.retrains].mean())
 
     @property
     def error(self) -> float:
         """Standard error of a gap, from the spread over the retrains."""
         if self.spread is None:
-            raise ValueError(f"{self.definition.name} has no spread over the retrains")
+            raise ValueError(f"{self.name} has no spread over the retrains")
         return intervals.seed_error(self.spread, self.retrains)
 
     def example_error(self, other: int) -> float | None:

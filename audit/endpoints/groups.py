@@ -25,7 +25,9 @@ LEAST = 200
 SHARE = 4
 """The stratum is one in so many of the forget examples."""
 MOST_MEMORISED = "most memorised quarter"
-BATTERY = tuple(replace(one, group=True) for one in DEFINITIONS if one.primary and one.score not in SHADOWED)
+BATTERY = tuple(
+    replace(endpoint, group=True) for endpoint in DEFINITIONS if endpoint.primary and endpoint.score not in SHADOWED
+)
 """Not U-LiRA: it judges as many unseen examples as are to be forgotten, too few for a group."""
 
 
@@ -47,10 +49,10 @@ class Group:
         if self.scores is None:
             return ()
         return tuple(
-            Measured(one.definition, one.retrains, None, "the same value on every retrain")
-            if one.spread is not None and one.spread <= NO_SPREAD
-            else one
-            for one in measure(self.scores, policy.fpr, paired=paired, definitions=BATTERY)
+            Measured(endpoint.definition, endpoint.retrains, None, "the same value on every retrain")
+            if endpoint.spread is not None and endpoint.spread <= NO_SPREAD
+            else endpoint
+            for endpoint in measure(self.scores, policy.fpr, paired=paired, definitions=BATTERY)
         )
 
 
@@ -101,7 +103,7 @@ def judge_groups(
 
 def standing_of(endpoints: Sequence[Endpoint]) -> GroupStanding:
     """What the endpoints of one group say together."""
-    decisions = {one.decision for one in endpoints} - {"not estimable"}
+    decisions = {endpoint.decision for endpoint in endpoints} - {"not estimable"}
     if not decisions:
         return "not assessed"
     if "outside" in decisions:

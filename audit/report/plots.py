@@ -145,7 +145,9 @@ def roc_plots(curves: Sequence[Curve], forget: int, unseen: int) -> list[RocPlot
     """One plot a score. forget, unseen: numbers of examples, which give the smallest rates."""
     plots = []
     for score in dict.fromkeys(curve.score for curve in curves):
-        layers = sorted((curve for curve in curves if curve.score == score), key=lambda one: LAYERS.get(one.model, 0))
+        layers = sorted(
+            (curve for curve in curves if curve.score == score), key=lambda curve: LAYERS.get(curve.model, 0)
+        )
         kinds = tuple((curve.model if curve.model in LAYERS else "retrain", curve) for curve in layers)
         fpr, tpr = Axis(_decade(unseen), 1.0, 52.0, 350.0, log=True), Axis(_decade(forget), 1.0, 282.0, 8.0, log=True)
         plots.append(RocPlot(SCORES.get(score, score), kinds, fpr, tpr))
@@ -157,11 +159,15 @@ def histogram_plots(histograms: Sequence[Histogram]) -> list[list[HistogramPlot]
     rows = []
     for score in dict.fromkeys(histogram.score for histogram in histograms):
         members = [histogram for histogram in histograms if histogram.score == score]
-        members.sort(key=lambda one: MODELS.index(one.model) if one.model in MODELS else len(MODELS))
-        top = max(share for one in members for counts in (one.forget, one.unseen) for share in (*_shares(counts), 0.0))
+        members.sort(key=lambda member: MODELS.index(member.model) if member.model in MODELS else len(MODELS))
+        counts = [counts for member in members for counts in (member.forget, member.unseen)]
+        top = max(share for each in counts for share in (*_shares(each), 0.0))
         shares, name = Axis(0.0, top or 1.0, 114.0, 8.0), SCORES.get(score, score)
         rows.append(
-            [HistogramPlot(name, one, Axis(one.edges[0], one.edges[-1], 6.0, 294.0), shares) for one in members]
+            [
+                HistogramPlot(name, member, Axis(member.edges[0], member.edges[-1], 6.0, 294.0), shares)
+                for member in members
+            ]
         )
     return rows
 

@@ -34,10 +34,10 @@ class Hygiene:
     @property
     def shown(self) -> tuple[Finding, ...]:
         """Checks that found something, warnings first."""
-        found = [one for one in self.findings if one.severity != "clear"]
-        return tuple(sorted(found, key=lambda one: one.severity != "warning"))
+        findings = [finding for finding in self.findings if finding.severity != "clear"]
+        return tuple(sorted(findings, key=lambda finding: finding.severity != "warning"))
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
         """Checks that found what can mislead a verdict."""
-        return tuple(one for one in self.findings if one.severity == "warning")
+        return tuple(finding for finding in self.findings if finding.severity == "warning")

@@ -65,7 +65,7 @@ def run_controls(outputs: Outputs, policy: Policy, shadows: ShadowTables | None 
     for place, index in enumerate(kept):
         scores = trial.scores(place, numpy_generator(policy.calibration_seed, "planted leaks", index))
         measured = measure(scores, policy.fpr, paired=policy.conservative)
-        flat = [one.definition.name for one in measured if one.spread is not None and one.spread <= NO_SPREAD]
+        flat = [endpoint.name for endpoint in measured if endpoint.spread is not None and endpoint.spread <= NO_SPREAD]
         if flat:
             return _not_run(f"{flat[0]} has {NO_DIFFERENCE}")
         groups = find_groups(scores, declared)

@@ -129,7 +129,7 @@ def _stand(measured: tuple[Measured, ...], scores: Scores, identity: Identity, p
     standing = examine(measured, scores.phi[: scores.retrains], scores.has_original, unseen, policy)
     if not identity.problem:
         return standing
-    return Standing(identity.problem, {one.definition.name: one.definition.margin(policy) for one in measured})
+    return Standing(identity.problem, {endpoint.name: endpoint.definition.margin(policy) for endpoint in measured})
 
 
 def _reference(outputs: Outputs, scores: Scores, identity: Identity, standing: Standing) -> Reference:

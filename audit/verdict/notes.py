@@ -30,20 +30,28 @@ def notes(evidence: Evidence, policy: Policy, outcome: Outcome, still_open: Sequ
     )
 
 
-def applying(found: Notes) -> tuple[str, ...]:
+def applying(notes_by_code: Notes) -> tuple[str, ...]:
     """The notes that apply, as ``CODE: sentence``."""
-    return tuple(f"{code}: {sentence}" for code, (applies, sentence) in found.items() if applies)
+    return tuple(f"{code}: {sentence}" for code, (applies, sentence) in notes_by_code.items() if applies)
 
 
 def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome, still_open: Sequence[str]) -> Notes:
     reference, endpoints = evidence.reference, evidence.endpoints
     tail = next(endpoint for endpoint in endpoints if endpoint.name == "T1")
-    wider = [one.name for one in endpoints if one.half_width and (one.example_half_width or 0) > one.half_width]
-    narrowed = [f"{one.name} {one.margin_effective:.3f}" for one in endpoints if one.margin_effective < one.margin]
+    wider = [
+        endpoint.name
+        for endpoint in endpoints
+        if endpoint.half_width and (endpoint.example_half_width or 0) > endpoint.half_width
+    ]
+    narrowed = [
+        f"{endpoint.name} {endpoint.margin_effective:.3f}"
+        for endpoint in endpoints
+        if endpoint.margin_effective < endpoint.margin
+    ]
     uncertain = [utility.role for utility in evidence.utility if utility.decision == "uncertain"]
     undecided = fail_only_open(evidence)
     retained = () if evidence.retained is None else evidence.retained.comparisons
-    more_exposed = [f"{one.name} {one.gap:+.3f}" for one in retained if one.interval[0] > 0]
+    more_exposed = [f"{statistic.name} {statistic.gap:+.3f}" for statistic in retained if statistic.interval[0] > 0]
     accused = () if evidence.controls is None else evidence.controls.accused
     return {
         "DETECTABLE_WITHIN_MARGIN": (
@@ -81,7 +89,7 @@ def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome, still_open
         ),
         "MARGIN_NARROWED": (
             narrowed,
-            f"the margin of the PASS test is half of the original's own gap on {', '.join(narrowed)}.",
+            f"the margin of the PASS test is half of the original's own gap on {narrowed}.",
         ),
         "GROUPS": (evidence.groups, _groups(evidence)),
         "RETAIN_EXPOSED": (

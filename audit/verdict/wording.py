@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from vestige.audit.endpoints.endpoints import BATTERY, DEFINITIONS
 from vestige.audit.endpoints.scores import MIN_RETRAINS
 from vestige.audit.policy import Policy
-from vestige.audit.results.endpoint import Endpoint
+from vestige.audit.results.endpoint import Decision, Endpoint
 from vestige.audit.results.evidence import Evidence, Outcome
 from vestige.audit.results.groups import GroupResult
 from vestige.audit.results.shadows import SHADOWED
@@ -15,7 +15,6 @@ FAIL_ORDER = ("LEAK", "OVER_FORGET", "SCATTER", "TRACE", "TAIL")
 """Reasons of a FAIL, most telling first."""
 GROUP = "GROUP:"
 """A reason code that ends in the name of a group."""
-NOTHING_TO_FORGET = "; nothing detectable to forget, because no attack found the forget set on the original either"
 SIGNED = ("A1", "A2", "F1", "F2", "F3", "F4", "F5")
 """Endpoints on which a gap is a leak or over-forgetting, by its sign."""
 
@@ -82,16 +81,18 @@ def explanation(reason: str, evidence: Evidence, policy: Policy) -> str:
         differs = f"the candidate differs from retraining by more than {margin} ({gaps(outside(group.endpoints))})"
         return f"Within {group.name} {differs}."
     failing = outside(evidence.endpoints)
-    by_sign = [gaps(one for one in failing if one.name in SIGNED and sign * (one.gap or 0.0) > 0) for sign in (1, -1)]
-    a3, a4 = (gaps(one for one in failing if one.name == name) for name in ("A3", "A4"))
+    signed = [endpoint for endpoint in failing if endpoint.name in SIGNED]
+    leaks = gaps(endpoint for endpoint in signed if (endpoint.gap or 0.0) > 0)
+    falls = gaps(endpoint for endpoint in signed if (endpoint.gap or 0.0) < 0)
+    a3, a4 = (gaps(endpoint for endpoint in failing if endpoint.name == name) for name in ("A3", "A4"))
     open_names = ", ".join(f"{group.name} ({group.reason or group.standing})" for group in open_groups(evidence.groups))
-    uncertain = ", ".join(one.name for one in evidence.endpoints if one.primary and one.decision == "uncertain")
+    uncertain = ", ".join(endpoint.name for endpoint in _primary(evidence, "uncertain"))
     accused = () if evidence.controls is None else evidence.controls.accused
     return {
         "NOOP": "The candidate's outputs are byte-equal to the original's: nothing was unlearned.",
-        "LEAK": f"Leak: forget examples look more like training data than under retraining ({by_sign[0]}).",
+        "LEAK": f"Leak: forget examples look more like training data than under retraining ({leaks}).",
         "OVER_FORGET": (
-            f"Over-forgetting: forget examples look less like training data than under retraining ({by_sign[1]}), "
+            f"Over-forgetting: forget examples look less like training data than under retraining ({falls}), "
             "which gives them away just as well."
         ),
         "SCATTER": f"Single forget examples lie further from, or closer to, retraining than chance ({a3}).",
@@ -101,7 +102,7 @@ def explanation(reason: str, evidence: Evidence, policy: Policy) -> str:
         ),
         "TAIL": (
             "Some forget examples are recognised with few false alarms "
-            f"({gaps(one for one in failing if one.sides == 'upper')})."
+            f"({gaps(endpoint for endpoint in failing if endpoint.sides == 'upper')})."
         ),
         "GROUP_OPEN": f"The policy requires every group to be within {margin}; not shown for: {open_names}.",
         "UTILITY": (
@@ -172,13 +173,13 @@ def gaps(endpoints: Iterable[Endpoint]) -> str:
 
 def lost(evidence: Evidence) -> str:
     """Roles on which accuracy was lost, with the gaps."""
-    return ", ".join(f"{one.role} {one.gap:+.3f}" for one in evidence.utility if one.decision == "inferior")
+    return ", ".join(f"{role.role} {role.gap:+.3f}" for role in evidence.utility if role.decision == "inferior")
 
 
 def telling_groups(evidence: Evidence) -> list[GroupResult]:
     """Groups that fail on an endpoint which does not fail on the whole forget set."""
     whole = {endpoint.name for endpoint in outside(evidence.endpoints)}
-    return [group for group in evidence.groups if {one.name for one in outside(group.endpoints)} - whole]
+    return [group for group in evidence.groups if {endpoint.name for endpoint in outside(group.endpoints)} - whole]
 
 
 def open_groups(groups: Sequence[GroupResult]) -> list[GroupResult]:
@@ -190,24 +191,31 @@ def open_groups(groups: Sequence[GroupResult]) -> list[GroupResult]:
 
 def detectable(evidence: Evidence) -> list[str]:
     """Primary endpoints whose PASS interval lies within the margin without containing zero."""
-    within = [one for one in evidence.endpoints if one.primary and one.decision == "within"]
-    return [one.name for one in within if one.interval and not one.interval[0] <= 0 <= one.interval[1]]
+    within = [(endpoint.name, endpoint.interval) for endpoint in _primary(evidence, "within")]
+    return [name for name, interval in within if interval and not interval[0] <= 0 <= interval[1]]
+
+
+def _primary(evidence: Evidence, decision: Decision) -> list[Endpoint]:
+    return [endpoint for endpoint in evidence.endpoints if endpoint.primary and endpoint.decision == decision]
 
 
 def fail_only_open(evidence: Evidence) -> list[str]:
     """FAIL-only endpoints that are not shown to lie within their margin; LiRA only where there were shadows for it."""
     shadowed = {definition.name for definition in DEFINITIONS if definition.score in SHADOWED}
-    open_endpoints = [one for one in evidence.endpoints if not one.primary and one.decision != "within"]
-    return [one.name for one in open_endpoints if one.candidate is not None or one.name not in shadowed]
+    return [
+        endpoint.name
+        for endpoint in evidence.endpoints
+        if not endpoint.primary
+        and endpoint.decision != "within"
+        and not (endpoint.candidate is None and endpoint.name in shadowed)
+    ]
 
 
 def underpowered(evidence: Evidence, policy: Policy) -> list[str]:
     """Primary endpoints whose interval is wider than the margin, whatever the candidate."""
     wide = list(evidence.reference.underpowered)
-    if policy.conservative:
-        wide += [one.name for one in evidence.endpoints if one.primary and _too_wide(one) and one.name not in wide]
+    for endpoint in evidence.endpoints if policy.conservative else ():
+        too_wide = endpoint.half_width is not None and (endpoint.example_half_width or 0.0) > endpoint.margin_effective
+        if endpoint.primary and too_wide and endpoint.name not in wide:
+            wide.append(endpoint.name)
     return wide
-
-
-def _too_wide(endpoint: Endpoint) -> bool:
-    return endpoint.half_width is not None and (endpoint.example_half_width or 0.0) > endpoint.margin_effective
