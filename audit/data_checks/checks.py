@@ -110,9 +110,9 @@ def _difference(values: Floats, forget: Mask, unseen: Mask, outputs: Outputs) ->
     people = people_of(outputs)
     one, other = values[forget], values[unseen]
     if people is not None:
-        asked = forget | unseen
-        means, own = people.mean(values[asked]), forget[asked][people.first]
-        one, other = means[own], means[~own]
+        rows = forget | unseen
+        means, forgotten = people.mean(values[rows]), forget[rows][people.first]
+        one, other = means[forgotten], means[~forgotten]
     sizes = Measurement(len(one), len(one) + len(other))
     if min(len(one), len(other)) < 2:
         return sizes

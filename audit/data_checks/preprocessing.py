@@ -28,7 +28,7 @@ from vestige.learners.seeds import numpy_generator
 
 STAGE = "checking how images are prepared"
 ROWS = 512
-"""Retain rows that are asked about, at most."""
+"""Retain rows that are predicted, at most."""
 CHOOSING = 4
 """One in so many of them chooses a preparation; the others decide about it, so that choosing among many is free."""
 LEVEL = 1e-6
@@ -41,7 +41,7 @@ FAR_FEWER = 0.25
 """else at most this share. A network that has learned little from images with much noise answers clean ones as if dim,
 and can make a third of its errors with more contrast."""
 MOST_PASSES = 25
-"""Preparations that are asked about, at most, the given one included; all but one of them on the choosing rows."""
+"""Preparations that are tried, at most, the given one included; all but one of them on the choosing rows."""
 
 LogitsOf = Callable[[Preprocessing, slice], NDArray[Any]]
 
@@ -105,7 +105,7 @@ def find_better(logits_of: LogitsOf, given: Preprocessing, labels: Labels, chann
     from the best of these: what the options can say. The first quarter of the rows chooses one, by rows right and then
     by the labels' mean log-probability. The other rows decide: McNemar's exact one-sided p, of rows that only one of
     both has right, is below 1e-6, and the errors are at most half, or at most a quarter where more than a tenth of the
-    rows stay wrong. Where the given one makes too few errors to come there (fewer than 20), nothing else is asked.
+    rows stay wrong. Where the given one makes too few errors to come there (fewer than 20), nothing else is tried.
 
     A model for which no other preparation is better is refused with a chance below 1e-6, whatever its accuracy. Of 384
     honest small networks of kinds that might gain from another one (labels made wrong, stopped early, brightness

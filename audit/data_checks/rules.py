@@ -13,7 +13,7 @@ TOLERATED_NEAR = 0.05
 """The same for altered copies: Fashion-MNIST, of one product in several photographs, has 2 %."""
 LEAST_ACCURACY = 0.02
 LEAST_PHI = 0.1
-"""Smaller differences between forget and unseen examples, in accuracy and in logits, concern nobody."""
+"""Smaller differences between forget and unseen examples, in accuracy and in logits, are ignored."""
 MUCH_MIX = 0.1
 """Total variation beyond chance from which on another mix of classes is a warning."""
 LEVEL = "99.9 %"
@@ -110,18 +110,19 @@ def _models(measured: Measurement) -> tuple[Severity, str]:
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "copies_in_retain": _copies(
-            "forget images stand in the retain set too, pixel for pixel", "what is still trained on cannot be forgotten"
+            "forget images are also in the retain set, pixel for pixel",
+            "a model that is trained on them cannot forget them",
         ),
         "copies_in_unseen": _copies(
-            "forget images stand in the unseen set too, pixel for pixel", "what was trained on is no yardstick"
+            "forget images are also in the unseen set, pixel for pixel", "an image that was trained on is not unseen"
         ),
         "unseen_in_retain": _copies(
-            "unseen images stand in the retain set too, pixel for pixel",
+            "unseen images are also in the retain set, pixel for pixel",
             "every model was trained on these, which blurs the comparison",
         ),
         "near_copies_in_retain": _copies(
             "forget images have an altered copy in the retain set",
-            "what it teaches cannot be forgotten, and retrains know it too",
+            "every model learns them from the copy, retrains too",
             TOLERATED_NEAR,
         ),
         "near_copies_in_unseen": _copies(

@@ -12,7 +12,7 @@ from vestige.audit.report.plots import AnyEndpoint, GapRow, gap_axis, gap_row, r
 from vestige.audit.results.report import Audit, Report
 from vestige.learners.files.io import write_atomically
 
-BLUE, ORANGE, GREY = "#1f4e8c", "#b45309", "#8a94a3"  # told apart by every common colour vision, and by marker
+BLUE, ORANGE, GREY = "#1f4e8c", "#b45309", "#8a94a3"  # distinct in every common colour vision, and by marker
 MARKS = {"PASS": "pass", "FAIL": "FAIL", "INCONCLUSIVE": "inconclusive"}
 LINES = {"candidate": (BLUE, "-", 1.6), "original": (ORANGE, "--", 1.3), "retrain": (GREY, "-", 0.5)}
 

@@ -20,7 +20,7 @@ class Finding:
     ]
     count: Annotated[int, Field(ge=0, description="How many examples, people, classes or models it concerns.")]
     of: Annotated[int, Field(ge=0, description="Of how many.")]
-    value: Annotated[float | None, Field(description="What was measured besides; null for counts alone.")]
+    value: Annotated[float | None, Field(description="What else was measured; null for counts alone.")]
     interval: Annotated[Interval | None, Field(description="Interval of the value, or what chance gives.")]
     sentence: Annotated[str, Field(description="The finding in one sentence; empty when clear.")]
 

@@ -37,7 +37,7 @@ class ShadowEvidence:
         tuple[str, ...], Field(description="Registry names of the attacks that were made, with their variance rule.")
     ]
     unseen_evaluation: Annotated[
-        int, Field(description="Unseen evaluation examples that U-LiRA judges: those that shadows were told to forget.")
+        int, Field(description="Unseen evaluation examples that U-LiRA judges: those that the shadows unlearned.")
     ]
     problem: Annotated[str, Field(description="Empty, or the fault for which the bank was refused.")] = ""
     unlearned_problem: Annotated[
@@ -67,7 +67,7 @@ def why_absent(score: str, shadows: ShadowEvidence | None) -> str:
         return f"needs at least {FEWEST} unlearned shadows, got {shadows.unlearned}"
     if shadows.unseen_evaluation < FEWEST_UNSEEN:
         return (
-            f"needs at least {FEWEST_UNSEEN} unseen evaluation examples that shadows were told to forget, "
+            f"needs at least {FEWEST_UNSEEN} unseen evaluation examples that the shadows unlearned, "
             f"got {shadows.unseen_evaluation}"
         )
     return shadows.unlearned_problem
@@ -76,7 +76,7 @@ def why_absent(score: str, shadows: ShadowEvidence | None) -> str:
 @dataclass(frozen=True, eq=False)
 class ShadowTables:
     """What the shadows say about one candidate: scores ``[models, n]`` by registry name, as far as there are any;
-    higher = more member-like (U-LiRA: more like an example that the method was told to forget). Models: all retrains,
+    higher = more member-like (U-LiRA: more like an example that the method unlearned). Models: all retrains,
     the candidate, the original if there is one. judged: bool ``[n]``, the examples on which U-LiRA is defined."""
 
     evidence: ShadowEvidence

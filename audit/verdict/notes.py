@@ -38,16 +38,10 @@ def applying(notes_by_code: Notes) -> tuple[str, ...]:
 def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome, still_open: Sequence[str]) -> Notes:
     reference, endpoints = evidence.reference, evidence.endpoints
     tail = next(endpoint for endpoint in endpoints if endpoint.name == "T1")
-    wider = [
-        endpoint.name
-        for endpoint in endpoints
-        if endpoint.half_width and (endpoint.example_half_width or 0) > endpoint.half_width
-    ]
-    narrowed = [
-        f"{endpoint.name} {endpoint.margin_effective:.3f}"
-        for endpoint in endpoints
-        if endpoint.margin_effective < endpoint.margin
-    ]
+    widths = [(endpoint.name, endpoint.half_width, endpoint.example_half_width or 0.0) for endpoint in endpoints]
+    wider = [name for name, half_width, examples in widths if half_width and examples > half_width]
+    margins = [(endpoint.name, endpoint.margin_effective, endpoint.margin) for endpoint in endpoints]
+    narrowed = [f"{name} {effective:.3f}" for name, effective, margin in margins if effective < margin]
     uncertain = [utility.role for utility in evidence.utility if utility.decision == "uncertain"]
     undecided = fail_only_open(evidence)
     retained = () if evidence.retained is None else evidence.retained.comparisons
@@ -105,7 +99,7 @@ def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome, still_open
             outcome == "INCONCLUSIVE" and (reference.short_of_power or reference.underpowered),
             _short_of_power(reference),
         ),
-        **{code: (True, f"beside the FAIL: {explanation(code, evidence, policy)}") for code in still_open},
+        **{code: (True, f"apart from the FAIL: {explanation(code, evidence, policy)}") for code in still_open},
         "UTILITY_UNCERTAIN": (
             uncertain and outcome == "FAIL",
             f"it is also not settled whether accuracy on {', '.join(uncertain)} is as good as the retrains'.",

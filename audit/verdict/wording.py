@@ -47,9 +47,7 @@ def _nothing_separates(evidence: Evidence) -> str:
 
 def _unsettled(evidence: Evidence, reasons: Sequence[str]) -> str:
     if not evidence.reference.retrains and evidence.reference.valid:
-        return (
-            f"a screening alone: AUC of forget against unseen {screened(evidence)}, and no retrain to compare it with"
-        )
+        return f"a screening only: AUC of forget against unseen {screened(evidence)}, and no retrain to compare it with"
     if not set(reasons) <= {"UTILITY_UNCERTAIN", "BASELINE_DISAGREEMENT"}:
         return "it is not settled whether the candidate differs from retraining by more than its margin"
     if "BASELINE_DISAGREEMENT" in reasons:
@@ -148,9 +146,7 @@ def _insensitive(evidence: Evidence) -> str:
 def _graded(evidence: Evidence, policy: Policy) -> str:
     k = evidence.reference.retrains
     if k < MIN_RETRAINS:
-        return (
-            f"The spread between retrains needs at least {MIN_RETRAINS} of them, got {k}: with fewer nothing can pass."
-        )
+        return f"PASS needs at least {MIN_RETRAINS} retrains, got {k}: fewer do not show how much retrains differ."
     missing = "; ".join(missing_for_grade_b(evidence)) or missing_for_grade_a(evidence)
     return f"The policy requires evidence of grade {policy.min_evidence}; what is missing: {missing}."
 

@@ -261,7 +261,7 @@ def test_without_retrain_and_declaration_it_is_a_screening_that_never_passes(see
     evidence = gather(without, POLICY)
     verdict = decide(evidence, POLICY)
     assert (verdict.outcome, verdict.reasons, verdict.grade) == ("INCONCLUSIVE", ("EVIDENCE_GRADE",), "S")
-    assert f"a screening alone: AUC of forget against unseen {evidence.baseline.auc:.3f}" in verdict.headline
+    assert f"a screening only: AUC of forget against unseen {evidence.baseline.auc:.3f}" in verdict.headline
     assert verdict.notes[1].startswith("SCREENING: ") and "vestige retrain" in verdict.would_change[0]
     assert not any(note.startswith("NOT_EXCHANGEABLE") for note in verdict.notes)
     assert without.original is not None

@@ -53,7 +53,7 @@ def test_values_are_areas_of_the_attacks_on_the_examples_that_they_judge() -> No
         assert (named[name].candidate, named[name].original) == pytest.approx(tuple(areas[5:]), abs=1e-12)
     assert evidence.shadows is not None
     assert evidence.shadows.unseen_evaluation == int((tables.judged & scores.evaluation).sum()) < 300
-    assert "1000 unseen examples for evaluation, got" in named["T4"].reason  # of those that shadows were told to forget
+    assert "1000 unseen examples for evaluation, got" in named["T4"].reason  # of those that the shadows unlearned
 
 
 def test_a_copy_of_a_retrain_is_dropped_from_the_shadows_tables_too() -> None:
