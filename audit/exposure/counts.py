@@ -9,7 +9,7 @@ from vestige.attacks.arrays import NotEstimable
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints.preconditions import identify
 from vestige.audit.endpoints.scores import Scores, audited, audited_signals, people_of, score_phi
-from vestige.audit.exposure.examples import Exposure, Judged, exposure
+from vestige.audit.exposure.examples import Exposure, JudgedModel, exposure
 from vestige.audit.exposure.exposed_ids import PAIRS, write_exposed_ids
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import ExposureCounts, SingleExamples
@@ -64,7 +64,7 @@ def _exposure(scores: Scores) -> Exposure:
     return exposure(scores.phi[k], scores.phi[:k], scores.forget, scores.evaluation, scores.calibration)
 
 
-def _counts(name: str, judged: Judged) -> ExposureCounts:
+def _counts(name: str, judged: JudgedModel) -> ExposureCounts:
     return ExposureCounts(
         model=name,
         exposed=judged.exposed.count,
