@@ -18,7 +18,7 @@ from vestige.audit.policy import Policy
 from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.groups import GroupResult, GroupStanding, Kind
 from vestige.audit.results.shadows import SHADOWED
-from vestige.learners.arrays import Array, Floats, Labels
+from vestige.learners.arrays import Array, Floats
 
 LEAST = 200
 """Forget examples, and unseen ones to compare them with, that a group must have."""
@@ -111,7 +111,7 @@ def standing_of(endpoints: Sequence[Endpoint]) -> GroupStanding:
     return "within" if decisions == {"within"} else "uncertain"
 
 
-def _by_key(scores: Scores, keys: Labels | NDArray[np.str_], word: str, kind: Kind) -> Iterator[Group]:
+def _by_key(scores: Scores, keys: Array, word: str, kind: Kind) -> Iterator[Group]:
     present = sorted(set(keys[scores.forget].tolist()), key=lambda key: _natural(f"{word} {key}"))
     for key in present if len(present) > 1 else ():
         name, members = f"{word} {key}", keys == key
