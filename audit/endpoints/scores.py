@@ -103,12 +103,9 @@ class Scores:
     def rows(self, scores: Floats, score: str = "") -> tuple[Floats, Floats, Floats]:
         """``scores [models, n]`` parted into forget, calibration and evaluation columns; of U-LiRA (``score``) those
         on which it is defined."""
-        if score == ULIRA and self.shadowed is not None:
-            judged = self.shadowed.judged
-            parts = (self.forget & judged, self.calibration & judged, self.evaluation & judged)
-        else:
-            parts = (self.forget, self.calibration, self.evaluation)
+        judged = self.shadowed.judged if score == ULIRA and self.shadowed is not None else True
         # Unlike scores[:, part] this leaves each model's scores side by side in memory, where they are ranked.
+        parts = (part & judged for part in (self.forget, self.calibration, self.evaluation))
         forget, calibration, evaluation = (scores.compress(part, axis=1) for part in parts)
         return forget, calibration, evaluation
 

@@ -8,7 +8,7 @@ from pydantic import Field
 MOST = 100_000
 """Canaries; more would make no bound better and a report slow to verify."""
 Count = Annotated[int, Field(ge=0, le=MOST)]
-Labels = Literal["wrong", "as they are"]
+LabelKind = Literal["wrong", "as they are"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class CanaryAudit:
     included: Annotated[Count, Field(description="How many the coins put in.")]
     judged_in: Annotated[Count, Field(description="Canaries that were in, in the half that a threshold is judged on.")]
     judged_out: Annotated[Count, Field(description="Canaries that were out, in that half.")]
-    labels: Annotated[Labels, Field(description="Whether canaries were given wrong labels.")]
+    labels: Annotated[LabelKind, Field(description="Whether canaries were given wrong labels.")]
     seed: Annotated[int, Field(ge=0, description="Seed of the coins.")]
     digest: Annotated[
         str, Field(description="SHA-256 over seed and assignment, written down before anything was trained.")

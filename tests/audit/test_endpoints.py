@@ -406,7 +406,7 @@ def drawn() -> tuple[Outputs, Evidence]:
     return outputs, gather(outputs, Policy(), candidate_name="mine")
 
 
-def test_drawings_change_nothing_else(drawn: tuple[Outputs, Evidence]) -> None:
+def test_plots_change_nothing_else(drawn: tuple[Outputs, Evidence]) -> None:
     outputs, full = drawn
     plain = gather(outputs, Policy(), candidate_name="mine", plots=False)
     nothing = {"operating_points": (), "attacks": (), "curves": (), "histograms": ()}
