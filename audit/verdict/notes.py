@@ -83,7 +83,7 @@ def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome, still_open
         ),
         "MARGIN_NARROWED": (
             narrowed,
-            f"the margin of the PASS test is half of the original's own gap on {narrowed}.",
+            f"the margin of the PASS test is half of the original's own gap on {', '.join(narrowed)}.",
         ),
         "GROUPS": (evidence.groups, _groups(evidence)),
         "RETAIN_EXPOSED": (
