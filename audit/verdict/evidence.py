@@ -48,9 +48,7 @@ def gather(
     if plots:
         outputs.signals(*SIGNALS)  # all in one reading
     identity = identify(outputs)
-    scores = _score(outputs, identity, policy, shadows)
-    measured = measure(scores, policy.fpr)
-    standing = _stand(measured, scores, identity, policy)
+    scores, measured, standing = _examined(outputs, identity, policy, shadows)
     exchangeable = over_examples(outputs, scores, identity.kept, declared, policy)
     problem = standing.problem or (ELSEWHERE if exchangeable else "")
     groups = find_groups(scores, None if outputs.group is None else outputs.group[audited(outputs)])
@@ -86,50 +84,47 @@ def gather(
     )
 
 
-def preconditions(
-    outputs: Outputs, policy: Policy, *, declared: Declaration | None = None, shadows: ShadowTables | None = None
-) -> Reference:
+def preconditions(outputs: Outputs, policy: Policy, *, shadows: ShadowTables | None = None) -> Reference:
     """E0 to E3 alone, to be written down before the candidate is scored.
 
     Nothing here depends on the candidate, except that retrains byte-equal to it are dropped. Of ``shadows`` only what
     depends on no method is looked at.
     """
-    return stand(outputs, policy, declared, shadows)[2]
+    return stand(outputs, policy, shadows)[2]
 
 
 def stand(
-    outputs: Outputs, policy: Policy, declared: Declaration | None = None, shadows: ShadowTables | None = None
+    outputs: Outputs, policy: Policy, shadows: ShadowTables | None = None
 ) -> tuple[tuple[Measured, ...], Standing, Reference]:
-    """The endpoints, of which only what is said of retrains and original may be used, and E0 to E3 from those."""
+    """The endpoints, of which only the values of retrains and original may be used, and E0 to E3 from those."""
     identity = identify(outputs)
-    scores = _score(outputs, identity, policy, None if shadows is None else shadows.of_bank())
-    measured = measure(scores, policy.fpr)
-    standing = _stand(measured, scores, identity, policy)
+    scores, measured, standing = _examined(outputs, identity, policy, None if shadows is None else shadows.of_bank())
     return measured, standing, _reference(outputs, scores, identity, standing)
 
 
-def _score(outputs: Outputs, identity: Identity, policy: Policy, shadows: ShadowTables | None) -> Scores:
-    """Scores on forget and unseen rows of the retrains that are kept, the candidate and the original."""
-    rows = audited(outputs)
-    models = _models(outputs, identity)
+def _examined(
+    outputs: Outputs, identity: Identity, policy: Policy, shadows: ShadowTables | None
+) -> tuple[Scores, tuple[Measured, ...], Standing]:
+    """Scores of the retrains that are kept, the candidate and the original, the endpoints on them, and E0 to E3."""
+    rows, models = audited(outputs), _models(outputs, identity)
     tables = audited_signals(outputs, models, READ)
     labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
     share, seed = policy.calibration_share, policy.calibration_seed
     scores = score_signals(tables, len(identity.kept), labels, forget, share, seed, people_of(outputs))
-    return scores if shadows is None else scores.with_shadows(shadows.take(models))
+    if shadows is not None:
+        scores = scores.with_shadows(shadows.take(models))
+    measured = measure(scores, policy.fpr)
+    unseen = int((~scores.forget).sum())
+    standing = examine(measured, scores.phi[: scores.retrains], scores.has_original, unseen, policy)
+    if identity.problem:
+        margins = {endpoint.name: endpoint.definition.margin(policy) for endpoint in measured}
+        standing = Standing(identity.problem, margins)
+    return scores, measured, standing
 
 
 def _models(outputs: Outputs, identity: Identity) -> list[int]:
     """Places of the retrains that are kept, candidate and original."""
     return [*identity.kept, *range(len(outputs.retrain), len(outputs.models))]
-
-
-def _stand(measured: tuple[Measured, ...], scores: Scores, identity: Identity, policy: Policy) -> Standing:
-    unseen = int((~scores.forget).sum())
-    standing = examine(measured, scores.phi[: scores.retrains], scores.has_original, unseen, policy)
-    if not identity.problem:
-        return standing
-    return Standing(identity.problem, {endpoint.name: endpoint.definition.margin(policy) for endpoint in measured})
 
 
 def _reference(outputs: Outputs, scores: Scores, identity: Identity, standing: Standing) -> Reference:
