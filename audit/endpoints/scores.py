@@ -145,22 +145,14 @@ def calibration_rows(labels: Labels, unseen: Mask, share: float, seed: int) -> M
     return chosen
 
 
-def score(
-    retrains: Logits,
-    others: Logits,
-    labels: Labels,
-    forget: Mask,
-    share: float,
-    seed: int,
-    people: People | None = None,
-) -> Scores:
+def score(retrains: Logits, others: Logits, labels: Labels, forget: Mask, share: float, seed: int) -> Scores:
     """Every score that an endpoint needs.
 
     retrains ``[K, n, classes]``, others ``[1 or 2, n, classes]`` (candidate, original): logits on forget and unseen
-    rows. share, seed: of the calibration part of the unseen rows. people: whose rows are judged together.
+    rows. share, seed: of the calibration part of the unseen rows.
     """
     tables = read_signals(np.concatenate([retrains, others]), labels)
-    return score_signals(tables, len(retrains), labels, forget, share, seed, people)
+    return score_signals(tables, len(retrains), labels, forget, share, seed)
 
 
 def read_signals(logits: Logits, labels: Labels) -> dict[str, Floats]:
