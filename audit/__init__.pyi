@@ -6,7 +6,7 @@ from .gate.gate import gate as gate
 from .models.workspace import Workspace as Workspace
 from .policy import Policy as Policy
 from .policy import profile as profile
-from .report.write import write_report as write_report
+from .report.html import write_report as write_report
 from .results.json import read_report as read_report
 from .results.report import Audit as Audit
 from .results.report import Report as Report

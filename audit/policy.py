@@ -28,7 +28,7 @@ class Policy:
     tolerated gap to the retrains, as a fraction, on AUC and on TPR at ``fpr``; margin_group: on either within one group
     of the forget set. worst_group: report, or enforce: no PASS unless every group is within. margin_utility: tolerated
     loss of accuracy. alpha: error rate of a false PASS, and of a false FAIL over all attack endpoints together;
-    accuracy is tested too. min_evidence: lowest grade of evidence for PASS.
+    accuracy is tested separately. min_evidence: lowest grade of evidence for PASS.
     conservative: take the example-only interval where it is the wider one. accept_vacuous: an original on which no
     attack finds anything does not stand in the way of PASS. inconclusive: whether a gate fails or warns on
     INCONCLUSIVE. calibration_share: share of the unseen examples used for thresholds and centring only, drawn with
@@ -80,9 +80,9 @@ class Policy:
         content = read_toml(path, "a readable TOML policy file")
         if "policy" not in content:
             return cls.of(content, str(path))
-        strangers = sorted(content.keys() - {"policy"})
-        if strangers:
-            raise ConfigError(f"{path}: expected only the table [policy], got the key {strangers[0]!r}; remove it")
+        unknown = sorted(content.keys() - {"policy"})
+        if unknown:
+            raise ConfigError(f"{path}: expected only the table [policy], got the key {unknown[0]!r}; remove it")
         if not isinstance(content["policy"], dict):
             raise ConfigError(f"{path}: policy: expected a table [policy], got {content['policy']!r}")
         return cls.of(content["policy"], f"{path}: policy")

@@ -7,12 +7,12 @@ import numpy as np
 
 from vestige.attacks.signals.signals import logit
 from vestige.audit.canaries.planting import CanariesTable, canary_rows
-from vestige.audit.endpoints.scores import Floats, Logits, score_phi
+from vestige.audit.endpoints.scores import score_phi
 from vestige.audit.policy import Policy
 from vestige.audit.results.canaries import CanaryAudit, CanaryBounds
 from vestige.audit.statistics.epsilon import Mistakes, clopper_pearson_epsilon, one_run_epsilon
 from vestige.audit.statistics.one_run import Canaries, Planting
-from vestige.learners.arrays import Indices
+from vestige.learners.arrays import Floats, Indices, Logits
 from vestige.learners.data.split import Split
 
 LEVEL, DELTA = 0.95, 1e-5

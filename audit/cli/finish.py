@@ -12,7 +12,7 @@ from vestige.audit.cli.exit_codes import FAIL, INCONCLUSIVE, PASS
 from vestige.audit.config.config import CONTROLS
 from vestige.audit.config.source_names import without_folders
 from vestige.audit.planning.plan_file import PlanFile, keep_plan
-from vestige.audit.report.write import write_report
+from vestige.audit.report.html import write_report
 from vestige.audit.results.report import Report
 
 # Options whose text may be a path; those that are one are a Path.

@@ -1,11 +1,10 @@
 """Does a model number the classes as the labels do?"""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import binom
 
-Labels = NDArray[np.int64]
+from vestige.learners.arrays import Labels
 
 LEVEL = 1e-3
 """Of the sign test in each half of the rows."""
@@ -74,6 +73,6 @@ def _best(predicted: Labels, labels: Labels, classes: int, every_class: bool) ->
         places = np.union1d(places, np.setdiff1d(np.arange(classes), present))
     gain = recall[suspects][:, places]
     row, column = linear_sum_assignment(-gain)
-    told = (gain[row, column] > 0) | (own[suspects[row]] > 0)  # of the others nothing is known
-    pairs = zip(present[suspects[row]][told].tolist(), places[column][told].tolist(), strict=True)
+    known = (gain[row, column] > 0) | (own[suspects[row]] > 0)  # of the others nothing is known
+    pairs = zip(present[suspects[row]][known].tolist(), places[column][known].tolist(), strict=True)
     return {label: answer for label, answer in pairs if label != answer}

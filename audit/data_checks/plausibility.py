@@ -45,21 +45,20 @@ def find_problems(
     """What cannot be meant about these models, first of all the order of their classes.
 
     answers: classes ``[n]`` by the model's name, ``original``, ``candidate`` and any others for retrains. labels, role:
-    ``[n]``. Retain rows are looked at,
-    which original and retrains were trained on; where there are none the unseen rows, by a softer rule. A candidate may
-    know nothing: that is a result, and not a problem.
+    ``[n]``. Retain rows are looked at, which original and retrains were trained on; where there are none the unseen
+    rows, by a softer rule. A candidate may know nothing: that is a result, and not a problem.
 
     Near chance: the accuracy is not shown to exceed the share q of the largest class (99 % binomial bound), and is
-    shown to lie below q + min(q, (1 - q) / 10) (99.9 %); on unseen rows, besides, it does not exceed q. Far below: at
+    shown to lie below q + min(q, (1 - q) / 10) (99.9 %); on unseen rows it also does not exceed q. Far below: at
     most two thirds of the others' median, by more than five standard errors. Label noise and many classes make
     accuracy low and do not make it chance. Source: Clopper and Pearson 1934; rates are in docs/verdict.md.
     """
     retain = bool((role == "retain").any())
     rows = np.flatnonzero(role == ("retain" if retain else "unseen"))
     labels_here = labels[rows]
-    answers = {name: one[rows] for name, one in answers.items()}
-    right = {name: one == labels_here for name, one in answers.items()}
-    moved = {name: moved_classes(one, labels_here, classes, every_class=retain) for name, one in answers.items()}
+    answers = {name: answer[rows] for name, answer in answers.items()}
+    right = {name: answer == labels_here for name, answer in answers.items()}
+    moved = {name: moved_classes(answer, labels_here, classes, every_class=retain) for name, answer in answers.items()}
     if moved.get("candidate") and not _as_good(moved["candidate"], answers["candidate"], labels_here, right):
         moved["candidate"] = ()
     problems = [Problem(name, "labels", _order(name, pairs, answers)) for name, pairs in moved.items() if pairs]
@@ -67,7 +66,9 @@ def find_problems(
     for name in right:
         if name != "candidate" and not moved.get(name):
             known = _known(labels_here, forgotten, classes) if not retain and name != "original" else slice(None)
-            problems += _weak(name, {one: values[known] for one, values in right.items()}, labels_here[known], retain)
+            problems += _weak(
+                name, {model: values[known] for model, values in right.items()}, labels_here[known], retain
+            )
     return tuple(problems)
 
 
@@ -84,9 +85,9 @@ def outputs_problems(outputs: Outputs) -> tuple[Problem, ...]:
 def check_plausible(problems: Sequence[Problem], *, weak: bool = True) -> None:
     """DataError with the first of them. weak: also for models that know too little; else for the order of classes
     alone, where only a mistake can look like this."""
-    for one in problems:
-        if weak or one.kind == "labels":
-            raise DataError(one.sentence)
+    for problem in problems:
+        if weak or problem.kind == "labels":
+            raise DataError(problem.sentence)
 
 
 def chance_of(labels: NDArray[np.int64]) -> float:
@@ -126,10 +127,10 @@ def _weak(name: str, right: Mapping[str, NDArray[np.bool_]], labels: NDArray[np.
     if near_chance(int(right[name].sum()), rows, chance, trained_on=retain):
         expected = f"accuracy above chance ({chance:.3f}) on {kind}"
         return [Problem(name, "chance", f"{name}: expected {expected}, got {accuracy:.3f}; {CHECK}")]
-    peers = [one for one in right if one not in (name, "candidate") and (retain or one != "original")]
+    peers = [model for model in right if model not in (name, "candidate") and (retain or model != "original")]
     if not retain and len(peers) < 2:  # of two models on unseen classes, either may be right
         return []
-    others = [float(right[one].mean()) for one in peers]
+    others = [float(right[model].mean()) for model in peers]
     if far_below(accuracy, others, rows):
         expected = f"accuracy like the other models' ({np.median(others):.3f}) on {kind}"
         return [Problem(name, "others", f"{name}: expected {expected}, got {accuracy:.3f}; {CHECK}")]
@@ -138,8 +139,8 @@ def _weak(name: str, right: Mapping[str, NDArray[np.bool_]], labels: NDArray[np.
 
 def _known(labels: NDArray[np.int64], forgotten: NDArray[np.int64], classes: int) -> NDArray[np.bool_]:
     """Rows of classes that retrains know: where whole classes may have been forgotten, those of the others."""
-    own = np.unique(forgotten)
-    return np.ones(len(labels), np.bool_) if 2 * len(own) > classes else ~np.isin(labels, own)
+    gone = np.unique(forgotten)
+    return np.ones(len(labels), np.bool_) if 2 * len(gone) > classes else ~np.isin(labels, gone)
 
 
 def _as_good(
@@ -151,8 +152,8 @@ def _as_good(
     """Whether permuting makes the candidate as good as the others are, on the classes that are moved."""
     rows = np.isin(labels, [label for label, _ in pairs])
     places = dict(pairs)
-    permuted = np.mean([places[label] == one for label, one in zip(labels[rows], answers[rows], strict=True)])
-    others = [float(one[rows].mean()) for name, one in right.items() if name != "candidate"]
+    permuted = np.mean([places[label] == answer for label, answer in zip(labels[rows], answers[rows], strict=True)])
+    others = [float(values[rows].mean()) for name, values in right.items() if name != "candidate"]
     return not others or bool(permuted >= LEAST_AS_GOOD * max(others))
 
 

@@ -30,10 +30,8 @@ _GREY: tuple[Values, ...] = (((0.449,), (0.226,)), ((0.481,), (0.239,)))  # Imag
 
 def common(given: Preprocessing, channels: int) -> tuple[Preprocessing, ...]:
     """The common means and deviations in place of those of ``given``. channels: of the network's input."""
-    if given.dtype == "uint8":  # the network does all of it itself
-        return ()
     values = _COMMON + (_COLOUR if channels == 3 else _GREY)
-    return _others(given, (_with(given, *one) for one in values))
+    return _others(given, (_with(given, mean, std) for mean, std in values))
 
 
 def reversed_colours(given: Preprocessing, channels: int) -> tuple[Preprocessing, ...]:
@@ -46,64 +44,58 @@ def reversed_colours(given: Preprocessing, channels: int) -> tuple[Preprocessing
 
 def gained(given: Preprocessing, gains: tuple[float, ...]) -> tuple[Preprocessing, ...]:
     """The network's input multiplied by each of ``gains``, where the options can say it."""
-    if given.dtype == "uint8":
-        return ()
     mean, std = values_of(given)
-    return _others(given, (_with(given, mean, tuple(one / gain for one in std)) for gain in gains))
+    return _others(given, (_with(given, mean, tuple(value / gain for value in std)) for gain in gains))
 
 
 def moved(given: Preprocessing, offsets: tuple[float, ...]) -> tuple[Preprocessing, ...]:
     """Each of ``offsets`` added to the network's input, where the options can say it."""
-    if given.dtype == "uint8":
-        return ()
     mean, std = values_of(given)
     wide = max(len(mean), len(std))
     pairs = list(zip(mean * (wide // len(mean)), std * (wide // len(std)), strict=True))
     return _others(given, (_with(given, tuple(m - by * s for m, s in pairs), std) for by in offsets))
 
 
-def values_of(own: Preprocessing) -> Values:
+def values_of(preprocessing: Preprocessing) -> Values:
     """Its means and deviations, as if images were scaled to 0..1 first."""
-    unit = 1.0 if own.scale else 255.0
-    return tuple(one / unit for one in own.mean or (0.0,)), tuple(one / unit for one in own.std or (1.0,))
+    unit, mean, std = 1.0 if preprocessing.scale else 255.0, preprocessing.mean or (0.0,), preprocessing.std or (1.0,)
+    return tuple(value / unit for value in mean), tuple(value / unit for value in std)
 
 
-def words(own: Preprocessing) -> str:
+def command_options(preprocessing: Preprocessing) -> str:
     """What a user types for it, without resize and layout: ``--mean 0.5 --std 0.25 --channels bgr``."""
-    mean, std = values_of(own)
+    mean, std = values_of(preprocessing)
     parts = [
-        f"--{name} {','.join(f'{one:.4g}' for one in values)}"
-        for name, values, nothing in (("mean", mean, 0.0), ("std", std, 1.0))
-        if any(one != nothing for one in values)
+        f"--{name} {','.join(f'{value:.4g}' for value in values)}"
+        for name, values, neutral in (("mean", mean, 0.0), ("std", std, 1.0))
+        if any(value != neutral for value in values)
     ]
-    if own.channels is not None:
-        parts.append(f"--channels {own.channels}")
+    if preprocessing.channels is not None:
+        parts.append(f"--channels {preprocessing.channels}")
     return " ".join(parts) or "no --mean and no --std"
 
 
 def _with(given: Preprocessing, mean: tuple[float, ...], std: tuple[float, ...]) -> Preprocessing | None:
-    """None where ``--mean`` and ``--std`` refuse these; rounded to four digits, as ``words`` says them."""
-    mean, std = (tuple(float(f"{one:.4g}") for one in values) for values in (mean, std))
-    if not all(0 <= one <= 1 for one in mean) or not all(0 < one <= 1 for one in std):
+    """None where ``--mean`` and ``--std`` refuse these; rounded to four digits, as ``command_options`` prints them."""
+    mean, std = (tuple(float(f"{value:.4g}") for value in values) for values in (mean, std))
+    if not all(0 <= value <= 1 for value in mean) or not all(0 < value <= 1 for value in std):
         return None
     return replace(
         given,
         scale=True,
-        mean=_alike(mean) if any(mean) else None,
-        std=_alike(std) if any(one != 1 for one in std) else None,
+        mean=_once(mean) if any(mean) else None,
+        std=_once(std) if any(value != 1 for value in std) else None,
     )
 
 
-def _alike(values: tuple[float, ...]) -> tuple[float, ...]:
+def _once(values: tuple[float, ...]) -> tuple[float, ...]:
     return values[:1] if len(set(values)) == 1 else values
 
 
-def _others(given: Preprocessing, found: Iterator[Preprocessing | None]) -> tuple[Preprocessing, ...]:
-    """Those that can be said and do something else than ``given``, each once."""
-    known = [(values_of(given), given.channels)]
-    others = []
-    for one in found:
-        if one is not None and (key := (values_of(one), one.channels)) not in known:
-            known.append(key)
-            others.append(one)
-    return tuple(others)
+def _others(given: Preprocessing, trials: Iterator[Preprocessing | None]) -> tuple[Preprocessing, ...]:
+    """Those that the options can say and that differ from ``given``, each once; none where a network takes uint8 and
+    does all of it itself."""
+    if given.dtype == "uint8":
+        return ()
+    distinct = {(values_of(trial), trial.channels): trial for trial in (given, *trials) if trial is not None}
+    return tuple(trial for key, trial in distinct.items() if key != (values_of(given), given.channels))

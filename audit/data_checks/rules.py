@@ -13,7 +13,7 @@ TOLERATED_NEAR = 0.05
 """The same for altered copies: Fashion-MNIST, of one product in several photographs, has 2 %."""
 LEAST_ACCURACY = 0.02
 LEAST_PHI = 0.1
-"""Smaller differences between forget and unseen examples, in accuracy and in logits, concern nobody."""
+"""Smaller differences between forget and unseen examples, in accuracy and in logits, are ignored."""
 MUCH_MIX = 0.1
 """Total variation beyond chance from which on another mix of classes is a warning."""
 LEVEL = "99.9 %"
@@ -41,29 +41,33 @@ def conclude(check: str, measured: Measurement) -> Finding:
 
 
 def _copies(what: str, consequence: str, tolerated: float = TOLERATED) -> Rule:
-    def rule(one: Measurement) -> tuple[Severity, str]:
-        if not one.count:
+    def rule(measured: Measurement) -> tuple[Severity, str]:
+        if not measured.count:
             return CLEAR
-        severity: Severity = "warning" if one.count > tolerated * one.of else "note"
-        return severity, f"{one.count} of {one.of} {what}: {consequence}."
+        severity: Severity = "warning" if measured.count > tolerated * measured.of else "note"
+        return severity, f"{measured.count} of {measured.of} {what}: {consequence}."
 
     return rule
 
 
-def _people(one: Measurement) -> tuple[Severity, str]:
-    if not one.count:
+def _people(measured: Measurement) -> tuple[Severity, str]:
+    if not measured.count:
         return CLEAR
     return "warning", (
-        f"{one.count} of {one.of} people with forget examples have retain or unseen examples too: retrains were "
-        "trained on them, or they are their own yardstick; forget a person's examples together."
+        f"{measured.count} of {measured.of} people with forget examples have retain or unseen examples too: retrains "
+        "were trained on them, or they are compared with themselves; forget a person's examples together."
     )
 
 
-def _class_mix(one: Measurement) -> tuple[Severity, str]:
-    value, chance = one.value or 0.0, one.interval[1] if one.interval else 1.0
+def _class_mix(measured: Measurement) -> tuple[Severity, str]:
+    value, chance = measured.value or 0.0, measured.interval[1] if measured.interval else 1.0
     if value <= chance:
         return CLEAR
-    missing = f", and {one.count} of the {one.of} classes of forget have no unseen example" if one.count else ""
+    missing = (
+        f", and {measured.count} of the {measured.of} classes of forget have no unseen example"
+        if measured.count
+        else ""
+    )
     return ("warning" if value - chance > MUCH_MIX else "note"), (
         f"Forget and unseen examples differ in their mix of classes: total variation {value:.3f}, where chance gives "
         f"at most {chance:.3f}{missing}; draw unseen examples in the mix of forget."
@@ -71,16 +75,16 @@ def _class_mix(one: Measurement) -> tuple[Severity, str]:
 
 
 def _unlike(what: str, unit: str, least: float) -> Rule:
-    def rule(one: Measurement) -> tuple[Severity, str]:
-        if one.value is None or one.interval is None:
+    def rule(measured: Measurement) -> tuple[Severity, str]:
+        if measured.value is None or measured.interval is None:
             return CLEAR
-        low, high = one.interval
-        if low <= 0 <= high or abs(one.value) < least:
+        low, high = measured.interval
+        if low <= 0 <= high or abs(measured.value) < least:
             return CLEAR
-        harder = "harder" if one.value < 0 else "easier"
+        harder = "harder" if measured.value < 0 else "easier"
         return "warning", (
             f"Forget examples are {harder} than unseen ones, for models trained on neither: mean {what} of the "
-            f"retrains differs by {one.value:+.3f}{unit} (forget minus unseen, {LEVEL} interval {low:+.3f} to "
+            f"retrains differs by {measured.value:+.3f}{unit} (forget minus unseen, {LEVEL} interval {low:+.3f} to "
             f"{high:+.3f}); do not compare an AUC of a single model with one half, while gaps to the retrains stay "
             "comparable."
         )
@@ -88,35 +92,37 @@ def _unlike(what: str, unit: str, least: float) -> Rule:
     return rule
 
 
-def _untrained(one: Measurement) -> tuple[Severity, str]:
-    if not one.count or one.value is None or one.interval is None:
+def _untrained(measured: Measurement) -> tuple[Severity, str]:
+    if not measured.count or measured.value is None or measured.interval is None:
         return CLEAR
+    low, high = measured.interval
     return "warning", (
-        f"The original answers on forget examples as on unseen ones (phi differs by {one.value:+.3f}, {LEVEL} "
-        f"interval {one.interval[0]:+.3f} to {one.interval[1]:+.3f}) and unlike on retain ones, as if it had not been "
-        "trained on the forget set; check the file and the rows."
+        f"The original answers on forget examples as on unseen ones (phi differs by {measured.value:+.3f}, {LEVEL} "
+        f"interval {low:+.3f} to {high:+.3f}) and unlike on retain ones, as if it had not been trained on the forget "
+        "set; check the file and the rows."
     )
 
 
-def _models(one: Measurement) -> tuple[Severity, str]:
-    return ("warning", one.detail) if one.count else CLEAR
+def _models(measured: Measurement) -> tuple[Severity, str]:
+    return ("warning", measured.detail) if measured.count else CLEAR
 
 
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "copies_in_retain": _copies(
-            "forget images stand in the retain set too, pixel for pixel", "what is still trained on cannot be forgotten"
+            "forget images are also in the retain set, pixel for pixel",
+            "a model that is trained on them cannot forget them",
         ),
         "copies_in_unseen": _copies(
-            "forget images stand in the unseen set too, pixel for pixel", "what was trained on is no yardstick"
+            "forget images are also in the unseen set, pixel for pixel", "an image that was trained on is not unseen"
         ),
         "unseen_in_retain": _copies(
-            "unseen images stand in the retain set too, pixel for pixel",
+            "unseen images are also in the retain set, pixel for pixel",
             "every model was trained on these, which blurs the comparison",
         ),
         "near_copies_in_retain": _copies(
             "forget images have an altered copy in the retain set",
-            "what it teaches cannot be forgotten, and retrains know it too",
+            "every model learns them from the copy, retrains too",
             TOLERATED_NEAR,
         ),
         "near_copies_in_unseen": _copies(
@@ -160,7 +166,7 @@ def copied_models(*, no_op: bool, dropped: tuple[str, ...], problem: str) -> Mea
         f"the candidate answers exactly as {', '.join(dropped)} does, which was left out" if dropped else "",
         problem if "byte-equal" in problem or "same model" in problem else "",
     ]
-    found = [one for one in said if one]
-    sentence = "; ".join(found)
+    sentences = [sentence for sentence in said if sentence]
+    sentence = "; ".join(sentences)
     sentence = f"{sentence[:1].upper()}{sentence[1:]}; check that no file was given twice."
-    return Measurement(len(found), 3, detail=sentence)
+    return Measurement(len(sentences), 3, detail=sentence)

@@ -1,33 +1,34 @@
-"""What a report shows besides the endpoints: operating points, ROC curves, histograms, report-only attacks."""
+"""What else a report shows than endpoints: operating points, ROC curves, histograms, report-only attacks."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from vestige.attacks.metrics.roc import auc_rows, estimable, roc_curve, thin, threshold_at_fpr
-from vestige.audit.endpoints.scores import Floats, Scores
-from vestige.audit.results.evidence import AttackResult
-from vestige.audit.results.figures import Curve, Histogram, OperatingPoint
+from vestige.audit.endpoints.scores import Scores
+from vestige.audit.results.evidence import SignalAttack
+from vestige.audit.results.figures import CalibratedPoint, Curve, Histogram
 from vestige.audit.statistics import intervals
+from vestige.learners.arrays import Floats
 
 RATES = (0.1, 0.01, 0.001)
 POINTS = 150
 BINS = 40
 
 
-def operating_points(scores: Scores) -> tuple[OperatingPoint, ...]:
+def operating_points(scores: Scores) -> tuple[CalibratedPoint, ...]:
     """TPR of phi (class-centred), z and abs_z at every estimable rate, each model at its own calibration threshold."""
     evaluation = int(scores.evaluation.sum())
     rates = [rate for rate in RATES if estimable(rate, evaluation)]
     return tuple(_point(name, table, scores, rate) for name, table in scores.named.items() for rate in rates)
 
 
-def _point(name: str, table: Floats, scores: Scores, rate: float) -> OperatingPoint:
+def _point(name: str, table: Floats, scores: Scores, rate: float) -> CalibratedPoint:
     forget, calibration, unseen = scores.rows(table)
-    thresholds = np.array([threshold_at_fpr(own, rate) for own in calibration])[:, None]
+    thresholds = np.array([threshold_at_fpr(negatives, rate) for negatives in calibration])[:, None]
     caught, false = (forget > thresholds).sum(axis=1), (unseen > thresholds).sum(axis=1)
     k, members, nonmembers = scores.retrains, forget.shape[1], unseen.shape[1]
-    return OperatingPoint(
+    return CalibratedPoint(
         score=name,
         fpr=rate,
         tpr=float(caught[k] / members),
@@ -39,7 +40,7 @@ def _point(name: str, table: Floats, scores: Scores, rate: float) -> OperatingPo
     )
 
 
-def attack_results(signals: Mapping[str, Floats], scores: Scores) -> tuple[AttackResult, ...]:
+def attack_results(signals: Mapping[str, Floats], scores: Scores) -> tuple[SignalAttack, ...]:
     """AUC of every signal, with one threshold for all (``threshold``) and class-centred (``threshold_classwise``).
 
     signals: each ``[models, n]`` on the forget and unseen rows, models in the order of ``scores``.
@@ -54,21 +55,21 @@ def attack_results(signals: Mapping[str, Floats], scores: Scores) -> tuple[Attac
             values = [float(value) for value in auc_rows(forget, unseen)]
             k = scores.retrains
             original = values[k + 1] if scores.has_original else None
-            results.append(AttackResult(name, signal, values[k], tuple(values[:k]), original))
+            results.append(SignalAttack(name, signal, values[k], tuple(values[:k]), original))
     return tuple(results)
 
 
 def curves(scores: Scores, names: Sequence[str]) -> tuple[Curve, ...]:
     """ROC curves of phi (class-centred, as in A1) and z on every model; ``names [models]`` in the order of scores."""
-    drawn = []
+    traced = []
     for score, table in scores.named.items():
         if score == "abs_z":
             continue
         forget, _, unseen = scores.rows(table)
         for name, members, nonmembers in zip(names, forget, unseen, strict=True):
             fpr, tpr = thin(*roc_curve(members, nonmembers), points=POINTS)
-            drawn.append(Curve(name, score, _numbers(fpr), _numbers(tpr)))
-    return tuple(drawn)
+            traced.append(Curve(name, score, tuple(fpr.tolist()), tuple(tpr.tolist())))
+    return tuple(traced)
 
 
 def histograms(scores: Scores) -> tuple[Histogram, ...]:
@@ -78,17 +79,17 @@ def histograms(scores: Scores) -> tuple[Histogram, ...]:
     """
     tables = {"phi": scores.phi} if scores.z is None else {"phi": scores.phi, "z": scores.z}
     k = scores.retrains
-    drawn = []
+    models = {"candidate": slice(k, k + 1)} | ({"retrains": slice(0, k)} if k else {})
+    if scores.has_original:
+        models["original"] = slice(k + 1, k + 2)
+    counted = []
     for score, table in tables.items():
         forget, _, unseen = scores.rows(table)
         edges = _edges(np.concatenate([forget, unseen], axis=1))
-        models = {"candidate": slice(k, k + 1)} | ({"retrains": slice(0, k)} if k else {})
-        if scores.has_original:
-            models["original"] = slice(k + 1, k + 2)
         for name, rows in models.items():
             counts = (_counts(forget[rows], edges), _counts(unseen[rows], edges))
-            drawn.append(Histogram(name, score, _numbers(edges), *counts))
-    return tuple(drawn)
+            counted.append(Histogram(name, score, tuple(edges.tolist()), *counts))
+    return tuple(counted)
 
 
 def _edges(values: Floats) -> Floats:
@@ -102,7 +103,3 @@ def _edges(values: Floats) -> Floats:
 def _counts(values: Floats, edges: Floats) -> tuple[int, ...]:
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
     return tuple(int(count) for count in counts)
-
-
-def _numbers(values: Floats) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)

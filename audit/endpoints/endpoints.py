@@ -14,10 +14,11 @@ from vestige.attacks.metrics.roc import (
     placements,
     threshold_at_fpr,
 )
-from vestige.audit.endpoints.scores import MIN_RETRAINS, Floats, Scores
+from vestige.audit.endpoints.scores import MIN_RETRAINS, Scores
 from vestige.audit.policy import Policy
 from vestige.audit.results.shadows import ULIRA, ShadowEvidence, why_absent
 from vestige.audit.statistics import intervals
+from vestige.learners.arrays import Floats
 
 NO_SPREAD = 1e-12
 """A spread of AUCs below this is rounding."""
@@ -99,6 +100,11 @@ class Measured:
     unseen_variance: float = 0.0
 
     @property
+    def name(self) -> str:
+        """The endpoint's name."""
+        return self.definition.name
+
+    @property
     def in_force(self) -> bool:
         """Whether the endpoint belongs to the family that is tested."""
         return self.values is not None
@@ -114,14 +120,14 @@ class Measured:
     def gap(self, other: int) -> float:
         """Candidate (``other`` 0) or original (1) minus the mean of the retrains."""
         if self.values is None:
-            raise ValueError(f"{self.definition.name} is not estimable")
+            raise ValueError(f"{self.name} is not estimable")
         return float(self.values[self.retrains + other] - self.values[: self.retrains].mean())
 
     @property
     def error(self) -> float:
         """Standard error of a gap, from the spread over the retrains."""
         if self.spread is None:
-            raise ValueError(f"{self.definition.name} has no spread over the retrains")
+            raise ValueError(f"{self.name} has no spread over the retrains")
         return intervals.seed_error(self.spread, self.retrains)
 
     def example_error(self, other: int) -> float | None:
@@ -134,24 +140,24 @@ def measure(
 ) -> tuple[Measured, ...]:
     """Every endpoint of ``definitions`` on every model; ``paired=False`` leaves out, for speed, what an AUC's examples
     alone say about its gap."""
-    table = {**scores.named, **scores.fail_only, **scores.of_shadows}
+    tables = scores.by_name
     evaluation = int(scores.evaluation.sum())
 
-    def one(definition: Definition) -> Measured:
+    def measured(definition: Definition) -> Measured:
         missing = _missing(definition, scores.retrains, evaluation, fpr, scores.shadows)
-        if not missing and definition.score not in table:
+        if not missing and definition.score not in tables:
             missing = "needs the logits of all classes"
         if missing:
             return Measured(definition, scores.retrains, None, missing)
-        forget, calibration, unseen = scores.rows(table[definition.score], definition.score)
+        forget, calibration, unseen = scores.rows(tables[definition.score], definition.score)
         if definition.tail:
-            found = _tpr(definition, scores.retrains, forget, calibration, fpr)
+            endpoint = _tpr(definition, scores.retrains, forget, calibration, fpr)
         else:
-            found = _auc(definition, scores.retrains, forget, unseen, paired)
+            endpoint = _auc(definition, scores.retrains, forget, unseen, paired)
         # U-LiRA judges as many unseen examples as there are forget examples: more unseen ones would not help it.
-        return replace(found, unseen_variance=0.0) if definition.score == ULIRA else found
+        return replace(endpoint, unseen_variance=0.0) if definition.score == ULIRA else endpoint
 
-    return tuple(one(definition) for definition in definitions)
+    return tuple(measured(definition) for definition in definitions)
 
 
 def _missing(
@@ -188,13 +194,13 @@ def _auc(definition: Definition, retrains: int, forget: Floats, unseen: Floats, 
     )
     unseen_variance = 0.0
     if retrains > 1:
-        own = np.var(v01[:retrains] - mean01, axis=1, ddof=1)
-        unseen_variance = float(own.sum() / (retrains - 1) / v01.shape[1])
+        variances = np.var(v01[:retrains] - mean01, axis=1, ddof=1)
+        unseen_variance = float(variances.sum() / (retrains - 1) / v01.shape[1])
     return Measured(definition, retrains, values, "", spread, errors, unseen_variance)
 
 
 def _tpr(definition: Definition, retrains: int, forget: Floats, calibration: Floats, fpr: float) -> Measured:
-    thresholds = np.array([threshold_at_fpr(own, fpr) for own in calibration])
+    thresholds = np.array([threshold_at_fpr(scores, fpr) for scores in calibration])
     caught = (forget > thresholds[:, None]).astype(np.float64)
     values, n = caught.mean(axis=1), caught.shape[1]
     # Shares of n examples can agree on all retrains by chance, which an AUC cannot: hence a floor, not a refusal.

@@ -7,24 +7,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Int64
 from numpy.typing import NDArray
 
 from vestige.audit.endpoints.decisions import judge_parts
 from vestige.audit.endpoints.endpoints import DEFINITIONS, NO_SPREAD, Measured, measure
 from vestige.audit.endpoints.preconditions import Standing
-from vestige.audit.endpoints.scores import MIN_RETRAINS, TABLES, Floats, Scores
+from vestige.audit.endpoints.scores import MIN_RETRAINS, TABLES, Scores
 from vestige.audit.policy import Policy
 from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.groups import GroupResult, GroupStanding, Kind
 from vestige.audit.results.shadows import SHADOWED
-from vestige.learners.arrays import Indices
+from vestige.learners.arrays import Array, Floats
 
 LEAST = 200
 """Forget examples, and unseen ones to compare them with, that a group must have."""
 SHARE = 4
 """The stratum is one in so many of the forget examples."""
 MOST_MEMORISED = "most memorised quarter"
-BATTERY = tuple(replace(one, group=True) for one in DEFINITIONS if one.primary and one.score not in SHADOWED)
+BATTERY = tuple(
+    replace(endpoint, group=True) for endpoint in DEFINITIONS if endpoint.primary and endpoint.score not in SHADOWED
+)
 """Not U-LiRA: it judges as many unseen examples as are to be forgotten, too few for a group."""
 
 
@@ -41,16 +44,15 @@ class Group:
     reason: str = ""
 
     def measure(self, policy: Policy, *, paired: bool = True) -> tuple[Measured, ...]:
-        """The primary endpoints on the group; one that cannot differ between models is not in force. paired: as in
+        """The primary endpoints on the group; one that cannot differ between models is not estimable. paired: as in
         ``endpoints.measure``."""
         if self.scores is None:
             return ()
-        found = measure(self.scores, policy.fpr, paired=paired, definitions=BATTERY)
         return tuple(
-            Measured(one.definition, one.retrains, None, "the same value on every retrain")
-            if one.spread is not None and one.spread <= NO_SPREAD
-            else one
-            for one in found
+            Measured(endpoint.definition, endpoint.retrains, None, "the same value on every retrain")
+            if endpoint.spread is not None and endpoint.spread <= NO_SPREAD
+            else endpoint
+            for endpoint in measure(self.scores, policy.fpr, paired=paired, definitions=BATTERY)
         )
 
 
@@ -59,15 +61,15 @@ def find_groups(scores: Scores, declared: NDArray[np.str_] | None) -> tuple[Grou
 
     declared: ``[n]``, the group of every forget and unseen row, or None. A group that is all of the forget set is none.
     People (``scores.people``) have no class."""
-    found: list[Group] = []
+    groups: list[Group] = []
     if scores.people is None:
-        found += _by_key(scores, scores.labels, "class", "class")
+        groups += _by_key(scores, scores.labels, "class", "class")
     if declared is not None:
         declared = declared if scores.people is None else scores.people.group(declared)
-        found += _by_key(scores, declared, "group", "declared")
+        groups += _by_key(scores, declared, "group", "declared")
     if scores.has_original:
-        found.append(_stratum(scores))
-    return tuple(found)
+        groups.append(_stratum(scores))
+    return tuple(groups)
 
 
 Parts = Sequence[Sequence[Measured]]
@@ -76,7 +78,7 @@ Parts = Sequence[Sequence[Measured]]
 
 def measure_groups(groups: Sequence[Group], policy: Policy, *, paired: bool = True) -> list[tuple[Measured, ...]]:
     """The endpoints on each group."""
-    return [one.measure(policy, paired=paired) for one in groups]
+    return [group.measure(policy, paired=paired) for group in groups]
 
 
 def judge_groups(
@@ -86,19 +88,22 @@ def judge_groups(
     one family of FAIL tests.
 
     On a reference that is invalid no group is assessed."""
-    reasons = [one.reason or (f"invalid reference: {standing.problem}" if standing.problem else "") for one in groups]
+    invalid = f"invalid reference: {standing.problem}" if standing.problem else ""
+    reasons = [group.reason or invalid for group in groups]
     parts = [() if reason else part for part, reason in zip(parts, reasons, strict=True)]
-    whole, *own = judge_parts([measured, *parts], standing.effective, standing.problem, policy)
+    whole, *within = judge_parts([measured, *parts], standing.effective, standing.problem, policy)
     results = tuple(
-        GroupResult(one.name, one.kind, one.forget, one.unseen, reason, standing_of(endpoints), tuple(endpoints))
-        for one, reason, endpoints in zip(groups, reasons, own, strict=True)
+        GroupResult(
+            group.name, group.kind, group.forget, group.unseen, reason, standing_of(endpoints), tuple(endpoints)
+        )
+        for group, reason, endpoints in zip(groups, reasons, within, strict=True)
     )
     return tuple(whole), results
 
 
 def standing_of(endpoints: Sequence[Endpoint]) -> GroupStanding:
     """What the endpoints of one group say together."""
-    decisions = {one.decision for one in endpoints} - {"not estimable"}
+    decisions = {endpoint.decision for endpoint in endpoints} - {"not estimable"}
     if not decisions:
         return "not assessed"
     if "outside" in decisions:
@@ -106,11 +111,11 @@ def standing_of(endpoints: Sequence[Endpoint]) -> GroupStanding:
     return "within" if decisions == {"within"} else "uncertain"
 
 
-def _by_key(scores: Scores, keys: NDArray[np.int64] | NDArray[np.str_], word: str, kind: Kind) -> Iterator[Group]:
+def _by_key(scores: Scores, keys: Array, word: str, kind: Kind) -> Iterator[Group]:
     present = sorted(set(keys[scores.forget].tolist()), key=lambda key: _natural(f"{word} {key}"))
     for key in present if len(present) > 1 else ():
-        name, own = f"{word} {key}", keys == key
-        forget, evaluation = scores.forget & own, scores.evaluation & own
+        name, members = f"{word} {key}", keys == key
+        forget, evaluation = scores.forget & members, scores.evaluation & members
         sizes = int(forget.sum()), int(evaluation.sum())
         reason = too_few(scores.retrains, *sizes, people=scores.people is not None)
         restricted = None if reason else replace(scores, forget=forget, evaluation=evaluation, shadowed=None)
@@ -161,12 +166,12 @@ def _stratum(scores: Scores) -> Group:
     return Group(MOST_MEMORISED, "stratum", count, unseen, chosen)
 
 
-def most_memorised(phi: Floats, retrains: int, count: int) -> Indices:
+def most_memorised(phi: Floats, retrains: int, count: int) -> Int64[Array, "models count"]:
     """Which ``count`` forget examples the original knows best, for every model ``[models, count]``.
 
     phi: ``[models, f]``, the retrains first, the original last. How well is phi of the original minus the mean over the
     retrains *other than the model*: an example whose retrains happen to be low looks memorised, and a model that is
-    held against the same low mean looks exposed. With its own references every model pays that alike."""
+    compared with the same low mean looks exposed. With its own references every model pays that alike."""
     models = len(phi)
     chosen = np.empty((models, count), np.int64)
     for model in range(models):

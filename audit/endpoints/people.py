@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 from numpy.typing import NDArray
 
 from vestige.attacks.scores.threshold import class_centred
-from vestige.learners.arrays import Indices
+from vestige.learners.arrays import Array, Floats, Indices, Labels, Mask
 from vestige.learners.seeds import numpy_generator
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 SEVERAL = "several groups"
 
 
@@ -20,12 +19,12 @@ class People:
     """n rows of m units. unit: int64 ``[n]``, whose row it is; first: int64 ``[m]``, a row of each unit; labels:
     ``[n]``, classes of the rows. A person with rows in the forget set and among the unseen is one unit in each."""
 
-    unit: Indices
+    unit: Int64[Array, " n"]
     first: Indices
-    labels: Indices
+    labels: Labels
 
     @classmethod
-    def of(cls, subject: NDArray[np.str_] | None, forget: Mask, labels: Indices) -> "People | None":
+    def of(cls, subject: NDArray[np.str_] | None, forget: Mask, labels: Labels) -> "People | None":
         """The people of forget and unseen rows ``[n]``; None where nobody has several rows in a role."""
         if subject is None:
             return None
@@ -54,6 +53,6 @@ class People:
 
     def group(self, names: NDArray[np.str_]) -> NDArray[np.str_]:
         """The group of each unit; ``SEVERAL`` where its rows have more than one."""
-        found: NDArray[Any] = names[self.first].astype(object)
-        found[np.unique(self.unit[names != names[self.first][self.unit]])] = SEVERAL
-        return found.astype(np.str_)
+        groups: NDArray[Any] = names[self.first].astype(object)
+        groups[np.unique(self.unit[names != names[self.first][self.unit]])] = SEVERAL
+        return groups.astype(np.str_)

@@ -9,9 +9,10 @@ from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints.decisions import fail_test
 from vestige.audit.endpoints.endpoints import NO_SPREAD, Measured
 from vestige.audit.endpoints.remedy import remedy
-from vestige.audit.endpoints.scores import MIN_RETRAINS, Floats
+from vestige.audit.endpoints.scores import MIN_RETRAINS
 from vestige.audit.policy import Policy
 from vestige.audit.statistics import intervals
+from vestige.learners.arrays import Floats
 from vestige.learners.errors import DataError
 
 SAME_MODEL = 1e-4
@@ -40,15 +41,15 @@ def identify(outputs: Outputs) -> Identity:
     if unseen < 2:
         raise DataError(f"role: expected at least 2 unseen rows, got {unseen}; give the audit more unseen examples")
     k = len(outputs.retrain)
-    dropped = tuple(one for one in range(k) if outputs.same(one, k))
-    kept = tuple(one for one in range(k) if one not in dropped)
+    dropped = tuple(index for index in range(k) if outputs.same(index, k))
+    kept = tuple(index for index in range(k) if index not in dropped)
     problem = ""
     if not kept and k:
         kept, problem = (0,), "every retrain is byte-equal to the candidate"
     pairs = [(a, b) for i, a in enumerate(kept) for b in kept[i + 1 :] if outputs.same(a, b)]
     if pairs:
         problem = f"{retrain_name(pairs[0][0])} and {retrain_name(pairs[0][1])} are byte-equal"
-    copies = [] if outputs.original is None else [one for one in kept if outputs.same(one, k + 1)]
+    copies = [] if outputs.original is None else [index for index in kept if outputs.same(index, k + 1)]
     if copies:
         problem = f"{retrain_name(copies[0])} is byte-equal to the original"
     no_op = outputs.original is not None and outputs.same(k, k + 1)
@@ -87,7 +88,7 @@ def examine(
     measured: the endpoints. phi_retrains: ``[K, n]``, for models that are copies up to rounding. unseen: number of
     unseen examples, to say how many would be enough.
     """
-    margins = {one.definition.name: one.definition.margin(policy) for one in measured}
+    margins = {endpoint.name: endpoint.definition.margin(policy) for endpoint in measured}
     problem = _invalid(measured, phi_retrains, policy)
     if problem or len(phi_retrains) < MIN_RETRAINS:
         return Standing(problem, margins)
@@ -98,38 +99,41 @@ def examine(
         problem = _reversed(caught)
         if problem:
             return Standing(problem, margins)
-        firing = tuple(one.definition.name for one in caught)
+        firing = tuple(endpoint.name for endpoint in caught)
         detecting = tuple(
-            one.definition.name
-            for one in caught
-            if one.definition.primary and one.definition.per_example and one.gap(1) > 0
+            endpoint.name
+            for endpoint in caught
+            if endpoint.definition.primary and endpoint.definition.per_example and endpoint.gap(1) > 0
         )
-        margins |= {one.definition.name: min(margins[one.definition.name], abs(one.gap(1)) / 2) for one in caught}
-    within = {
-        one: margins[one.definition.name] for one in measured if one.definition.primary and one.spread is not None
-    }
-    half = {one: intervals.half_width(one.spread or 0.0, one.retrains, policy.alpha) for one in within}
-    plan = {one: intervals.plan_width(one.spread or 0.0, one.retrains, policy.alpha) for one in within}
-    underpowered = tuple(one.definition.name for one, margin in within.items() if half[one] > margin)
-    short = tuple(one.definition.name for one, margin in within.items() if half[one] <= margin < plan[one])
-    weak = [(one, margin) for one, margin in within.items() if plan[one] > margin]
+        margins |= {endpoint.name: min(margins[endpoint.name], abs(endpoint.gap(1)) / 2) for endpoint in caught}
+    underpowered, short, weak = [], [], []
+    for endpoint in measured:
+        if not endpoint.definition.primary or endpoint.spread is None:
+            continue
+        margin, k = margins[endpoint.name], endpoint.retrains
+        if intervals.half_width(endpoint.spread, k, policy.alpha) > margin:
+            underpowered.append(endpoint.name)
+        elif intervals.plan_width(endpoint.spread, k, policy.alpha) > margin:
+            short.append(endpoint.name)
+        if intervals.plan_width(endpoint.spread, k, policy.alpha) > margin:
+            weak.append((endpoint, margin))
     remedied = remedy(weak, unseen, policy.alpha)
-    return Standing(problem, margins, detecting, firing, underpowered, short, remedied)
+    return Standing(problem, margins, detecting, firing, tuple(underpowered), tuple(short), remedied)
 
 
 def _catch(measured: Sequence[Measured], policy: Policy) -> list[Measured]:
     """E2: the endpoints whose FAIL test, with the declared margins, rejects on the original."""
     p_values = fail_test(measured, 1, policy)
-    return [one for one in measured if one.in_force and p_values[one.definition.name].holm <= policy.alpha]
+    return [endpoint for endpoint in measured if endpoint.in_force and p_values[endpoint.name].holm <= policy.alpha]
 
 
 def _reversed(caught: Sequence[Measured]) -> str:
     """Empty, or how the original shows that the retrains know the forget set better than it does: |z| rises then too,
     and a candidate that is like those retrains would pass."""
-    below = [one for one in caught if one.definition.directed and one.gap(1) < 0]
+    below = [endpoint for endpoint in caught if endpoint.definition.directed and endpoint.gap(1) < 0]
     if not below:
         return ""
-    gaps = ", ".join(f"{one.definition.name} {one.gap(1):+.3f}" for one in below)
+    gaps = ", ".join(f"{endpoint.name} {endpoint.gap(1):+.3f}" for endpoint in below)
     return f"{REVERSED} on {gaps}: files are mixed up, or the retrains saw the forget set"
 
 
@@ -140,10 +144,10 @@ def _copies(first: Floats, second: Floats) -> bool:
     occurs once on the first model can tell.
     """
     _, place, count = np.unique(first, return_inverse=True, return_counts=True)
-    own = count[place] == 1
-    if own.sum() < min(LEAST_ROWS, len(first)):
+    unique = count[place] == 1
+    if unique.sum() < min(LEAST_ROWS, len(first)):
         return np.array_equal(first, second)
-    return bool(np.median(np.abs(first - second)[own]) <= SAME_MODEL * np.std(first[own]))
+    return bool(np.median(np.abs(first - second)[unique]) <= SAME_MODEL * np.std(first[unique]))
 
 
 def _invalid(measured: Sequence[Measured], phi: Floats, policy: Policy) -> str:
@@ -152,10 +156,10 @@ def _invalid(measured: Sequence[Measured], phi: Floats, policy: Policy) -> str:
         for b in range(a + 1, len(phi)):
             if _copies(phi[a], phi[b]):
                 return f"two retrains ({a + 1} and {b + 1} of the reference) are the same model up to rounding"
-    for one in measured:
-        if one.definition.primary and one.spread is not None and one.spread <= NO_SPREAD:
-            return f"{one.definition.name} has {NO_DIFFERENCE}"
-    z = next(one for one in measured if one.definition.name == "A2")
+    for endpoint in measured:
+        if endpoint.definition.primary and endpoint.spread is not None and endpoint.spread <= NO_SPREAD:
+            return f"{endpoint.name} has {NO_DIFFERENCE}"
+    z = next(endpoint for endpoint in measured if endpoint.name == "A2")
     if z.values is not None and z.spread is not None:
         allowed = policy.margin_auc + intervals.t_quantile(1 - policy.alpha, z.retrains) * z.spread
         far = [k for k, value in enumerate(z.values[: z.retrains]) if abs(value - 0.5) > allowed]

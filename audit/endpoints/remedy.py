@@ -33,7 +33,7 @@ def remedy(weak: Weak, unseen: int, alpha: float) -> str:
         both = next((float(f) for f in factors if _enough(weak, MOST_RETRAINS, float(f), alpha)), None)
         if both is not None:
             ways.append(f"{MOST_RETRAINS} retrains together with about {_rounded(unseen * both)} unseen examples")
-    names = ", ".join(one.definition.name for one, _ in weak)
+    names = ", ".join(endpoint.name for endpoint, _ in weak)
     if not ways:
         return (
             f"On {names} up to {MOST_RETRAINS} retrains or {MOST_UNSEEN_FACTOR} times the unseen examples do not reach "
@@ -43,19 +43,19 @@ def remedy(weak: Weak, unseen: int, alpha: float) -> str:
 
 
 def _enough(weak: Weak, retrains: int, factor: float, alpha: float) -> bool:
-    for one, margin in weak:
-        if intervals.plan_width(left_spread(one, factor), retrains, alpha) > margin:
+    for endpoint, margin in weak:
+        if intervals.plan_width(left_spread(endpoint, factor), retrains, alpha) > margin:
             return False
     return True
 
 
-def left_spread(one: Measured, factor: float) -> float:
+def left_spread(endpoint: Measured, factor: float) -> float:
     """The spread with ``factor`` times the unseen examples: as measured, less what they shrink of its square.
 
     The part they shrink is known better than the spread itself and may come out above it; nothing can shrink by more
     than the factor."""
-    squared = (one.spread or 0.0) ** 2
-    return float(np.sqrt(max(squared - one.unseen_variance * (1 - 1 / factor), squared / factor)))
+    squared = (endpoint.spread or 0.0) ** 2
+    return float(np.sqrt(max(squared - endpoint.unseen_variance * (1 - 1 / factor), squared / factor)))
 
 
 def _rounded(count: float) -> int:

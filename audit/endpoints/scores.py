@@ -1,11 +1,9 @@
 """From logits to the scores of the endpoints: which rows calibrate, which are evaluated, which model is which."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.scores.rlira import rlira
@@ -14,11 +12,9 @@ from vestige.attacks.scores.threshold import class_centred
 from vestige.attacks.signals.signals import SIGNALS
 from vestige.audit.endpoints.people import People
 from vestige.audit.results.shadows import ULIRA, ShadowEvidence, ShadowTables
+from vestige.learners.arrays import Floats, Labels, Logits, Mask
 from vestige.learners.seeds import numpy_generator
 
-Floats = NDArray[np.float64]
-Logits = NDArray[np.floating[Any]]
-Mask = NDArray[np.bool_]
 MIN_RETRAINS = 3
 """R-LiRA's leave-one-out null and the spread over retrains need this many."""
 READ = ("logit", "entropy", "modified_entropy")
@@ -42,7 +38,7 @@ class Scores:
     """
 
     retrains: int
-    labels: NDArray[np.int64]
+    labels: Labels
     forget: Mask
     calibration: Mask
     evaluation: Mask
@@ -67,19 +63,15 @@ class Scores:
         return scores if self.z is None else {**scores, "z": self.z, "abs_z": np.abs(self.z)}
 
     @property
-    def fail_only(self) -> dict[str, Floats]:
-        """The scores, as far as there are any, of the endpoints that can only cause FAIL."""
-        scores = {"rmia": self.rmia, "entropy": self.entropy, "modified_entropy": self.modified_entropy}
-        return {name: table for name, table in scores.items() if table is not None}
-
-    @property
-    def of_shadows(self) -> dict[str, Floats]:
-        """The scores against shadow models, as far as there are any."""
-        return {} if self.shadowed is None else dict(self.shadowed.tables)
+    def by_name(self) -> dict[str, Floats]:
+        """Every score that there is, also those of endpoints that can only cause FAIL and against shadow models."""
+        fail_only = {"rmia": self.rmia, "entropy": self.entropy, "modified_entropy": self.modified_entropy}
+        tables = {name: table for name, table in fail_only.items() if table is not None}
+        return {**self.named, **tables, **({} if self.shadowed is None else self.shadowed.tables)}
 
     @property
     def shadows(self) -> ShadowEvidence | None:
-        """What stands behind them."""
+        """The shadow models behind the scores against them."""
         return None if self.shadowed is None else self.shadowed.evidence
 
     def alone(self, place: int) -> "Scores":
@@ -111,24 +103,32 @@ class Scores:
     def rows(self, scores: Floats, score: str = "") -> tuple[Floats, Floats, Floats]:
         """``scores [models, n]`` parted into forget, calibration and evaluation columns; of U-LiRA (``score``) those
         on which it is defined."""
-        if score == ULIRA and self.shadowed is not None:
-            judged = self.shadowed.judged
-            parts = (self.forget & judged, self.calibration & judged, self.evaluation & judged)
-        else:
-            parts = (self.forget, self.calibration, self.evaluation)
+        judged = self.shadowed.judged if score == ULIRA and self.shadowed is not None else True
         # Unlike scores[:, part] this leaves each model's scores side by side in memory, where they are ranked.
+        parts = (part & judged for part in (self.forget, self.calibration, self.evaluation))
         forget, calibration, evaluation = (scores.compress(part, axis=1) for part in parts)
         return forget, calibration, evaluation
 
 
+def audited(outputs: Outputs) -> Mask:
+    """The rows that attacks are judged on: forget and unseen."""
+    return outputs.where("forget") | outputs.where("unseen")
+
+
+def audited_signals(outputs: Outputs, models: Sequence[int], names: Iterable[str]) -> dict[str, Floats]:
+    """Signals ``[models, n]`` by name on the audited rows; ``models``: places among ``outputs.models``."""
+    rows = np.flatnonzero(audited(outputs))
+    return {name: table[list(models)].take(rows, axis=1) for name, table in outputs.signals(*names).items()}
+
+
 def people_of(outputs: Outputs) -> People | None:
-    """The people of the forget and unseen rows of ``outputs``; None where nobody has several of them."""
-    rows = outputs.where("forget") | outputs.where("unseen")
+    """The people of the audited rows of ``outputs``; None where nobody has several of them."""
+    rows = audited(outputs)
     subjects = None if outputs.subject is None else outputs.subject[rows]
     return People.of(subjects, outputs.where("forget")[rows], outputs.labels[rows])
 
 
-def calibration_rows(labels: NDArray[np.int64], unseen: Mask, share: float, seed: int) -> Mask:
+def calibration_rows(labels: Labels, unseen: Mask, share: float, seed: int) -> Mask:
     """Which of the ``unseen`` rows serve for thresholds and centring: ``share`` of every class, drawn with ``seed``.
 
     A class with at least two unseen rows gives at least one and keeps at least one; a class with a single unseen row
@@ -145,25 +145,17 @@ def calibration_rows(labels: NDArray[np.int64], unseen: Mask, share: float, seed
     return chosen
 
 
-def score(
-    retrains: Logits,
-    others: Logits,
-    labels: NDArray[np.int64],
-    forget: Mask,
-    share: float,
-    seed: int,
-    people: People | None = None,
-) -> Scores:
+def score(retrains: Logits, others: Logits, labels: Labels, forget: Mask, share: float, seed: int) -> Scores:
     """Every score that an endpoint needs.
 
     retrains ``[K, n, classes]``, others ``[1 or 2, n, classes]`` (candidate, original): logits on forget and unseen
-    rows. share, seed: of the calibration part of the unseen rows. people: whose rows are judged together.
+    rows. share, seed: of the calibration part of the unseen rows.
     """
     tables = read_signals(np.concatenate([retrains, others]), labels)
-    return score_signals(tables, len(retrains), labels, forget, share, seed, people)
+    return score_signals(tables, len(retrains), labels, forget, share, seed)
 
 
-def read_signals(logits: Logits, labels: NDArray[np.int64]) -> dict[str, Floats]:
+def read_signals(logits: Logits, labels: Labels) -> dict[str, Floats]:
     """What the scores are made of, ``[models, n]`` by name, from logits ``[models, n, classes]``."""
     return {name: SIGNALS[name].function(logits, labels) for name in READ}
 
@@ -171,7 +163,7 @@ def read_signals(logits: Logits, labels: NDArray[np.int64]) -> dict[str, Floats]
 def score_signals(
     tables: Mapping[str, Floats],
     retrains: int,
-    labels: NDArray[np.int64],
+    labels: Labels,
     forget: Mask,
     share: float,
     seed: int,
@@ -186,7 +178,7 @@ def score_signals(
 def score_phi(
     phi: Floats,
     retrains: int,
-    labels: NDArray[np.int64],
+    labels: Labels,
     forget: Mask,
     share: float,
     seed: int,

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.attacks.outputs.outputs import Outputs
+from vestige.learners.arrays import Floats, Labels
 from vestige.learners.seeds import numpy_generator
 
-Floats = NDArray[np.float64]
 Shift = Callable[[np.random.Generator, int], Floats]
 """What having been trained on the forget examples adds to phi: ``(generator, n) -> [n]``."""
 
@@ -96,7 +96,7 @@ class Table:
     world: World
 
     @property
-    def labels(self) -> NDArray[np.int64]:
+    def labels(self) -> Labels:
         """The class of every row, ``[n]``."""
         counts = (self.world.forget, self.world.unseen, self.world.retain)
         return np.concatenate([np.arange(count) % self.world.classes for count in counts])

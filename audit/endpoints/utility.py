@@ -7,10 +7,11 @@ from scipy import stats
 
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints.decisions import SEED_ALLOWANCE
-from vestige.audit.endpoints.scores import MIN_RETRAINS, Floats
+from vestige.audit.endpoints.scores import MIN_RETRAINS
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Utility
 from vestige.audit.statistics import intervals
+from vestige.learners.arrays import Floats
 
 Role = Literal["retain", "unseen"]
 

@@ -14,7 +14,7 @@ from vestige.attacks.metrics.roc import auc, delong_variance, estimable, placeme
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.scores.threshold import class_centred
 from vestige.attacks.signals.blocks import mean_logits, signal_tables
-from vestige.audit.endpoints.scores import MIN_RETRAINS, Floats, Mask, Scores
+from vestige.audit.endpoints.scores import MIN_RETRAINS, Scores
 from vestige.audit.exchangeable.decisions import (
     WORDS,
     Judged,
@@ -29,7 +29,7 @@ from vestige.audit.exchangeable.decisions import (
 from vestige.audit.policy import Policy
 from vestige.audit.results.exchangeable import ContradictionTest, Declaration, Exchangeable
 from vestige.audit.results.figures import Interval
-from vestige.learners.arrays import Indices
+from vestige.learners.arrays import Floats, Indices, Mask
 from vestige.learners.errors import DataError
 from vestige.learners.seeds import numpy_generator
 

@@ -8,8 +8,8 @@ import numpy as np
 from vestige.attacks.arrays import NotEstimable
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints.preconditions import identify
-from vestige.audit.endpoints.scores import Scores, people_of, score_phi
-from vestige.audit.exposure.examples import Exposure, Judged, exposure
+from vestige.audit.endpoints.scores import Scores, audited, audited_signals, people_of, score_phi
+from vestige.audit.exposure.examples import Exposure, JudgedModel, exposure
 from vestige.audit.exposure.exposed_ids import PAIRS, write_exposed_ids
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import ExposureCounts, SingleExamples
@@ -20,16 +20,15 @@ from vestige.learners.files.io import digest
 def count_exposed(scores: Scores, names: tuple[str, ...]) -> SingleExamples:
     """The counts of the candidate and, leave-one-out, of each retrain; ``names [K]`` of the retrains."""
     try:
-        found = _exposure(scores)
+        exposures = _exposure(scores)
     except NotEstimable as error:
         return SingleExamples(reason=str(error), rate=0.0, examples=0, fewest_ranked=0, counts=())
-    judged = (("candidate", found.model), *zip(names, found.retrains, strict=True))
     return SingleExamples(
         reason="",
-        rate=found.rate,
-        examples=len(found.rows),
-        fewest_ranked=found.fewest_ranked,
-        counts=tuple(_counts(name, one) for name, one in judged),
+        rate=exposures.rate,
+        examples=len(exposures.rows),
+        fewest_ranked=exposures.fewest_ranked,
+        counts=tuple(map(_counts, ("candidate", *names), (exposures.model, *exposures.retrains))),
     )
 
 
@@ -38,14 +37,13 @@ def write_exposed(folder: Path, name: str, outputs: Outputs, policy: Policy) -> 
 
     An example without an id goes by its row in the outputs; a person with several rows by the subject. Raises DataError
     below three retrains and for a place that is not ours."""
-    rows = np.flatnonzero(outputs.where("forget") | outputs.where("unseen"))
-    kept = list(identify(outputs).kept)
+    rows, kept = np.flatnonzero(audited(outputs)), identify(outputs).kept
     labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
-    phi = outputs.signals("logit")["logit"][[*kept, len(outputs.retrain)]].take(rows, axis=1)
+    phi = audited_signals(outputs, [*kept, len(outputs.retrain)], ["logit"])["logit"]
     people = people_of(outputs)
     scores = score_phi(phi, len(kept), labels, forget, policy.calibration_share, policy.calibration_seed, people)
     try:
-        found = _exposure(scores)
+        exposures = _exposure(scores)
     except NotEstimable as error:
         raise DataError(f"exposed ids: {error}") from None
     ids = rows.astype(np.str_) if outputs.id is None else outputs.id[rows]
@@ -57,7 +55,7 @@ def write_exposed(folder: Path, name: str, outputs: Outputs, policy: Policy) -> 
     if plain != name or not plain or plain == PAIRS:
         plain = f"{plain}-{digest(name)[:8]}"  # two names never share a file
     path = folder / f"{plain}.csv"
-    write_exposed_ids(path, found, ids[found.rows].tolist())
+    write_exposed_ids(path, exposures, ids[exposures.rows].tolist())
     return path
 
 
@@ -66,11 +64,11 @@ def _exposure(scores: Scores) -> Exposure:
     return exposure(scores.phi[k], scores.phi[:k], scores.forget, scores.evaluation, scores.calibration)
 
 
-def _counts(name: str, one: Judged) -> ExposureCounts:
+def _counts(name: str, judged: JudgedModel) -> ExposureCounts:
     return ExposureCounts(
         model=name,
-        exposed=one.exposed.count,
-        over_forgotten=one.over_forgotten.count,
-        exposed_ranked=one.exposed_ranked.count,
-        over_forgotten_ranked=one.over_forgotten_ranked.count,
+        exposed=judged.exposed.count,
+        over_forgotten=judged.over_forgotten.count,
+        exposed_ranked=judged.exposed_ranked.count,
+        over_forgotten_ranked=judged.over_forgotten_ranked.count,
     )

@@ -15,10 +15,9 @@ from scipy.special import digamma, polygamma
 from vestige.attacks.arrays import NotEstimable
 from vestige.attacks.scores.shrinkage import inverse_trigamma
 from vestige.attacks.scores.threshold import class_centred
+from vestige.learners.arrays import Floats, Mask
 from vestige.learners.errors import ConfigError, DataError
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 LEAST_REFERENCES = 3
 """A leave-one-out retrain needs two others for a variance."""
 RATE = 0.10
@@ -50,7 +49,7 @@ class Family:
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class JudgedModel:
     """One model's forget rows. t: float64 ``[f]``, moderated t, higher = more member-like.
 
     exposed, over_forgotten: against Student's t on ``degrees`` degrees of freedom. exposed_ranked,
@@ -77,8 +76,8 @@ class Exposure:
     rows: NDArray[np.int64]
     rate: float
     fewest_ranked: int
-    model: Judged
-    retrains: tuple[Judged, ...]
+    model: JudgedModel
+    retrains: tuple[JudgedModel, ...]
 
 
 def exposure(
@@ -140,7 +139,7 @@ def exposure(
         raise DataError("forget, evaluation, calibration: expected disjoint masks, got rows in two of them")
     kinds = np.zeros(len(own), np.int64) if labels is None else np.asarray(labels)
 
-    def judged(phi: Floats, retrains: Floats) -> Judged:
+    def judged(phi: Floats, retrains: Floats) -> JudgedModel:
         t, prior = moderated_t(phi, retrains)
         if centre is not None:
             t = class_centred(t, kinds, centre)
@@ -200,12 +199,12 @@ def moderated_variance(variance: Floats, degrees: int, prior: Prior) -> Floats:
     return (prior.degrees * prior.scale + degrees * variance) / (prior.degrees + degrees)
 
 
-def _judged(t: Floats, unseen: Floats, prior: Prior, degrees: float, rate: float) -> Judged:
+def _judged(t: Floats, unseen: Floats, prior: Prior, degrees: float, rate: float) -> JudgedModel:
     def ranked(scores: Floats, null: Floats) -> Family:
         at_least = len(null) - np.searchsorted(np.sort(null), scores, side="left")
         return _family((1.0 + at_least) / (1.0 + len(null)), rate)
 
-    return Judged(
+    return JudgedModel(
         t=t,
         prior=prior,
         degrees=degrees,

@@ -8,10 +8,10 @@ import csv
 import io
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from vestige.audit.exposure.examples import Exposure, Family
+from vestige.audit.exposure.examples import Exposure
 from vestige.audit.files.output_paths import check_output_path
 from vestige.learners.errors import DataError
 from vestige.learners.files.io import write_atomically
@@ -21,25 +21,35 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "
 """What a spreadsheet takes for the beginning of a formula, or strips and then does; the last four are full-width."""
 
 
-def write_exposed_ids(path: Path, found: Exposure, ids: Sequence[str]) -> None:
-    """Write every flagged forget example of the model that was judged to ``path``, mode 0600, exposed ones first.
+def write_exposed_ids(path: Path, exposure: Exposure, ids: Sequence[str]) -> None:
+    """Write every flagged forget example of the model that was judged to ``path``, exposed ones first.
 
-    ids: ``[f]``, of the rows ``found.rows``. A row for each example and direction that either family flags;
-    ``flagged_by``: ``t``, ``ranked`` or both. A file that is there already is replaced whole. An id that a
-    spreadsheet would run as a formula has a ``'`` before it, and so has one that begins with ``'``: take one off to
-    read. DataError for ids that do not fit, and for a ``path`` that is a link, no plain file, or another user's.
-    Source: OWASP, "CSV Injection".
+    ids: ``[f]``, of the rows ``exposure.rows``. A row for each example and direction that either family flags;
+    ``flagged_by``: ``t``, ``ranked`` or both. An id that a spreadsheet would run as a formula has a ``'`` before it,
+    and so has one that begins with ``'``: take one off to read. DataError for ids that do not fit, and as in
+    ``write_private``. Source: OWASP, "CSV Injection".
     """
-    if len(ids) != len(found.rows):
-        raise DataError(f"ids: expected one for each of {len(found.rows)} forget rows, got {len(ids)}")
-    table = io.StringIO()
-    writer = csv.writer(table, quoting=csv.QUOTE_ALL, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    if len(ids) != len(exposure.rows):
+        raise DataError(f"ids: expected one for each of {len(exposure.rows)} forget rows, got {len(ids)}")
+    model, rows = exposure.model, []
     for direction, by_t, by_rank in (
-        ("exposed", found.model.exposed, found.model.exposed_ranked),
-        ("over-forgotten", found.model.over_forgotten, found.model.over_forgotten_ranked),
+        ("exposed", model.exposed, model.exposed_ranked),
+        ("over-forgotten", model.over_forgotten, model.over_forgotten_ranked),
     ):
-        writer.writerows(_rows(direction, found, by_t, by_rank, ids))
+        flagged = (by_t.flagged | by_rank.flagged).nonzero()[0]
+        for x in flagged[by_t.p[flagged].argsort(kind="stable")]:
+            numbers = (model.t[x], by_t.p[x], by_t.adjusted[x], by_rank.p[x], by_rank.adjusted[x])
+            families = " and ".join(name for name, family in (("t", by_t), ("ranked", by_rank)) if family.flagged[x])
+            rows.append([safe_cell(str(ids[x])), direction, *(f"{number:.6g}" for number in numbers), families])
+    write_private(path, COLUMNS, rows)
+
+
+def write_private(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV file for its owner alone (mode 0600); a file that is there already is replaced whole.
+
+    DataError for a ``path`` that is a link, no plain file, or another user's."""
+    table = io.StringIO()
+    csv.writer(table, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([columns, *rows])
     check_owner(path)
     # A rename: what has come under this name since that look is replaced, and no link is followed.
     write_atomically(path, table.getvalue().encode(), mode=0o600)
@@ -52,20 +62,6 @@ def safe_cell(text: str) -> str:
     ("'=1+1", "''tis", 'image-7')
     """
     return "'" + text if text.startswith((*FORMULA, "'")) else text
-
-
-def _rows(direction: str, found: Exposure, by_t: Family, by_rank: Family, ids: Sequence[str]) -> list[list[object]]:
-    flagged = (by_t.flagged | by_rank.flagged).nonzero()[0]
-    return [
-        [
-            safe_cell(str(ids[x])),
-            direction,
-            *(f"{value:.6g}" for value in (found.model.t[x], by_t.p[x], by_t.adjusted[x])),
-            *(f"{value:.6g}" for value in (by_rank.p[x], by_rank.adjusted[x])),
-            " and ".join(name for name, family in (("t", by_t), ("ranked", by_rank)) if family.flagged[x]),
-        ]
-        for x in flagged[by_t.p[flagged].argsort(kind="stable")]
-    ]
 
 
 def check_owner(path: Path) -> None:

@@ -10,10 +10,11 @@ import numpy as np
 from vestige.attacks.metrics.roc import auc_rows, threshold_at_fpr
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.scores.rlira import rlira
-from vestige.audit.endpoints.scores import MIN_RETRAINS, Floats, Scores
+from vestige.audit.endpoints.scores import MIN_RETRAINS, Scores, audited
 from vestige.audit.policy import Policy
 from vestige.audit.results.groups import RetainComparison, RetainExposure
 from vestige.audit.statistics import intervals
+from vestige.learners.arrays import Floats
 
 WORDS = {
     "auc_z": "AUC of z, retain against unseen",
@@ -29,15 +30,15 @@ def retain_exposure(outputs: Outputs, kept: tuple[int, ...], scores: Scores, pol
     if not len(rows) or len(kept) < MIN_RETRAINS:
         why = "no retain rows were given" if not len(rows) else f"needs at least {MIN_RETRAINS} retrains"
         return RetainExposure(why, len(rows), ())
-    asked = np.flatnonzero(outputs.where("forget") | outputs.where("unseen"))
+    judged = np.flatnonzero(audited(outputs))
     calibration, evaluation = (
         mask if scores.people is None else mask[scores.people.unit] for mask in (scores.calibration, scores.evaluation)
     )
-    everything = np.concatenate([rows, asked[calibration], asked[evaluation]])
+    everything = np.concatenate([rows, judged[calibration], judged[evaluation]])
     phi = outputs.signals("logit")["logit"][[*kept, len(outputs.retrain)]].take(everything, axis=1)
     place = np.repeat([0, 1, 2], [len(rows), calibration.sum(), evaluation.sum()])
-    found = rlira(phi[:-1], phi[-1:], place == 1)
-    z = np.concatenate([found.retrains, found.others])
+    scores_z = rlira(phi[:-1], phi[-1:], place == 1)
+    z = np.concatenate([scores_z.retrains, scores_z.others])
     retained, cut, unseen = (z.compress(place == part, axis=1) for part in range(3))
     values = {
         "auc_z": auc_rows(retained, unseen),
@@ -49,7 +50,7 @@ def retain_exposure(outputs: Outputs, kept: tuple[int, ...], scores: Scores, pol
 
 
 def _tpr(members: Floats, calibration: Floats, fpr: float) -> Floats:
-    cuts = np.array([threshold_at_fpr(own, fpr) for own in calibration])[:, None]
+    cuts = np.array([threshold_at_fpr(negatives, fpr) for negatives in calibration])[:, None]
     caught: Floats = (members > cuts).mean(axis=1)
     return caught
 

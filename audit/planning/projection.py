@@ -15,13 +15,14 @@ from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints.endpoints import Measured
 from vestige.audit.endpoints.preconditions import Standing, identify
 from vestige.audit.endpoints.remedy import left_spread
-from vestige.audit.endpoints.scores import MIN_RETRAINS, Floats
+from vestige.audit.endpoints.scores import MIN_RETRAINS
 from vestige.audit.endpoints.utility import utility
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Grade, Reference
 from vestige.audit.results.figures import Interval
 from vestige.audit.statistics import intervals as statistics
 from vestige.audit.verdict.evidence import stand
+from vestige.learners.arrays import Floats
 from vestige.learners.seeds import numpy_generator
 
 RETRAINS = (3, 5, 7, 10, 15, 20)

@@ -40,7 +40,7 @@ def register(
             "battery": BATTERY,
             "policy": asdict(policy),
             "policy_hash": policy.hash,
-            "preconditions": asdict(preconditions(outputs, policy, declared=declared, shadows=shadows)),
+            "preconditions": asdict(preconditions(outputs, policy, shadows=shadows)),
             "subject": subject(outputs),
         } | ({} if declared is None else {"exchangeable": declared})
         write_atomically(path, (json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n").encode())

@@ -5,6 +5,7 @@ from math import atanh, isfinite, log10
 
 NONE = "\u2013"
 MINUS = "\u2212"
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def decimals(value: float | None, places: int = 3) -> str:
@@ -59,8 +60,18 @@ def magnitude(value: float | None) -> str:
     if abs(value) < 1e5:
         return count(round(value))
     power = int(log10(abs(value)))
-    raised = str(power).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{value / 10**power:.2f} × 10{raised}"
+    return f"{value / 10**power:.2f} × 10{str(power).translate(_RAISED)}"
+
+
+def power_of_ten(value: float) -> str:
+    """A tick of a logarithmic axis: 1, 0.1, 0.01, then 10⁻³."""
+    return f"{value:g}" if value >= 0.01 else "10" + str(round(log10(value))).translate(_RAISED)
+
+
+def number(value: float) -> str:
+    """A coordinate in SVG: at most two decimals, no trailing zeros."""
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
 
 
 def seconds(value: float | None) -> str:

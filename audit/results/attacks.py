@@ -21,7 +21,7 @@ class AttackPoint:
 class AttackRow:
     """One attack. auc: of the candidate, forget against unseen examples; interval: DeLong, 95 %. retrains: mean AUC of
     the retrains, None without any; gap: auc minus that. original: of the model before unlearning. efficacy: AUC of the
-    candidate's forget examples against the retrains' (the efficacy game: can it be told from a retrain there?). points:
+    candidate's forget examples against the retrains' (the efficacy game: does it differ from a retrain there?). points:
     at 10, 1 and 0.1 % FPR. lead: auc minus that of the attack it is compared with, on the examples that both judge,
     with its paired 95 % interval; None for that attack itself. members, nonmembers: examples judged. remark: of the
     run. Where examples belong to people, every interval counts a person once, however many rows they have.

@@ -8,7 +8,7 @@ from pydantic import Field
 MOST = 100_000
 """Canaries; more would make no bound better and a report slow to verify."""
 Count = Annotated[int, Field(ge=0, le=MOST)]
-Labels = Literal["wrong", "as they are"]
+LabelKind = Literal["wrong", "as they are"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class CanaryAudit:
     included: Annotated[Count, Field(description="How many the coins put in.")]
     judged_in: Annotated[Count, Field(description="Canaries that were in, in the half that a threshold is judged on.")]
     judged_out: Annotated[Count, Field(description="Canaries that were out, in that half.")]
-    labels: Annotated[Labels, Field(description="Whether canaries were given wrong labels.")]
+    labels: Annotated[LabelKind, Field(description="Whether canaries were given wrong labels.")]
     seed: Annotated[int, Field(ge=0, description="Seed of the coins.")]
     digest: Annotated[
         str, Field(description="SHA-256 over seed and assignment, written down before anything was trained.")
@@ -56,15 +56,11 @@ class CanaryAudit:
     @property
     def sentence(self) -> str:
         """What the candidate's bound means, in words."""
-        own = self.models[0]
-        if own.one_run > 0:
-            return (
-                f"The candidate still tells canaries that were trained on from canaries that were not: epsilon is at "
-                f"least {own.one_run:.2f} ({100 * self.level:g} % confidence; {self.count} canaries can show "
-                f"{self.ceiling_one_run:.2f} at most)."
-            )
+        bound = self.models[0].one_run
+        separates, shown = "does not separate", "no epsilon above 0 is shown"
+        if bound > 0:
+            separates, shown = "still separates", f"epsilon is at least {bound:.2f}"
         return (
-            f"The candidate's answers do not tell canaries that were trained on from canaries that were not: no "
-            f"epsilon above 0 is shown ({100 * self.level:g} % confidence; {self.count} canaries can show "
-            f"{self.ceiling_one_run:.2f} at most)."
+            f"The candidate {separates} canaries that were trained on from canaries that were not: {shown} "
+            f"({100 * self.level:g} % confidence; {self.count} canaries can show {self.ceiling_one_run:.2f} at most)."
         )

@@ -20,7 +20,7 @@ class Finding:
     ]
     count: Annotated[int, Field(ge=0, description="How many examples, people, classes or models it concerns.")]
     of: Annotated[int, Field(ge=0, description="Of how many.")]
-    value: Annotated[float | None, Field(description="What was measured besides; null for counts alone.")]
+    value: Annotated[float | None, Field(description="What else was measured; null for counts alone.")]
     interval: Annotated[Interval | None, Field(description="Interval of the value, or what chance gives.")]
     sentence: Annotated[str, Field(description="The finding in one sentence; empty when clear.")]
 
@@ -34,10 +34,10 @@ class Hygiene:
     @property
     def shown(self) -> tuple[Finding, ...]:
         """Checks that found something, warnings first."""
-        found = [one for one in self.findings if one.severity != "clear"]
-        return tuple(sorted(found, key=lambda one: one.severity != "warning"))
+        findings = [finding for finding in self.findings if finding.severity != "clear"]
+        return tuple(sorted(findings, key=lambda finding: finding.severity != "warning"))
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
         """Checks that found what can mislead a verdict."""
-        return tuple(one for one in self.findings if one.severity == "warning")
+        return tuple(finding for finding in self.findings if finding.severity == "warning")

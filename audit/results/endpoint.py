@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from vestige.audit.results.figures import Interval
+from vestige.audit.results.figures import Interval, Rate
 
+Gap = Annotated[float, Field(ge=-1, le=1)]
 Decision = Literal["within", "outside", "uncertain", "not estimable"]
 
 
@@ -19,11 +20,11 @@ class Endpoint:
     sides: Annotated[Literal["two", "upper"], Field(description="Which gaps count: both signs, or only a leak.")]
     primary: Annotated[bool, Field(description="True when PASS requires this endpoint.")]
     per_example: Annotated[bool, Field(description="True when the attack is calibrated for each example.")]
-    candidate: Annotated[float | None, Field(description="Value on the candidate; null when not estimable.")]
-    retrains: Annotated[tuple[float, ...], Field(description="Value on each reference retrain, in order.")]
-    original: Annotated[float | None, Field(description="Value on the original; null when there is none.")]
-    gap: Annotated[float | None, Field(description="Candidate minus the mean of the retrains.")]
-    original_gap: Annotated[float | None, Field(description="Original minus the mean of the retrains.")]
+    candidate: Annotated[Rate | None, Field(description="Value on the candidate; null when not estimable.")]
+    retrains: Annotated[tuple[Rate, ...], Field(description="Value on each reference retrain, in order.")]
+    original: Annotated[Rate | None, Field(description="Value on the original; null when there is none.")]
+    gap: Annotated[Gap | None, Field(description="Candidate minus the mean of the retrains.")]
+    original_gap: Annotated[Gap | None, Field(description="Original minus the mean of the retrains.")]
     spread: Annotated[
         float | None,
         Field(
@@ -38,9 +39,9 @@ class Endpoint:
     example_half_width: Annotated[
         float | None, Field(description="Half-width of the interval from the examples alone (retrain seed ignored).")
     ]
-    margin: Annotated[float, Field(description="Margin of the policy.")]
+    margin: Annotated[Rate, Field(description="Margin of the policy.")]
     margin_effective: Annotated[
-        float, Field(description="Margin used for PASS: at most half of the original's own gap where that is detected.")
+        Rate, Field(description="Margin used for PASS: at most half of the original's own gap where that is detected.")
     ]
     half_width: Annotated[float | None, Field(description="Half-width h of the PASS interval, from the retrains.")]
     plan_width: Annotated[

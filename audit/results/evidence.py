@@ -1,4 +1,4 @@
-"""What an audit concludes and on what: the nouns that travel from the statistics into ``report.json``.
+"""What an audit concludes and on what: from the statistics into ``report.json``.
 
 Every field here is a key of the report. FPRs, TPRs, AUCs and accuracies are fractions in [0, 1]; gaps are candidate
 minus the mean of the retrains; scores are higher = more member-like.
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.exchangeable import Exchangeable
-from vestige.audit.results.figures import Curve, Histogram, Interval, OperatingPoint
+from vestige.audit.results.figures import CalibratedPoint, Curve, Histogram, Interval
 from vestige.audit.results.groups import GroupResult, RetainExposure
 from vestige.audit.results.plan import PlanRecord
 from vestige.audit.results.shadows import ShadowEvidence
@@ -57,7 +57,7 @@ class Baseline:
 
 
 @dataclass(frozen=True)
-class AttackResult:
+class SignalAttack:
     """An attack on one signal: AUC of forget against unseen on every model; report only, unless it is an endpoint."""
 
     name: Annotated[str, Field(description="Registry name of the attack.")]
@@ -166,7 +166,7 @@ class Controls:
     @property
     def accused(self) -> tuple[str, ...]:
         """Retrains that fail against the others."""
-        return tuple(one.retrain for one in self.null if one.outside)
+        return tuple(control.retrain for control in self.null if control.outside)
 
 
 @dataclass(frozen=True)
@@ -174,29 +174,29 @@ class Evidence:
     """Everything measured about one candidate."""
 
     candidate: Annotated[str, Field(description="Name of the candidate.")]
-    reference: Annotated[Reference, Field(description="Preconditions E0 to E3 and sizes.")]
-    no_op: Annotated[bool, Field(description="True when the candidate is byte-equal to the original.")]
     endpoints: Annotated[tuple[Endpoint, ...], Field(description="Primary and FAIL-only endpoints.")]
-    utility: Annotated[tuple[Utility, ...], Field(description="Utility endpoints (E5).")]
+    utility: Annotated[tuple[Utility, ...], Field(description="Accuracy against the retrains (E5).")]
     baseline: Annotated[Baseline, Field(description="The unseen-data baseline.")]
-    operating_points: Annotated[tuple[OperatingPoint, ...], Field(description="TPR at the estimable FPRs.")]
-    attacks: Annotated[tuple[AttackResult, ...], Field(description="Attacks on single signals.")]
+    operating_points: Annotated[tuple[CalibratedPoint, ...], Field(description="TPR at the estimable FPRs.")]
+    attacks: Annotated[tuple[SignalAttack, ...], Field(description="Attacks on single signals.")]
     curves: Annotated[tuple[Curve, ...], Field(description="ROC curves.")]
     histograms: Annotated[tuple[Histogram, ...], Field(description="Score histograms.")]
-    controls: Annotated[Controls | None, Field(description="Controls; null when they were not asked for.")] = None
+    reference: Annotated[Reference, Field(description="Preconditions E0 to E3 and sizes.")]
+    no_op: Annotated[bool, Field(description="True when the candidate is byte-equal to the original.")]
+    controls: Annotated[Controls | None, Field(description="Controls; null when they were not run.")] = None
     single_examples: Annotated[
-        SingleExamples | None, Field(description="Exposure of single examples; null when it was not asked for.")
+        SingleExamples | None, Field(description="Exposure of single examples; null when it was not judged.")
     ] = None
     groups: Annotated[tuple[GroupResult, ...], Field(description="Groups of forget examples, each by itself.")] = ()
     retained: Annotated[
-        RetainExposure | None, Field(description="Exposure of retain examples; null when it was not asked for.")
+        RetainExposure | None, Field(description="Exposure of retain examples; null when it was not measured.")
+    ] = None
+    shadows: Annotated[
+        ShadowEvidence | None, Field(description="The shadow models behind A4, T4, F4, F5; null without a bank.")
     ] = None
     plan: Annotated[PlanRecord | None, Field(description="The plan judged under; null for none.")] = None
     exchangeable: Annotated[
         Exchangeable | None, Field(description="The second mode of the verdict; null where the main rule holds.")
-    ] = None
-    shadows: Annotated[
-        ShadowEvidence | None, Field(description="The shadow models behind A4, T4, F4, F5; null without a bank.")
     ] = None
 
 
@@ -210,7 +210,7 @@ class Verdict:
     profile: Annotated[str, Field(description="Profile of the policy.")]
     headline: Annotated[str, Field(description="The verdict in one sentence, margins included.")]
     explanations: Annotated[tuple[str, ...], Field(description="One sentence per reason code.")]
-    notes: Annotated[tuple[str, ...], Field(description="What a reader must know besides, as CODE: sentence.")]
+    notes: Annotated[tuple[str, ...], Field(description="What else a reader must know, as CODE: sentence.")]
     would_change: Annotated[tuple[str, ...], Field(description="What would resolve or change the verdict.")]
     mode: Annotated[
         Literal["retrains", "exchangeable"],

@@ -1,4 +1,4 @@
-"""Nouns of the report that are drawn and decide nothing. Rates are fractions in [0, 1]."""
+"""What a report draws and what decides nothing. Rates are fractions in [0, 1]."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -6,10 +6,12 @@ from typing import Annotated
 from pydantic import Field
 
 Interval = tuple[float, float]
+Rate = Annotated[float, Field(ge=0, le=1)]
+"""A fraction."""
 
 
 @dataclass(frozen=True)
-class OperatingPoint:
+class CalibratedPoint:
     """TPR at one fixed FPR, with a threshold taken from calibration non-members."""
 
     score: Annotated[str, Field(description="Attack score: phi, z or abs_z.")]
@@ -30,8 +32,8 @@ class Curve:
 
     model: Annotated[str, Field(description="candidate, original, or retrain 1, retrain 2, ...")]
     score: Annotated[str, Field(description="phi or z.")]
-    fpr: Annotated[tuple[float, ...], Field(description="False-positive rates, non-decreasing.")]
-    tpr: Annotated[tuple[float, ...], Field(description="True-positive rates at those.")]
+    fpr: Annotated[tuple[Rate, ...], Field(description="False-positive rates, non-decreasing.")]
+    tpr: Annotated[tuple[Rate, ...], Field(description="True-positive rates at those.")]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Nouns of the worst case: groups of forget examples judged by themselves, and the exposure of retained ones."""
+"""The worst case: groups of forget examples judged by themselves, and the exposure of retained ones."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -14,7 +14,7 @@ GroupStanding = Literal["within", "uncertain", "outside", "not assessed"]
 
 @dataclass(frozen=True)
 class GroupResult:
-    """A group of forget examples, held against the retrains on the same endpoints with the margin for groups."""
+    """A group of forget examples, compared with the retrains on the same endpoints with the margin for groups."""
 
     name: Annotated[str, Field(description="class N, group NAME, or the most memorised quarter.")]
     kind: Annotated[

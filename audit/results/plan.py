@@ -43,7 +43,7 @@ class PlanRecord:
         """Whether the verdict was judged as planned, in one sentence without its full stop."""
         if self.kept:
             return f"judged under the plan {self.hash[:12]}, registered {self.registered}"
-        changes = "; ".join(one.words for one in self.differences)
+        changes = "; ".join(difference.words for difference in self.differences)
         return f"not as planned ({self.hash[:12]}, registered {self.registered}): {changes}"
 
 

@@ -13,13 +13,8 @@ from pydantic import ConfigDict, Field
 
 from vestige.audit.results.canaries import CanaryAudit
 from vestige.audit.results.data_checks import Hygiene
-from vestige.audit.results.endpoint import Endpoint
-from vestige.audit.results.evidence import AttackResult, Baseline, Controls, Reference, SingleExamples, Utility, Verdict
-from vestige.audit.results.exchangeable import Exchangeable
-from vestige.audit.results.figures import Curve, Histogram, Interval, OperatingPoint
-from vestige.audit.results.groups import GroupResult, RetainExposure
-from vestige.audit.results.plan import PlanRecord
-from vestige.audit.results.shadows import ShadowEvidence
+from vestige.audit.results.evidence import Evidence, Verdict
+from vestige.audit.results.figures import Interval
 
 SCHEMA_VERSION: Literal["1.0"] = "1.0"
 
@@ -174,40 +169,22 @@ class SelfTest:
 
 
 @dataclass(frozen=True)
-class Audit:
-    """One candidate: verdict, evidence and what it cost."""
+class CandidateVerdict:
+    """A candidate and its verdict: these come first in the file."""
 
     candidate: Annotated[str, Field(description="Name of the candidate.")]
     verdict: Annotated[Verdict, Field(description="The conclusion.")]
-    endpoints: Annotated[tuple[Endpoint, ...], Field(description="Primary and FAIL-only endpoints.")]
-    utility: Annotated[tuple[Utility, ...], Field(description="Accuracy against the retrains (E5).")]
-    baseline: Annotated[Baseline, Field(description="The unseen-data baseline.")]
-    operating_points: Annotated[tuple[OperatingPoint, ...], Field(description="TPR at the estimable FPRs.")]
-    attacks: Annotated[tuple[AttackResult, ...], Field(description="Attacks on single signals.")]
-    curves: Annotated[tuple[Curve, ...], Field(description="ROC curves.")]
-    histograms: Annotated[tuple[Histogram, ...], Field(description="Score histograms.")]
-    reference: Annotated[Reference, Field(description="Preconditions E0 to E3 and sizes.")]
-    no_op: Annotated[bool, Field(description="True when the candidate is byte-equal to the original.")]
+
+
+@dataclass(frozen=True)
+class Audit(Evidence, CandidateVerdict):
+    """One candidate: verdict, evidence and what it cost."""
+
     method: Annotated[Method | None, Field(description="Unlearning method; null when not known.")] = None
     weights: Annotated[str | None, Field(description="SHA-256 of the candidate's weights.")] = None
     cost: Annotated[Cost | None, Field(description="Cost of the unlearning; null when not known.")] = None
-    controls: Annotated[Controls | None, Field(description="Controls; null when they were not run.")] = None
-    single_examples: Annotated[
-        SingleExamples | None, Field(description="Exposure of single examples; null when it was not judged.")
-    ] = None
-    groups: Annotated[tuple[GroupResult, ...], Field(description="Groups of forget examples, each by itself.")] = ()
-    retained: Annotated[
-        RetainExposure | None, Field(description="Exposure of retain examples; null when it was not measured.")
-    ] = None
-    shadows: Annotated[
-        ShadowEvidence | None, Field(description="The shadow models behind A4, T4, F4, F5; null without a bank.")
-    ] = None
     self_test: Annotated[SelfTest | None, Field(description="Null self-test; null when it was not run.")] = None
     canaries: Annotated[CanaryAudit | None, Field(description="Canaries; null when none were planted.")] = None
-    plan: Annotated[PlanRecord | None, Field(description="The plan judged under; null for none.")] = None
-    exchangeable: Annotated[
-        Exchangeable | None, Field(description="The second mode of the verdict; null where the main rule holds.")
-    ] = None
     hygiene: Annotated[Hygiene | None, Field(description="Checks on outputs; null when none were made.")] = None
 
 

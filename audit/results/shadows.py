@@ -1,17 +1,13 @@
-"""What stands behind the endpoints that need shadow models, and when those endpoints are in force."""
+"""The shadow models behind the endpoints that need them, and when there are too few."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from vestige.attacks.shadows.checks import WEAK
-
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from vestige.learners.arrays import Floats, Mask
 
 LIRA = ("lira_online", "lira_offline")
 """Scores, by their names in the registry, that read the shadows as they were trained."""
@@ -41,7 +37,7 @@ class ShadowEvidence:
         tuple[str, ...], Field(description="Registry names of the attacks that were made, with their variance rule.")
     ]
     unseen_evaluation: Annotated[
-        int, Field(description="Unseen evaluation examples that U-LiRA judges: those that shadows were told to forget.")
+        int, Field(description="Unseen evaluation examples that U-LiRA judges: those that the shadows unlearned.")
     ]
     problem: Annotated[str, Field(description="Empty, or the fault for which the bank was refused.")] = ""
     unlearned_problem: Annotated[
@@ -54,7 +50,7 @@ class ShadowEvidence:
 
 
 def why_absent(score: str, shadows: ShadowEvidence | None) -> str:
-    """Empty, or why an endpoint on this score is not in force as far as shadows go."""
+    """Empty, or what an endpoint on this score lacks, as far as shadows go."""
     if score not in SHADOWED:
         return ""
     if shadows is None:
@@ -71,7 +67,7 @@ def why_absent(score: str, shadows: ShadowEvidence | None) -> str:
         return f"needs at least {FEWEST} unlearned shadows, got {shadows.unlearned}"
     if shadows.unseen_evaluation < FEWEST_UNSEEN:
         return (
-            f"needs at least {FEWEST_UNSEEN} unseen evaluation examples that shadows were told to forget, "
+            f"needs at least {FEWEST_UNSEEN} unseen evaluation examples that the shadows unlearned, "
             f"got {shadows.unseen_evaluation}"
         )
     return shadows.unlearned_problem
@@ -80,7 +76,7 @@ def why_absent(score: str, shadows: ShadowEvidence | None) -> str:
 @dataclass(frozen=True, eq=False)
 class ShadowTables:
     """What the shadows say about one candidate: scores ``[models, n]`` by registry name, as far as there are any;
-    higher = more member-like (U-LiRA: more like an example that the method was told to forget). Models: all retrains,
+    higher = more member-like (U-LiRA: more like an example that the method unlearned). Models: all retrains,
     the candidate, the original if there is one. judged: bool ``[n]``, the examples on which U-LiRA is defined."""
 
     evidence: ShadowEvidence
@@ -98,6 +94,6 @@ class ShadowTables:
             unlearned=0,
             unlearned_problem="",
             unseen_evaluation=0,
-            attacks=tuple(one for one in self.evidence.attacks if not one.startswith(ULIRA)),
+            attacks=tuple(attack for attack in self.evidence.attacks if not attack.startswith(ULIRA)),
         )
         return ShadowTables(evidence, {name: self.tables[name] for name in LIRA if name in self.tables}, self.judged)

@@ -44,7 +44,7 @@ EXAMPLE_ASSUMPTIONS = (
 """In place of the above where the verdict is over exchangeable examples."""
 
 LIMITS = (
-    "Access: only the outputs of the checkpoint were questioned. Attacks on weights, gradients or embeddings were "
+    "Access: only the outputs of the checkpoint were analysed. Attacks on weights, gradients or embeddings were "
     "not run.",
     "Reconstruction, extraction and the speed of relearning were not tested.",
     "Attacks other than those listed here may separate the candidate from retraining.",
@@ -114,23 +114,6 @@ NOTES = {
     "AS_PLANNED": "Policy, sizes and what else a plan file fixed before a candidate was scored are those that were "
     "applied.",
     "NOT_AS_PLANNED": "Something was done otherwise than the plan file fixed it; the verdict is on what was done.",
-}
-
-WORDS = {
-    "forget": "Examples that the candidate was asked to forget.",
-    "retain": "Training examples that every model kept.",
-    "unseen": "Examples that no model was trained on.",
-    "original": "The model before unlearning; it was trained on the forget examples.",
-    "retrain": "A model trained by the same recipe without the forget examples, under its own seed.",
-    "candidate": "The checkpoint under audit.",
-    "gap": "Value on the candidate minus the mean over the retrains. Positive is a leak, negative over-forgetting.",
-    "phi": "Logit of the labelled class against all others. Higher means more member-like.",
-    "z": "phi minus its mean over the retrains for the same example, in units of the retrains' variation (R-LiRA).",
-    "entropy": "Certainty of a prediction, whatever the label (F2); modified entropy knows the label (F3). Both are "
-    "signed so that higher means more member-like.",
-    "AUC": "Probability that a forget example scores above an unseen one; one half is chance.",
-    "TPR at FPR f": "Share of forget examples above the threshold that a fraction f of calibration unseen examples "
-    "exceeds.",
 }
 
 ENDPOINTS = {

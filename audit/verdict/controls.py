@@ -1,11 +1,11 @@
-"""Controls of an audit: does it leave a retrain in peace, and how small a leak does it find?
+"""Controls of an audit: does it accuse a retrain, and how small a leak does it find?
 
 Both are settled from retrains and original alone. The positive control, whether the original is caught, is
 precondition E2 (``preconditions.py``).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,11 +15,19 @@ from vestige.audit.endpoints.endpoints import NO_SPREAD, measure
 from vestige.audit.endpoints.groups import Parts, find_groups, measure_groups
 from vestige.audit.endpoints.people import People
 from vestige.audit.endpoints.preconditions import NO_DIFFERENCE, identify, retrain_name
-from vestige.audit.endpoints.scores import MIN_RETRAINS, READ, Floats, Mask, Scores, people_of, score_signals
+from vestige.audit.endpoints.scores import (
+    MIN_RETRAINS,
+    READ,
+    Scores,
+    audited,
+    audited_signals,
+    people_of,
+    score_signals,
+)
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Controls, NullControl, PlantedLeak
 from vestige.audit.results.shadows import ShadowTables
-from vestige.learners.arrays import Indices
+from vestige.learners.arrays import Floats, Indices, Labels, Mask
 from vestige.learners.seeds import numpy_generator
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -32,76 +40,83 @@ def run_controls(outputs: Outputs, policy: Policy, shadows: ShadowTables | None 
     """Judge every retrain as if it were the candidate, against the others (the null control), and then with leaks
     planted in it: on a share of the forget examples it answers as the original does.
 
-    The audit itself holds a candidate against one retrain more, so that it finds a little more than is said here.
+    The audit itself compares a candidate with one retrain more, so that it finds a little more than is stated here.
     Retrains that are byte-equal to the candidate take no part. Nothing else depends on the candidate: of ``shadows``
     (see ``gather``) LiRA takes part, whose score of an example looks at no other example of the model; U-LiRA does not,
     for it judges one method.
     """
     identity = identify(outputs)
     kept = list(identity.kept)
-    declared = None if outputs.group is None else outputs.group[outputs.where("forget") | outputs.where("unseen")]
     if identity.problem or len(kept) <= MIN_RETRAINS:
-        why = identity.problem or f"needs at least {MIN_RETRAINS + 1} retrains, got {len(kept)}"
-        return Controls(reason=why, null=(), planted=(), smallest=None)
-    rows = np.flatnonzero(outputs.where("forget") | outputs.where("unseen"))
-    labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
-    places = [*kept, *([] if outputs.original is None else [len(outputs.retrain) + 1])]
-    tables = {name: table[places].take(rows, axis=1) for name, table in outputs.signals(*READ).items()}
-    people = people_of(outputs)
-    if shadows is not None:
-        shadows = shadows.of_bank().take(places)
-        tables = {**tables, **shadows.tables}
+        return _not_run(identity.problem or f"needs at least {MIN_RETRAINS + 1} retrains, got {len(kept)}")
+    rows, original = audited(outputs), outputs.original is not None
+    models = [*kept, *([len(outputs.retrain) + 1] if original else [])]
+    trial = _Trial(
+        tables=audited_signals(outputs, models, READ),
+        retrains=len(kept),
+        labels=outputs.labels[rows],
+        forget=outputs.where("forget")[rows],
+        people=people_of(outputs),
+        shadows=None if shadows is None else shadows.of_bank().take(models),
+        policy=policy,
+    )
+    declared = None if outputs.group is None else outputs.group[rows]
     null, caught = [], []
     for place, index in enumerate(kept):
-        order = _order(numpy_generator(policy.calibration_seed, "planted leaks", index), forget, people)
-        scores = _scores(tables, place, len(kept), order, labels, forget, policy, people, shadows)
+        scores = trial.scores(place, numpy_generator(policy.calibration_seed, "planted leaks", index))
         measured = measure(scores, policy.fpr, paired=policy.conservative)
-        flat = [one.definition.name for one in measured if one.spread is not None and one.spread <= NO_SPREAD]
+        flat = [endpoint.name for endpoint in measured if endpoint.spread is not None and endpoint.spread <= NO_SPREAD]
         if flat:
-            why = f"{flat[0]} has {NO_DIFFERENCE}"
-            return Controls(reason=why, null=(), planted=(), smallest=None)
+            return _not_run(f"{flat[0]} has {NO_DIFFERENCE}")
         groups = find_groups(scores, declared)
         parts = [measured, *measure_groups(groups, policy, paired=policy.conservative)]
-        names = ("", *(f"{one.name}: " for one in groups))
+        names = ("", *(f"{group.name}: " for group in groups))
         null.append(NullControl(retrain_name(index), _outside(parts, names, 0, policy)))
-        if outputs.original is not None:
+        if original:
             caught.append([bool(_outside(parts, names, 1 + share, policy)) for share in range(len(SHARES))])
     counts = np.sum(caught, axis=0).tolist() if caught else []
     planted = tuple(PlantedLeak(share, int(count)) for share, count in zip(SHARES, counts, strict=False))
     return Controls(reason="", null=tuple(null), planted=planted, smallest=_smallest(planted, len(kept)))
 
 
-def _scores(
-    tables: Mapping[str, Floats],
-    place: int,
-    retrains: int,
-    order: Indices,
-    labels: Indices,
-    forget: Mask,
-    policy: Policy,
-    people: People | None,
-    shadows: ShadowTables | None,
-) -> Scores:
-    """Scores with retrain ``place`` in the candidate's place, and beside it the same with each share planted: the last
-    answers as the original does on all of the forget set, and stands in its place where groups are chosen."""
-    rest = [row for row in range(retrains) if row != place]
-    leaky = len(tables["logit"]) > retrains  # there is an original
-    planted = plant(tables, place, retrains if leaky else place, order, (0.0, *SHARES) if leaky else (0.0,))
-    models = {name: np.concatenate([table[rest], planted[name]]) for name, table in tables.items()}
-    share, seed = policy.calibration_share, policy.calibration_seed
-    scores = score_signals(models, len(rest), labels, forget, share, seed, people)
-    if shadows is not None:
-        scores = scores.with_shadows(replace(shadows, tables={name: models[name] for name in shadows.tables}))
-    return scores
+def _not_run(reason: str) -> Controls:
+    return Controls(reason=reason, null=(), planted=(), smallest=None)
 
 
-def _order(random: np.random.Generator, forget: Mask, people: People | None) -> Indices:
-    """The forget rows as they leak: drawn one by one, or person by person."""
-    rows = random.permutation(np.flatnonzero(forget))
-    if people is None:
-        return rows
-    place = random.permutation(len(people.first))
-    return rows[np.argsort(place[people.unit[rows]], kind="stable")]
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """Retrains and original on the audited rows. tables: signals ``[models, n]``, the retrains first."""
+
+    tables: Mapping[str, Floats]
+    retrains: int
+    labels: Labels
+    forget: Mask
+    people: People | None
+    shadows: ShadowTables | None
+    policy: Policy
+
+    def scores(self, place: int, random: np.random.Generator) -> Scores:
+        """Scores with retrain ``place`` in the candidate's place, then the same with each share planted: the last
+        answers as the original does on all of the forget set, and stands in its place where groups are chosen."""
+        tables = {**self.tables, **({} if self.shadows is None else self.shadows.tables)}
+        rest = [row for row in range(self.retrains) if row != place]
+        original = self.retrains if len(tables["logit"]) > self.retrains else None
+        shares = (0.0,) if original is None else (0.0, *SHARES)
+        planted = plant(tables, place, place if original is None else original, self._order(random), shares)
+        models = {name: np.concatenate([table[rest], planted[name]]) for name, table in tables.items()}
+        share, seed = self.policy.calibration_share, self.policy.calibration_seed
+        scores = score_signals(models, len(rest), self.labels, self.forget, share, seed, self.people)
+        if self.shadows is None:
+            return scores
+        return scores.with_shadows(replace(self.shadows, tables={name: models[name] for name in self.shadows.tables}))
+
+    def _order(self, random: np.random.Generator) -> Indices:
+        """The forget rows as they leak: one by one in random order, or person by person."""
+        rows = random.permutation(np.flatnonzero(self.forget))
+        if self.people is None:
+            return rows
+        place = random.permutation(len(self.people.first))
+        return rows[np.argsort(place[self.people.unit[rows]], kind="stable")]
 
 
 def plant(
@@ -124,10 +139,9 @@ def plant(
 def _outside(parts: Parts, names: Sequence[str], other: int, policy: Policy) -> tuple[str, ...]:
     """Endpoints, of the whole and of groups, whose FAIL test rejects on the model at place ``other`` after the
     retrains."""
-    found = fail_tests(parts, other, policy)
     return tuple(
         f"{name}{endpoint}"
-        for name, part in zip(names, found, strict=True)
+        for name, part in zip(names, fail_tests(parts, other, policy), strict=True)
         for endpoint, p in part.items()
         if p.holm <= policy.alpha
     )
@@ -136,8 +150,8 @@ def _outside(parts: Parts, names: Sequence[str], other: int, policy: Policy) -> 
 def _smallest(planted: tuple[PlantedLeak, ...], retrains: int) -> float | None:
     """The smallest share from which on the leak is caught in at least ``POWER`` of the retrains."""
     smallest = None
-    for one in reversed(planted):
-        if one.caught < POWER * retrains:
+    for leak in reversed(planted):
+        if leak.caught < POWER * retrains:
             break
-        smallest = one.share
+        smallest = leak.share
     return smallest

@@ -1,18 +1,17 @@
 """Everything measured about one candidate, from the outputs of all models."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.signals.signals import SIGNALS
-from vestige.audit.endpoints import curves as drawings_of
 from vestige.audit.endpoints.baseline import baseline
+from vestige.audit.endpoints.curves import attack_results, curves, histograms, operating_points
 from vestige.audit.endpoints.endpoints import Measured, measure
 from vestige.audit.endpoints.groups import find_groups, judge_groups, measure_groups
 from vestige.audit.endpoints.preconditions import Identity, Standing, examine, identify, retrain_name
-from vestige.audit.endpoints.scores import READ, Floats, Mask, Scores, people_of, score_signals
+from vestige.audit.endpoints.scores import READ, Scores, audited, audited_signals, people_of, score_signals
 from vestige.audit.endpoints.utility import utility
 from vestige.audit.exchangeable.measurement import over_examples
 from vestige.audit.exposure.counts import count_exposed
@@ -31,104 +30,101 @@ def gather(
     policy: Policy,
     *,
     candidate_name: str = "candidate",
-    drawings: bool = True,
+    plots: bool = True,
     controls: Controls | None = None,
     declared: Declaration | None = None,
     shadows: ShadowTables | None = None,
 ) -> Evidence:
-    """The evidence on the candidate of ``outputs``: preconditions, endpoints, utility, baseline and what to draw.
+    """The evidence on the candidate of ``outputs``: preconditions, endpoints, utility, baseline and what to plot.
 
-    controls: of these retrains, from ``run_controls``. drawings: False leaves operating points, report-only attacks,
-    curves, histograms and single examples empty, which changes nothing about the verdict. declared: who vouches for
+    controls: of these retrains, from ``run_controls``. plots: False leaves operating points, report-only attacks,
+    curves, histograms and single examples empty, which changes nothing about the verdict. declared: who declares
     exchangeable forget and unseen examples, so that fewer than three retrains are judged over examples. shadows: scores
     against shadow models, on the forget and unseen rows, of every model of ``outputs``: retrains, candidate, original.
     Without any retrain and a declaration this is a screening: what the candidate shows against unseen examples, and no
     endpoint. DataError when there are too few unseen rows to part into calibration and evaluation.
     Source: verdict.md, sections 4 to 6.
     """
-    if drawings:
+    if plots:
         outputs.signals(*SIGNALS)  # all in one reading
     identity = identify(outputs)
-    scores = _score(outputs, identity, policy, shadows)
-    measured = measure(scores, policy.fpr)
-    standing = _stand(measured, scores, identity, policy)
+    scores, measured, standing = _examined(outputs, identity, policy, shadows)
     exchangeable = over_examples(outputs, scores, identity.kept, declared, policy)
     problem = standing.problem or (ELSEWHERE if exchangeable else "")
-    groups = find_groups(scores, None if outputs.group is None else outputs.group[_asked(outputs)])
+    groups = find_groups(scores, None if outputs.group is None else outputs.group[audited(outputs)])
     parts = judge_groups(measured, groups, measure_groups(groups, policy), replace(standing, problem=problem), policy)
-    names = [*map(retrain_name, identity.kept), "candidate", "original"][: len(scores.phi)]
-    return Evidence(
+    evidence = Evidence(
         candidate=candidate_name,
-        reference=_reference(outputs, scores, identity, standing),
-        no_op=identity.no_op,
         endpoints=parts[0],
         utility=utility(outputs, identity.kept, policy),
         baseline=baseline(scores, policy),
-        operating_points=drawings_of.operating_points(scores) if drawings else (),
-        attacks=drawings_of.attack_results(_asked_signals(outputs, identity, SIGNALS), scores) if drawings else (),
-        curves=drawings_of.curves(scores, names) if drawings else (),
-        histograms=drawings_of.histograms(scores) if drawings else (),
+        operating_points=(),
+        attacks=(),
+        curves=(),
+        histograms=(),
+        reference=_reference(outputs, scores, identity, standing),
+        no_op=identity.no_op,
         controls=controls,
-        single_examples=count_exposed(scores, tuple(map(retrain_name, identity.kept))) if drawings else None,
         groups=parts[1],
-        retained=retain_exposure(outputs, identity.kept, scores, policy) if drawings and not standing.problem else None,
-        exchangeable=exchangeable,
         shadows=scores.shadows,
+        exchangeable=exchangeable,
+    )
+    if not plots:
+        return evidence
+    names = tuple(map(retrain_name, identity.kept))
+    signals = audited_signals(outputs, _models(outputs, identity), SIGNALS)
+    return replace(
+        evidence,
+        operating_points=operating_points(scores),
+        attacks=attack_results(signals, scores),
+        curves=curves(scores, [*names, "candidate", "original"][: len(scores.phi)]),
+        histograms=histograms(scores),
+        single_examples=count_exposed(scores, names),
+        retained=None if standing.problem else retain_exposure(outputs, identity.kept, scores, policy),
     )
 
 
-def preconditions(
-    outputs: Outputs, policy: Policy, *, declared: Declaration | None = None, shadows: ShadowTables | None = None
-) -> Reference:
+def preconditions(outputs: Outputs, policy: Policy, *, shadows: ShadowTables | None = None) -> Reference:
     """E0 to E3 alone, to be written down before the candidate is scored.
 
     Nothing here depends on the candidate, except that retrains byte-equal to it are dropped. Of ``shadows`` only what
     depends on no method is looked at.
     """
-    return stand(outputs, policy, declared, shadows)[2]
+    return stand(outputs, policy, shadows)[2]
 
 
 def stand(
-    outputs: Outputs, policy: Policy, declared: Declaration | None = None, shadows: ShadowTables | None = None
+    outputs: Outputs, policy: Policy, shadows: ShadowTables | None = None
 ) -> tuple[tuple[Measured, ...], Standing, Reference]:
-    """The endpoints, of which only what is said of retrains and original may be used, and E0 to E3 from those."""
+    """The endpoints, of which only the values of retrains and original may be used, and E0 to E3 from those."""
     identity = identify(outputs)
-    scores = _score(outputs, identity, policy, None if shadows is None else shadows.of_bank())
-    measured = measure(scores, policy.fpr)
-    standing = _stand(measured, scores, identity, policy)
+    scores, measured, standing = _examined(outputs, identity, policy, None if shadows is None else shadows.of_bank())
     return measured, standing, _reference(outputs, scores, identity, standing)
 
 
-def _score(outputs: Outputs, identity: Identity, policy: Policy, shadows: ShadowTables | None) -> Scores:
-    """Scores on forget and unseen rows of the retrains that are kept, the candidate and the original."""
-    rows = _asked(outputs)
-    tables = _asked_signals(outputs, identity, READ)
+def _examined(
+    outputs: Outputs, identity: Identity, policy: Policy, shadows: ShadowTables | None
+) -> tuple[Scores, tuple[Measured, ...], Standing]:
+    """Scores of the retrains that are kept, the candidate and the original, the endpoints on them, and E0 to E3."""
+    rows, models = audited(outputs), _models(outputs, identity)
+    tables = audited_signals(outputs, models, READ)
     labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
     share, seed = policy.calibration_share, policy.calibration_seed
     scores = score_signals(tables, len(identity.kept), labels, forget, share, seed, people_of(outputs))
-    return scores if shadows is None else scores.with_shadows(shadows.take(_places(outputs, identity)))
-
-
-def _asked_signals(outputs: Outputs, identity: Identity, names: Iterable[str]) -> dict[str, Floats]:
-    """Signals ``[models, rows]`` on forget and unseen rows, of retrains that are kept, candidate and original."""
-    rows, places = np.flatnonzero(_asked(outputs)), _places(outputs, identity)
-    return {name: table[places].take(rows, axis=1) for name, table in outputs.signals(*names).items()}
-
-
-def _places(outputs: Outputs, identity: Identity) -> list[int]:
-    return [*identity.kept, *range(len(outputs.retrain), len(outputs.models))]
-
-
-def _asked(outputs: Outputs) -> Mask:
-    return outputs.where("forget") | outputs.where("unseen")
-
-
-def _stand(measured: tuple[Measured, ...], scores: Scores, identity: Identity, policy: Policy) -> Standing:
+    if shadows is not None:
+        scores = scores.with_shadows(shadows.take(models))
+    measured = measure(scores, policy.fpr)
     unseen = int((~scores.forget).sum())
     standing = examine(measured, scores.phi[: scores.retrains], scores.has_original, unseen, policy)
-    if not identity.problem:
-        return standing
-    return Standing(identity.problem, {one.definition.name: one.definition.margin(policy) for one in measured})
+    if identity.problem:
+        margins = {endpoint.name: endpoint.definition.margin(policy) for endpoint in measured}
+        standing = Standing(identity.problem, margins)
+    return scores, measured, standing
+
+
+def _models(outputs: Outputs, identity: Identity) -> list[int]:
+    """Places of the retrains that are kept, candidate and original."""
+    return [*identity.kept, *range(len(outputs.retrain), len(outputs.models))]
 
 
 def _reference(outputs: Outputs, scores: Scores, identity: Identity, standing: Standing) -> Reference:

@@ -1,43 +1,52 @@
-"""What a reader of a verdict must know besides, and what would change it."""
+"""What else a reader of a verdict must know, and what would change it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from vestige.audit.endpoints.endpoints import DEFINITIONS
 from vestige.audit.endpoints.preconditions import NO_DIFFERENCE, REVERSED
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Evidence, Grade, Outcome, Reference
-from vestige.audit.verdict.shadow_notes import missing_for_grade_a, notes_on_shadows
-from vestige.audit.verdict.wording import GROUP, detectable, explanation, fail_only_open, missing_for_grade_b, screened
+from vestige.audit.results.shadows import FEWEST, GRADE_A_FROM, SHADOWED, ULIRA, ShadowEvidence, why_absent
+from vestige.audit.verdict.grades import enough_shadows, missing_for_grade_a, missing_for_grade_b
+from vestige.audit.verdict.wording import GROUP, also_fail, detectable, explanation, fail_only_open, screened
 
 MOST_NAMED = 6
 GROUP_STANDINGS = ("within", "uncertain", "outside", "not assessed")
+Notes = Mapping[str, tuple[object, str]]
+"""By code: whether the note applies, and its sentence."""
 
 
 def notes(evidence: Evidence, policy: Policy, outcome: Outcome, still_open: Sequence[str] = ()) -> tuple[str, ...]:
-    """What a reader must know besides, as ``CODE: sentence``.
+    """What else a reader must know, as ``CODE: sentence``.
 
     still_open: codes of questions that a FAIL leaves open and that are no reason for it.
     """
-    found = {
-        **_of_verdict(evidence, policy, outcome, still_open),
-        **notes_on_shadows(evidence),
-        **_of_data(evidence.reference),
-    }
-    return tuple(f"{code}: {sentence}" for code, (applies, sentence) in found.items() if applies)
+    return applying(
+        {
+            **_of_verdict(evidence, policy, outcome, still_open),
+            **_of_shadows(evidence),
+            **_of_data(evidence.reference),
+        }
+    )
 
 
-Notes = dict[str, tuple[object, str]]
-"""By code: whether the note applies, and its sentence."""
+def applying(notes_by_code: Notes) -> tuple[str, ...]:
+    """The notes that apply, as ``CODE: sentence``."""
+    return tuple(f"{code}: {sentence}" for code, (applies, sentence) in notes_by_code.items() if applies)
 
 
 def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome, still_open: Sequence[str]) -> Notes:
     reference, endpoints = evidence.reference, evidence.endpoints
-    tail = next(one for one in endpoints if one.name == "T1")
-    wider = [one.name for one in endpoints if one.half_width and (one.example_half_width or 0) > one.half_width]
-    narrowed = [f"{one.name} {one.margin_effective:.3f}" for one in endpoints if one.margin_effective < one.margin]
-    uncertain = [one.role for one in evidence.utility if one.decision == "uncertain"]
+    tail = next(endpoint for endpoint in endpoints if endpoint.name == "T1")
+    widths = [(endpoint.name, endpoint.half_width, endpoint.example_half_width or 0.0) for endpoint in endpoints]
+    wider = [name for name, half_width, examples in widths if half_width and examples > half_width]
+    margins = [(endpoint.name, endpoint.margin_effective, endpoint.margin) for endpoint in endpoints]
+    narrowed = [f"{name} {effective:.3f}" for name, effective, margin in margins if effective < margin]
+    uncertain = [utility.role for utility in evidence.utility if utility.decision == "uncertain"]
     undecided = fail_only_open(evidence)
     retained = () if evidence.retained is None else evidence.retained.comparisons
-    more_exposed = [f"{one.name} {one.gap:+.3f}" for one in retained if one.interval[0] > 0]
+    more_exposed = [f"{statistic.name} {statistic.gap:+.3f}" for statistic in retained if statistic.interval[0] > 0]
+    accused = () if evidence.controls is None else evidence.controls.accused
     return {
         "DETECTABLE_WITHIN_MARGIN": (
             outcome == "PASS" and detectable(evidence),
@@ -79,23 +88,21 @@ def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome, still_open
         "GROUPS": (evidence.groups, _groups(evidence)),
         "RETAIN_EXPOSED": (
             more_exposed,
-            f"retain examples are more exposed than under retraining on {', '.join(more_exposed)}; it is reported and "
-            "decides nothing.",
+            f"retain examples are more exposed than under retraining on {', '.join(more_exposed)}; this does not "
+            "affect the verdict.",
         ),
         "NULL_CONTROL_ACCUSES": (
-            evidence.controls is not None and evidence.controls.accused and outcome == "FAIL",
-            "held against the others, a retrain fails as well "
-            f"({', '.join(evidence.controls.accused if evidence.controls else ())}): the retrains differ more than "
-            "their spread lets expect.",
+            accused and outcome == "FAIL",
+            f"null control failed: {also_fail(accused)}; the retrains differ by more than their spread explains.",
         ),
         "SHORT_OF_POWER": (
             outcome == "INCONCLUSIVE" and (reference.short_of_power or reference.underpowered),
             _short_of_power(reference),
         ),
-        **{code: (True, f"beside the FAIL: {explanation(code, evidence, policy)}") for code in still_open},
+        **{code: (True, f"apart from the FAIL: {explanation(code, evidence, policy)}") for code in still_open},
         "UTILITY_UNCERTAIN": (
             uncertain and outcome == "FAIL",
-            f"besides, it is not settled whether accuracy on {', '.join(uncertain)} is as good as the retrains'.",
+            f"it is also not settled whether accuracy on {', '.join(uncertain)} is as good as the retrains'.",
         ),
         "POLICY_OVERRIDES": (
             policy.overrides,
@@ -105,14 +112,37 @@ def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome, still_open
     }
 
 
+def _of_shadows(evidence: Evidence) -> Notes:
+    shadows = evidence.shadows
+    if shadows is None:
+        return {}
+    shadowed = {definition.name for definition in DEFINITIONS if definition.score in SHADOWED}
+    used = any(endpoint.candidate is not None and endpoint.name in shadowed for endpoint in evidence.endpoints)
+    method = f", U-LiRA on {shadows.unlearned} unlearned ones" if shadows.unlearned >= FEWEST else ""
+    unused = _why_unused(shadows)
+    return {
+        "FEW_SHADOWS": (
+            used and not enough_shadows(evidence),
+            f"LiRA rests on {shadows.shadows} shadows{method}: evidence is of grade A from {GRADE_A_FROM} on, where "
+            "each example has a variance of its own.",
+        ),
+        "SHADOWS_REFUSED": (unused, f"attacks with shadow models were not made: {unused}."),
+        "SHADOW_LEVELS": (used and shadows.remarks, f"{'; '.join(shadows.remarks)}."),
+    }
+
+
+def _why_unused(shadows: ShadowEvidence) -> str:
+    why = why_absent("lira_online", shadows)
+    return why if why or not shadows.unlearned else why_absent(ULIRA, shadows)
+
+
 def _groups(evidence: Evidence) -> str:
-    by = {standing: [one.name for one in evidence.groups if one.standing == standing] for standing in GROUP_STANDINGS}
-    counted = [f"{standing}: {_few(names)}" for standing, names in by.items() if names]
+    counted = []
+    for standing in GROUP_STANDINGS:
+        names = [group.name for group in evidence.groups if group.standing == standing]
+        if names:
+            counted.append(f"{standing}: {', '.join(names) if len(names) <= MOST_NAMED else f'{len(names)} groups'}")
     return f"groups, each by itself: {'; '.join(counted)}."
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} groups"
 
 
 def _of_plan(evidence: Evidence) -> Notes:
@@ -122,10 +152,8 @@ def _of_plan(evidence: Evidence) -> Notes:
 
 def data_notes(reference: Reference, *, compared: bool) -> tuple[str, ...]:
     """What must be known about the examples alone; compared: whether accuracy was."""
-    found = _of_data(reference)
-    if not compared:
-        del found["RETAIN_NOT_ASSESSED"]
-    return tuple(f"{code}: {sentence}" for code, (applies, sentence) in found.items() if applies)
+    of_data = _of_data(reference)
+    return applying({code: note for code, note in of_data.items() if compared or code != "RETAIN_NOT_ASSESSED"})
 
 
 def _of_data(reference: Reference) -> Notes:

@@ -7,9 +7,8 @@ from vestige.audit.policy import Policy
 from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.evidence import Evidence, Grade, Outcome, Verdict
 from vestige.audit.verdict import exchangeable_rule, exchangeable_wording, notes, wording
-from vestige.audit.verdict.shadow_notes import enough_shadows
+from vestige.audit.verdict.grades import RECOMMENDED_RETRAINS, enough_shadows
 
-RECOMMENDED_RETRAINS = 5
 _WORST: tuple[Outcome, ...] = ("FAIL", "INCONCLUSIVE", "PASS")
 _BEST_GRADE: tuple[Grade, ...] = ("A", "B", "C", "S")
 _BLIND = ("F2", "F4")
@@ -49,7 +48,7 @@ def decide(evidence: Evidence, policy: Policy) -> Verdict:
 
 
 def grade_of(evidence: Evidence) -> Grade:
-    """Grade of the evidence. B: five retrains, original, R-LiRA with its tail endpoints, and RMIA; A: besides, LiRA or
+    """Grade of the evidence. B: five retrains, original, R-LiRA with its tail endpoints, and RMIA; A: also LiRA or
     U-LiRA from 64 shadows or more; C: three retrains; S: fewer, unless examples are exchangeable
     (``_exchangeable_rule``)."""
     reference = evidence.reference
@@ -83,7 +82,7 @@ def _forgetting(evidence: Evidence, policy: Policy, grade: Grade) -> _Part:
     if _BEST_GRADE.index(grade) > _BEST_GRADE.index(policy.min_evidence):
         return _Part("INCONCLUSIVE", ("EVIDENCE_GRADE",))
     # Vacuous or not, the intervals must fit: a weak test is never a PASS.
-    required = [one for one in evidence.endpoints if one.primary and one.candidate is not None]
+    required = [endpoint for endpoint in evidence.endpoints if endpoint.primary and endpoint.candidate is not None]
     if any(endpoint.decision != "within" for endpoint in required):
         return _Part("INCONCLUSIVE", ("UNDERPOWERED" if wording.underpowered(evidence, policy) else "NEAR_MARGIN",))
     if evidence.baseline.disagrees:
@@ -103,10 +102,10 @@ def _failures(evidence: Evidence) -> tuple[str, ...]:
     model knows an example better than any shadow does. Their sign gives a reason only where no other endpoint fails.
     """
     outside = [endpoint for endpoint in evidence.endpoints if endpoint.decision == "outside"]
-    found = {_failure(endpoint) for endpoint in outside if endpoint.name not in _BLIND}
-    found = found or {_failure(endpoint) for endpoint in outside}
-    groups = tuple(f"{wording.GROUP}{one.name}" for one in wording.telling_groups(evidence))
-    return (*(reason for reason in wording.FAIL_ORDER if reason in found), *groups)
+    failing = {_failure(endpoint) for endpoint in outside if endpoint.name not in _BLIND}
+    failing = failing or {_failure(endpoint) for endpoint in outside}
+    groups = tuple(f"{wording.GROUP}{group.name}" for group in wording.telling_groups(evidence))
+    return (*(reason for reason in wording.FAIL_ORDER if reason in failing), *groups)
 
 
 def _failure(endpoint: Endpoint) -> str:

@@ -42,7 +42,7 @@ def test_a_trial_is_the_audit_of_a_candidate_with_the_leak_planted(share: float)
     chosen = order[: int(np.ceil(share * 300))]
     assert outputs.original is not None
     leaking[chosen] = outputs.original[chosen]
-    evidence = gather(replace(outputs, candidate=leaking), POLICY, drawings=False)
+    evidence = gather(replace(outputs, candidate=leaking), POLICY, plots=False)
     place = SHARES.index(share)
     assert trial.outcomes[0, place] == decide(evidence, POLICY).outcome
     gaps = [np.nan if one.gap is None else one.gap for one in evidence.endpoints]

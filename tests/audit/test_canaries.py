@@ -19,7 +19,7 @@ from vestige.audit.models.making import plan_models
 from vestige.audit.models.unlearning import unlearn_checkpoint
 from vestige.audit.models.workspace import Workspace
 from vestige.audit.policy import Policy
-from vestige.audit.report.write import write_report
+from vestige.audit.report.html import write_report
 from vestige.audit.results.canaries import CanaryAudit
 from vestige.audit.results.json import read_report
 from vestige.audit.statistics.one_run import plant
@@ -123,7 +123,7 @@ def test_the_report_bounds_epsilon_where_canaries_are_remembered(audited: Path) 
     assert candidate.one_run > 0.3 and candidate.clopper_pearson > 0.3
     assert candidate.one_run <= no_op.ceiling_one_run
     assert control.one_run == 0 and fresh.models[0].one_run == 0
-    assert "still tells" in no_op.sentence and "no epsilon above 0" in fresh.sentence
+    assert "still separates" in no_op.sentence and "no epsilon above 0" in fresh.sentence
 
 
 def test_the_page_shows_the_canaries_of_every_candidate(audited: Path) -> None:

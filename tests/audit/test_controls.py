@@ -30,9 +30,7 @@ def test_a_planted_leak_is_found_exactly_where_a_plain_audit_of_it_fails() -> No
             chosen = order[: int(np.ceil(share * 600))]
             leaking[chosen] = outputs.original[chosen]
             others = np.delete(outputs.retrain, k, axis=0)
-            verdict = decide(
-                gather(replace(outputs, candidate=leaking, retrain=others), policy, drawings=False), policy
-            )
+            verdict = decide(gather(replace(outputs, candidate=leaking, retrain=others), policy, plots=False), policy)
             caught[place] += verdict.outcome == "FAIL"
     assert [one.caught for one in found.planted] == caught.tolist() and caught[-1] == 5
     assert caught[0] == 0 and found.smallest == next(one.share for one in found.planted if one.caught >= 4)
@@ -57,14 +55,14 @@ def test_a_retrain_that_saw_the_forget_set_fails_the_null_control() -> None:
 def test_no_pass_stands_on_a_failed_control() -> None:
     outputs = World(forget=2000, unseen=10_000, retain=500, retrains=10).draw(1).outputs()
     policy = Policy()
-    sound = gather(outputs, policy, drawings=False, controls=run_controls(outputs, policy))
+    sound = gather(outputs, policy, plots=False, controls=run_controls(outputs, policy))
     assert decide(sound, policy).outcome == "PASS"
     failed = Controls("", (NullControl("retrain 2", ("A1",)), NullControl("retrain 3", ())), (), None)
     verdict = decide(replace(sound, controls=failed), policy)
     assert (verdict.outcome, verdict.reasons) == ("INCONCLUSIVE", ("NULL_CONTROL",))
     assert "retrain 2" in verdict.explanations[0] and "retrain 3" not in verdict.explanations[0]
     leaking = World(forget=2000, unseen=10_000, retain=500, retrains=10, candidate=memorised(1.5)).draw(1).outputs()
-    caught = decide(gather(leaking, policy, drawings=False, controls=failed), policy)
+    caught = decide(gather(leaking, policy, plots=False, controls=failed), policy)
     assert caught.outcome == "FAIL" and any(note.startswith("NULL_CONTROL_ACCUSES") for note in caught.notes)
 
 

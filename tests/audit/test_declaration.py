@@ -108,7 +108,7 @@ def test_the_command_on_an_outputs_file(tmp_path: Path, capsys: pytest.CaptureFi
         np.savez(tmp_path / "none.npz", **{name: archive[name] for name in archive.files if name != "retrain"})
     words = ["audit", "--profile", "standard", "--report", str(tmp_path / "report"), "--outputs"]
     assert run(*words, str(tmp_path / "none.npz")) == 3
-    assert "a screening alone: AUC of forget against unseen 0." in capsys.readouterr().out.splitlines()[0]
+    assert "a screening only: AUC of forget against unseen 0." in capsys.readouterr().out.splitlines()[0]
     assert gate([tmp_path / "report"], Requirement.of(Policy())).outcome == "INCONCLUSIVE"
     assert run(*words, str(tmp_path / "none.npz"), "--exchangeable") == 3
     assert "hardly tested" in capsys.readouterr().out

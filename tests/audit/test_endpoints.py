@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints import utility as useful
-from vestige.audit.endpoints.decisions import judge
+from vestige.audit.endpoints.decisions import judge_parts
 from vestige.audit.endpoints.endpoints import DEFINITIONS, Measured, measure
 from vestige.audit.endpoints.preconditions import examine
 from vestige.audit.endpoints.remedy import remedy
@@ -147,8 +147,8 @@ def test_retrains_do_not_depend_on_the_candidate() -> None:
     changed = replace(table, phi=other)
     assert preconditions(table.outputs(), Policy()) == preconditions(changed.outputs(), Policy())
     first, second = (
-        gather(table.outputs(), Policy(), drawings=False),
-        gather(changed.outputs(), Policy(), drawings=False),
+        gather(table.outputs(), Policy(), plots=False),
+        gather(changed.outputs(), Policy(), plots=False),
     )
     for one, two in zip(first.endpoints, second.endpoints, strict=True):
         assert (one.retrains, one.original, one.spread) == (two.retrains, two.original, two.spread)
@@ -156,7 +156,7 @@ def test_retrains_do_not_depend_on_the_candidate() -> None:
 
 
 def test_gaps_and_intervals_are_those_of_the_statistics() -> None:
-    evidence = gather(World(forget=300, unseen=2000, retrains=5).draw(3).outputs(), Policy(), drawings=False)
+    evidence = gather(World(forget=300, unseen=2000, retrains=5).draw(3).outputs(), Policy(), plots=False)
     assert [one.name for one in evidence.endpoints if one.candidate is not None] == UNSHADOWED
     p_values = []
     for one in evidence.endpoints:
@@ -206,23 +206,25 @@ def test_fail_is_decided_on_holm_adjusted_p_values() -> None:
     still = [_by_hand(name, 0.5 + noise, 0.5, 0.5) for name in ("A2", "A3", "F1")]
     moved = _by_hand("A1", 0.5 + noise, 0.5 + 0.08, 0.5)
     for family, decision in ((still, "uncertain"), ([], "outside")):
-        one = judge([moved, *family], {}, "", Policy())[0]
+        one = judge_parts([[moved, *family]], {}, "", Policy())[0][0]
         assert one.p_value is not None and 0.0125 < one.p_value < 0.05
         assert one.decision == decision
 
 
 def test_an_upper_sided_endpoint_is_within_however_low() -> None:
     noise = np.array([-1, 0, 1, 0, 0]) * 1e-3
-    low, high = (judge([_by_hand("T1", 0.1 + noise, 0.1 + gap, 0.1)], {}, "", Policy())[0] for gap in (-0.05, 0.05))
+    low, high = (
+        judge_parts([[_by_hand("T1", 0.1 + noise, 0.1 + gap, 0.1)]], {}, "", Policy())[0][0] for gap in (-0.05, 0.05)
+    )
     assert (low.decision, high.decision) == ("within", "outside")
-    two = judge([_by_hand("A1", 0.5 + noise, 0.4, 0.5)], {}, "", Policy())[0]
+    two = judge_parts([[_by_hand("A1", 0.5 + noise, 0.4, 0.5)]], {}, "", Policy())[0][0]
     assert two.decision == "outside"
 
 
 def test_conservative_takes_the_wider_interval() -> None:
     outputs = World(forget=300, unseen=2000, retrains=10).draw(0).outputs()
-    plain = gather(outputs, Policy(), drawings=False).endpoints
-    careful = gather(outputs, Policy(conservative=True), drawings=False).endpoints
+    plain = gather(outputs, Policy(), plots=False).endpoints
+    careful = gather(outputs, Policy(conservative=True), plots=False).endpoints
     widened = 0
     for one, two in zip(plain, careful, strict=True):
         if one.name not in UNSHADOWED:
@@ -256,7 +258,7 @@ def test_utility_of_few_retrains_allows_for_the_seed(k: int) -> None:
 
 
 def test_few_retrains_leave_a1_alone_without_an_interval() -> None:
-    evidence = gather(World(forget=200, unseen=1500, retrains=2).draw(0).outputs(), Policy(), drawings=False)
+    evidence = gather(World(forget=200, unseen=1500, retrains=2).draw(0).outputs(), Policy(), plots=False)
     a1, *others = evidence.endpoints
     assert a1.interval is None and a1.p_value is None and a1.simultaneous is not None
     assert {one.decision for one in others} == {"not estimable"}
@@ -284,7 +286,7 @@ def _spoil(change: Callable[[Floats], None], world: World) -> Evidence:
     table = world.draw(2)
     phi = table.phi.copy()
     change(phi)
-    return gather(replace(table, phi=phi).outputs(), Policy(), drawings=False)
+    return gather(replace(table, phi=phi).outputs(), Policy(), plots=False)
 
 
 SMALL = World(forget=300, unseen=2000, retrains=10)
@@ -315,7 +317,7 @@ def test_a_retrain_that_is_the_original_is_found() -> None:
 
 def test_an_original_less_trained_than_the_retrains_is_no_original() -> None:
     world = replace(SMALL, retrain=memorised(1.5), candidate=memorised(1.5), original=constant(0.0))
-    evidence = gather(world.draw(0).outputs(), Policy(), drawings=False)
+    evidence = gather(world.draw(0).outputs(), Policy(), plots=False)
     reference = evidence.reference
     assert not reference.valid and reference.original and reference.assay_sensitive is None
     assert reference.detecting == reference.firing == ()
@@ -347,7 +349,7 @@ def test_retrains_of_rounded_probabilities_are_told_apart_and_their_copies_are_n
 
 def test_the_randomisation_p_is_reported_and_stays_above_its_floor() -> None:
     outputs = World(forget=300, unseen=2000, retrains=5, candidate=memorised(1.5)).draw(3).outputs()
-    evidence = gather(outputs, Policy(), drawings=False)
+    evidence = gather(outputs, Policy(), plots=False)
     for one in (one for one in evidence.endpoints if one.name in UNSHADOWED):
         null = 0.01 if one.sides == "upper" else 0.5
         assert one.randomisation_p == intervals.randomisation_p(one.candidate or 0.0, one.retrains, null)
@@ -404,9 +406,9 @@ def drawn() -> tuple[Outputs, Evidence]:
     return outputs, gather(outputs, Policy(), candidate_name="mine")
 
 
-def test_drawings_change_nothing_else(drawn: tuple[Outputs, Evidence]) -> None:
+def test_plots_change_nothing_else(drawn: tuple[Outputs, Evidence]) -> None:
     outputs, full = drawn
-    plain = gather(outputs, Policy(), candidate_name="mine", drawings=False)
+    plain = gather(outputs, Policy(), candidate_name="mine", plots=False)
     nothing = {"operating_points": (), "attacks": (), "curves": (), "histograms": ()}
     assert plain == replace(full, **nothing, single_examples=None, retained=None)  # type: ignore[arg-type]
     assert full.candidate == "mine" and gather(outputs, Policy(), candidate_name="mine") == full

@@ -29,7 +29,7 @@ POLICY = Policy(min_evidence="C", margin_utility=0.2)
 def judged(
     outputs: Outputs, policy: Policy = POLICY, *, declared: Any = "declared"
 ) -> tuple[Evidence, Verdict, Exchangeable]:
-    evidence = gather(outputs, policy, drawings=False, declared=declared)
+    evidence = gather(outputs, policy, plots=False, declared=declared)
     assert evidence.exchangeable is not None
     return evidence, decide(evidence, policy), evidence.exchangeable
 
@@ -246,11 +246,11 @@ def test_shadows_calibrate_like_a_retrain_and_lift_the_grade() -> None:
 
 def test_the_main_rule_stands_where_nobody_declares_or_retrains_are_enough() -> None:
     few = replace(WORLD, retrains=2).draw(1).outputs()
-    plain = gather(few, POLICY, drawings=False)
+    plain = gather(few, POLICY, plots=False)
     assert plain.exchangeable is None and decide(plain, POLICY).mode == "retrains"
     assert decide(plain, POLICY).reasons == ("EVIDENCE_GRADE",) and decide(plain, POLICY).grade == "S"
     many = replace(WORLD, retrains=3).draw(1).outputs()
-    assert gather(many, POLICY, drawings=False, declared="declared") == gather(many, POLICY, drawings=False)
+    assert gather(many, POLICY, plots=False, declared="declared") == gather(many, POLICY, plots=False)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -261,7 +261,7 @@ def test_without_retrain_and_declaration_it_is_a_screening_that_never_passes(see
     evidence = gather(without, POLICY)
     verdict = decide(evidence, POLICY)
     assert (verdict.outcome, verdict.reasons, verdict.grade) == ("INCONCLUSIVE", ("EVIDENCE_GRADE",), "S")
-    assert f"a screening alone: AUC of forget against unseen {evidence.baseline.auc:.3f}" in verdict.headline
+    assert f"a screening only: AUC of forget against unseen {evidence.baseline.auc:.3f}" in verdict.headline
     assert verdict.notes[1].startswith("SCREENING: ") and "vestige retrain" in verdict.would_change[0]
     assert not any(note.startswith("NOT_EXCHANGEABLE") for note in verdict.notes)
     assert without.original is not None

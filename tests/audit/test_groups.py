@@ -31,7 +31,7 @@ def _exposed(world: World, seed: int, rows: slice, size: float) -> Outputs:
 
 def test_a_class_is_held_against_unseen_examples_of_its_own() -> None:
     outputs = SMALL.draw(0).outputs()
-    evidence = gather(outputs, Policy(), drawings=False)
+    evidence = gather(outputs, Policy(), plots=False)
     names = [one.name for one in evidence.groups]
     assert names == ["class 0", "class 1", "class 2", MOST_MEMORISED]
     own = (outputs.labels == 1) & (outputs.role != "retain")
@@ -50,15 +50,15 @@ def test_a_class_is_held_against_unseen_examples_of_its_own() -> None:
 def test_groups_that_are_small_or_the_whole_are_not_assessed() -> None:
     outputs = SMALL.draw(0).outputs()
     names = np.where(np.arange(len(outputs)) % 900 < LEAST - 1, "few", "many")
-    evidence = gather(replace(outputs, group=names), Policy(), drawings=False)
+    evidence = gather(replace(outputs, group=names), Policy(), plots=False)
     few, many = (one for one in evidence.groups if one.kind == "declared")
     assert (few.name, few.standing, few.endpoints) == ("group few", "not assessed", ())
     assert few.reason == f"needs at least {LEAST} forget examples, got {LEAST - 1}"
     assert many.standing != "not assessed" and many.forget == 900 - LEAST + 1
-    same = gather(replace(outputs, group=np.full(len(outputs), "all")), Policy(), drawings=False)
+    same = gather(replace(outputs, group=np.full(len(outputs), "all")), Policy(), plots=False)
     assert not [one for one in same.groups if one.kind == "declared"]  # the whole forget set is no group of it
     unmatched = np.where((names == "many") & (outputs.role == "forget"), "x", "y")
-    strangers = gather(replace(outputs, group=unmatched), Policy(), drawings=False)
+    strangers = gather(replace(outputs, group=unmatched), Policy(), plots=False)
     assert {one.reason for one in strangers.groups if one.name == "group x"} == {
         f"needs at least {LEAST} unseen examples for evaluation, got 0"
     }
@@ -68,7 +68,7 @@ def test_a_leak_of_one_class_fails_by_its_group_where_the_whole_does_not() -> No
     world = replace(SMALL, forget=3000, unseen=12_000, classes=10)
     leak = replace(world, seed_effect=0.0)
     outputs = _exposed(leak, 3, slice(4, None, 10), 1.3)
-    evidence = gather(outputs, Policy(), drawings=False)
+    evidence = gather(outputs, Policy(), plots=False)
     found = decide(evidence, Policy())
     assert "GROUP:class 4" in found.reasons and found.outcome == "FAIL"
     assert {one.name for one in evidence.groups if one.standing == "outside"} <= {"class 4", MOST_MEMORISED}
@@ -82,13 +82,13 @@ def test_enforced_groups_block_a_pass_that_a_report_would_give() -> None:
     outputs = world.draw(1).outputs()
     names = np.where(np.arange(len(outputs)) % 2000 < 150, "few", "many")
     outputs = replace(outputs, group=names)
-    evidence = gather(outputs, Policy(), drawings=False)
+    evidence = gather(outputs, Policy(), plots=False)
     assert decide(evidence, Policy()).outcome == "PASS"
     strict = Policy(worst_group="enforce")
-    found = decide(gather(outputs, strict, drawings=False), strict)
+    found = decide(gather(outputs, strict, plots=False), strict)
     assert (found.outcome, found.reasons) == ("INCONCLUSIVE", ("GROUP_OPEN",))
     assert "group few (needs at least 200" in found.explanations[0] and "group many" not in found.explanations[0]
-    all_in = decide(gather(replace(outputs, group=None), strict, drawings=False), strict)
+    all_in = decide(gather(replace(outputs, group=None), strict, plots=False), strict)
     assert all_in.outcome == "PASS"  # one class, and the most memorised quarter is within
 
 
@@ -114,7 +114,7 @@ def test_the_stratum_is_fair_to_a_fresh_retrain_though_it_is_chosen_by_the_refer
     gaps, naive = [], []
     for seed in range(40):
         table = world.draw(seed)
-        evidence = gather(table.outputs(), Policy(), drawings=False)
+        evidence = gather(table.outputs(), Policy(), plots=False)
         stratum = next(one for one in evidence.groups if one.kind == "stratum")
         gaps.append(next(one.gap or 0.0 for one in stratum.endpoints if one.name == "A2"))
         phi = table.phi[:, :1200]
@@ -165,7 +165,7 @@ def test_people_are_one_unit_and_their_rows_are_averaged() -> None:
     table = world.draw(4)
     people = np.concatenate([np.repeat(np.arange(200), 3), 1000 + np.repeat(np.arange(800), 3)]).astype(np.str_)
     outputs = replace(table.outputs(), subject=people)
-    evidence = gather(outputs, Policy(), drawings=True)
+    evidence = gather(outputs, Policy(), plots=True)
     reference = evidence.reference
     assert (reference.unit, reference.forget) == ("person", 200)
     assert reference.unseen_calibration + reference.unseen_evaluation == 800
@@ -185,7 +185,7 @@ def test_people_are_one_unit_and_their_rows_are_averaged() -> None:
         original=None if outputs.original is None else outputs.original[shuffled],
         subject=people[shuffled],
     )
-    again = gather(moved, Policy(), drawings=False)
+    again = gather(moved, Policy(), plots=False)
     for one, other in zip(evidence.endpoints, again.endpoints, strict=True):
         assert (one.candidate is None) == (other.candidate is None)
         if one.candidate is not None:
@@ -216,7 +216,7 @@ def test_rows_of_one_person_that_share_an_effect_do_not_narrow_the_interval() ->
             subject=subject,
         )
         for together in (True, False):
-            one = gather(outputs if together else replace(outputs, subject=None), Policy(), drawings=False)
+            one = gather(outputs if together else replace(outputs, subject=None), Policy(), plots=False)
             a1 = next(found for found in one.endpoints if found.name == "A1")
             widths[together].append(a1.example_half_width or 0.0)
             if together:
@@ -244,7 +244,7 @@ def test_retain_examples_that_unlearning_exposes_are_noted_and_decide_nothing() 
 def test_groups_are_found_in_the_order_of_their_numbers() -> None:
     world = World(forget=2400, unseen=4000, retrains=3, classes=12)
     outputs = world.draw(0).outputs()
-    evidence = gather(outputs, Policy(), drawings=False)
+    evidence = gather(outputs, Policy(), plots=False)
     assert [one.name for one in evidence.groups[:12]] == [f"class {label}" for label in range(12)]
     assert find_groups.__doc__
 
@@ -263,9 +263,9 @@ def test_people_are_one_unit_in_the_second_mode_too() -> None:
         subject=np.repeat(np.arange(2000).astype(np.str_), 2),
         shadow=np.repeat(single.retrain, 2, axis=1) * 0.5,
     )
-    found = gather(twice, Policy(), drawings=False, declared="declared").exchangeable
+    found = gather(twice, Policy(), plots=False, declared="declared").exchangeable
     plain = gather(
-        replace(single, shadow=single.retrain * 0.5), Policy(), drawings=False, declared="declared"
+        replace(single, shadow=single.retrain * 0.5), Policy(), plots=False, declared="declared"
     ).exchangeable
     assert found is not None and plain is not None
     widths = [[one.interval[1] - one.interval[0] for one in mode.endpoints[:3]] for mode in (found, plain)]

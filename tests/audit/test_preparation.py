@@ -29,12 +29,12 @@ from vestige.audit.data_checks.preprocessing import (
 )
 from vestige.audit.data_checks.preprocessing_trials import (
     STEPS,
+    command_options,
     common,
     gained,
     moved,
     reversed_colours,
     values_of,
-    words,
 )
 from vestige.learners.errors import DataError
 from vestige.learners.external.inference import infer
@@ -142,7 +142,9 @@ def test_means_that_are_not_those_of_training_are_noticed(outsider: Tried, given
     found = counted.better(given)
     assert found is not None and found.other > 0.97 * found.rows and found.rows == 384
     assert counted.passes <= MOST_PASSES and counted.images <= 2 * ROWS + (MOST_PASSES - 2) * ROWS // 4
-    again = parse_preprocessing(**dict(zip(("mean", "std"), words(found.preprocessing).split()[1::2], strict=True)))
+    again = parse_preprocessing(
+        **dict(zip(("mean", "std"), command_options(found.preprocessing).split()[1::2], strict=True))
+    )
     assert values_of(again) == values_of(found.preprocessing)  # what is said is what was asked
     right = [Tried(outsider.model, outsider.data)(own, slice(128, 512)).argmax(1) for own in (given, again)]
     old, new = (one == outsider.data.labels[128:512] for one in right)
@@ -164,11 +166,11 @@ def test_colours_in_reverse_are_noticed(digits: Digits) -> None:
         own = Preprocessing(mean=(0.5,), std=(0.5,), channels=given)
         found = asked.better(own)
         assert (found is None) == (hint is None)
-        assert found is None or f"--channels {hint}" in words(found.preprocessing)
+        assert found is None or f"--channels {hint}" in command_options(found.preprocessing)
     swapped = Tried(asked.model, Digits(data.images[..., ::-1].copy(), data.labels))
     found = swapped.better(GIVEN)
     assert found is not None and found.other > 0.97 * found.rows
-    assert words(found.preprocessing).endswith("--channels bgr")
+    assert command_options(found.preprocessing).endswith("--channels bgr")
 
 
 def test_range_and_colours_at_once(digits: Digits) -> None:
@@ -257,7 +259,7 @@ def test_what_is_tried_is_what_the_options_can_say() -> None:
         tried = [*common(given, channels), *steps]
         assert len(tried) > 15 and len({(values_of(one), one.channels) for one in tried}) == len(tried)
         for one in tried:
-            text = words(one)
+            text = command_options(one)
             said = text.split() if text.startswith("--") else []
             again = parse_preprocessing(**dict(zip((word[2:] for word in said[::2]), said[1::2], strict=True)))
             assert values_of(again) == values_of(one)

@@ -31,7 +31,7 @@ FULL = ShadowEvidence("bank-0", 64, 64, (), 1000)
 
 def evidence_of(shadowed: Shadowed, seed: int = 1) -> Evidence:
     outputs, tables = shadowed.draw(seed, POLICY)
-    return gather(outputs, POLICY, drawings=False, shadows=tables)
+    return gather(outputs, POLICY, plots=False, shadows=tables)
 
 
 def values(evidence: Evidence, field: str) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def values(evidence: Evidence, field: str) -> dict[str, Any]:
 def test_values_are_areas_of_the_attacks_on_the_examples_that_they_judge() -> None:
     shadowed = Shadowed(SMALL, shadows=20, unlearned=20, residue=1.0)
     outputs, tables = shadowed.draw(1, POLICY)
-    evidence = gather(outputs, POLICY, drawings=False, shadows=tables)
+    evidence = gather(outputs, POLICY, plots=False, shadows=tables)
     forget = outputs.where("forget")[outputs.role != "retain"]
     scores = score_phi(np.zeros((7, len(forget))), 5, outputs.labels[outputs.role != "retain"], forget, 0.2, 0)
     named = {one.name: one for one in evidence.endpoints}
@@ -53,7 +53,7 @@ def test_values_are_areas_of_the_attacks_on_the_examples_that_they_judge() -> No
         assert (named[name].candidate, named[name].original) == pytest.approx(tuple(areas[5:]), abs=1e-12)
     assert evidence.shadows is not None
     assert evidence.shadows.unseen_evaluation == int((tables.judged & scores.evaluation).sum()) < 300
-    assert "1000 unseen examples for evaluation, got" in named["T4"].reason  # of those that shadows were told to forget
+    assert "1000 unseen examples for evaluation, got" in named["T4"].reason  # of those that the shadows unlearned
 
 
 def test_a_copy_of_a_retrain_is_dropped_from_the_shadows_tables_too() -> None:
@@ -62,8 +62,8 @@ def test_a_copy_of_a_retrain_is_dropped_from_the_shadows_tables_too() -> None:
     moved = {name: table.copy() for name, table in tables.tables.items()}
     for table in moved.values():
         table[5] = table[1]
-    found = gather(same, POLICY, drawings=False, shadows=replace(tables, tables=moved))
-    plain = gather(outputs, POLICY, drawings=False, shadows=tables)
+    found = gather(same, POLICY, plots=False, shadows=replace(tables, tables=moved))
+    plain = gather(outputs, POLICY, plots=False, shadows=tables)
     kept = [0, 2, 3, 4]
     for name in ("F4", "F5"):
         before = values(plain, "retrains")[name]
@@ -73,7 +73,7 @@ def test_a_copy_of_a_retrain_is_dropped_from_the_shadows_tables_too() -> None:
 
 def test_without_shadows_nothing_else_changes() -> None:
     outputs, tables = Shadowed(SMALL, shadows=16, unlearned=16).draw(1, POLICY)
-    bare, full = (gather(outputs, POLICY, drawings=False, shadows=one) for one in (None, tables))
+    bare, full = (gather(outputs, POLICY, plots=False, shadows=one) for one in (None, tables))
     assert bare.shadows is None and {values(bare, "reason")[name] for name in SHADOWED} == {"needs a shadow bank"}
     for one, two in zip(bare.endpoints, full.endpoints, strict=True):
         if one.name not in SHADOWED:
@@ -216,7 +216,7 @@ def test_an_original_on_the_other_side_does_not_make_the_retrains_suspect(name: 
     moved = tables.tables[attack].copy()
     moved[-1, outputs.where("forget")[outputs.role != "retain"]] -= 5
     turned = replace(tables, tables={**tables.tables, attack: moved})
-    reference = gather(outputs, POLICY, drawings=False, shadows=turned).reference
+    reference = gather(outputs, POLICY, plots=False, shadows=turned).reference
     assert reference.valid and name in reference.firing and name not in reference.detecting
     assert reference.assay_sensitive is True  # by others
 
@@ -229,10 +229,10 @@ def test_what_shadows_say_of_the_original_counts_as_a_positive_control() -> None
     flat = replace(
         outputs, original=outputs.candidate + np.random.default_rng(1).normal(0, 0.5, outputs.candidate.shape)
     )
-    found = gather(flat, POLICY, drawings=False, shadows=replace(tables, tables=scores))
+    found = gather(flat, POLICY, plots=False, shadows=replace(tables, tables=scores))
     assert found.reference.detecting == ("A4",) and found.reference.assay_sensitive is True
     scores["ulira"], scores["lira_online"] = scores["lira_online"], scores["ulira"]
-    found = gather(flat, POLICY, drawings=False, shadows=replace(tables, tables=scores))
+    found = gather(flat, POLICY, plots=False, shadows=replace(tables, tables=scores))
     assert found.reference.detecting == () and found.reference.firing == ("F4",)
 
 
@@ -246,7 +246,7 @@ def test_preconditions_are_blind_to_the_method() -> None:
 
 def test_more_unseen_examples_are_no_remedy_for_u_lira() -> None:
     outputs, tables = Shadowed(SMALL, shadows=16, unlearned=16).draw(1, POLICY)
-    reference = gather(outputs, POLICY, drawings=False, shadows=tables).reference
+    reference = gather(outputs, POLICY, plots=False, shadows=tables).reference
     assert "A4" in reference.underpowered + reference.short_of_power
     rows = outputs.role != "retain"
     forget = outputs.where("forget")[rows]
@@ -288,7 +288,7 @@ def test_a_retrain_fails_no_more_often_with_shadows_than_the_policy_says() -> No
     runs, failed, covered = 40, 0, []
     for seed in range(runs):
         outputs, tables = Shadowed(world, shadows=16, unlearned=16, residue=0.5).draw(seed, POLICY)
-        evidence = gather(outputs, POLICY, drawings=False, shadows=tables)
+        evidence = gather(outputs, POLICY, plots=False, shadows=tables)
         failed += any(one.decision == "outside" for one in evidence.endpoints)
         inside = [one.interval for one in evidence.endpoints if one.name in ("A4", "F4", "F5")]
         covered.append([ends is not None and ends[0] <= 0 <= ends[1] for ends in inside])

@@ -24,7 +24,7 @@ SMALL = World(forget=1000, unseen=3000, retain=300, retrains=5)
 
 def _judge(table: Table, policy: Policy | None = None) -> tuple[Evidence, Verdict]:
     policy = policy or Policy()
-    evidence = gather(table.outputs(), policy, drawings=False)
+    evidence = gather(table.outputs(), policy, plots=False)
     return evidence, decide(evidence, policy)
 
 
@@ -255,7 +255,7 @@ def test_vd_38_a_vacuous_audit_passes_where_the_policy_accepts_it() -> None:
 def test_an_original_that_any_endpoint_catches_is_not_vacuous() -> None:
     outputs = _peaked(0, model=6)
     policy = Policy(accept_vacuous=True)
-    evidence = gather(outputs, policy, drawings=False)
+    evidence = gather(outputs, policy, plots=False)
     reference = evidence.reference
     assert reference.assay_sensitive is False and reference.firing and not reference.detecting
     verdict = decide(evidence, policy)
@@ -312,7 +312,7 @@ def test_a_detectable_gap_within_the_margin_is_said() -> None:
 def test_a_candidate_peaked_on_other_classes_than_the_label_leaks() -> None:
     outputs = _peaked(0, model=5)
     policy = Policy(accept_vacuous=True)
-    evidence = gather(outputs, policy, drawings=False)
+    evidence = gather(outputs, policy, plots=False)
     decisions = {one.name: one.decision for one in evidence.endpoints}
     assert decisions["F2"] == "outside" and "outside" not in {decisions[name] for name in ("A1", "A2", "A3", "F1")}
     verdict = decide(evidence, policy)
@@ -375,7 +375,7 @@ def test_conservative_reaches_the_verdict() -> None:
     world = World(forget=1000, unseen=3000, retain=500, seed_effect=0.0)
     for seed in range(12):
         outputs = world.draw(seed).outputs()
-        endpoints = gather(outputs, Policy(), drawings=False).endpoints
+        endpoints = gather(outputs, Policy(), plots=False).endpoints
         reach = [
             (abs(one.gap or 0.0) + (one.half_width or 0.0), abs(one.gap or 0.0) + (one.example_half_width or 0.0))
             for one in endpoints
@@ -389,7 +389,7 @@ def test_conservative_reaches_the_verdict() -> None:
         margin = (plain + careful) / 2
         for conservative, reasons in ((False, ()), (True, ("NEAR_MARGIN",))):
             policy = Policy(margin_auc=margin, margin_tpr=0.05, margin_utility=0.2, conservative=conservative)
-            verdict = decide(gather(outputs, policy, drawings=False), policy)
+            verdict = decide(gather(outputs, policy, plots=False), policy)
             assert verdict.reasons == reasons, (seed, margin)
     assert found
 
@@ -486,4 +486,4 @@ def test_grades_need_what_they_say() -> None:
         (replace(SMALL, original=None), "C"),
         (replace(SMALL, retrains=2), "S"),
     ):
-        assert grade_of(gather(world.draw(0).outputs(), Policy(), drawings=False)) == grade
+        assert grade_of(gather(world.draw(0).outputs(), Policy(), plots=False)) == grade

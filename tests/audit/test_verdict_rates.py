@@ -61,7 +61,7 @@ def _rates(world: World, runs: int, change: Change | None = None, policy: Policy
         table = world.draw(1000 + run)
         if change is not None:
             change(table.phi)
-        verdict = decide(gather(table.outputs(), policy, drawings=False), policy)
+        verdict = decide(gather(table.outputs(), policy, plots=False), policy)
         outcomes[verdict.outcome] += 1
         reasons.update(verdict.reasons)
     return Rates(runs, outcomes, reasons)

@@ -16,7 +16,7 @@ import numpy as np
 
 from vestige.attacks.signals.signals import logit
 from vestige.audit.config.config import AuditConfig
-from vestige.audit.endpoints.scores import Floats, Logits, Mask, calibration_rows
+from vestige.audit.endpoints.scores import calibration_rows
 from vestige.audit.exchangeable.decisions import Sizes, contradicted, judge_values
 from vestige.audit.exchangeable.measurement import contradictions, measure_phi
 from vestige.audit.models.making import Plan, train_missing
@@ -37,7 +37,7 @@ from vestige.audit.studies.calibration.exchangeable_rates import (
 )
 from vestige.audit.studies.calibration.rates import covers_zero, gaps_of, run_trials
 from vestige.audit.verdict.exchangeable_rule import grade_of, over_examples
-from vestige.learners.arrays import Indices
+from vestige.learners.arrays import Floats, Indices, Logits, Mask
 from vestige.learners.errors import ConfigError
 from vestige.learners.seeds import numpy_generator
 

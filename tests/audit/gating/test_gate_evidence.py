@@ -20,7 +20,7 @@ from vestige.audit.gate.formats.in_toto import in_toto
 from vestige.audit.gate.gate import Gate, Requirement, gate
 from vestige.audit.models.workspace import Workspace
 from vestige.audit.policy import Policy
-from vestige.audit.report.write import write_report
+from vestige.audit.report.html import write_report
 from vestige.audit.results.report import Report
 from vestige.audit.workflows.run import run_audit
 from vestige.learners.errors import DataError

@@ -10,7 +10,6 @@ from scipy.stats import norm, t
 
 from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.evidence import (
-    AttackResult,
     Baseline,
     Controls,
     ExposureCounts,
@@ -19,11 +18,12 @@ from vestige.audit.results.evidence import (
     Outcome,
     PlantedLeak,
     Reference,
+    SignalAttack,
     SingleExamples,
     Utility,
     Verdict,
 )
-from vestige.audit.results.figures import Curve, Histogram, OperatingPoint
+from vestige.audit.results.figures import CalibratedPoint, Curve, Histogram
 from vestige.audit.results.groups import GroupResult, RetainComparison, RetainExposure
 from vestige.audit.results.report import (
     Audit,
@@ -227,7 +227,7 @@ def make_audit(
             0.503 + gaps["A1"], (0.49 + gaps["A1"], 0.516 + gaps["A1"]), 0.503, (0.497, 0.509), True, False
         ),
         operating_points=tuple(
-            OperatingPoint(
+            CalibratedPoint(
                 score, fpr, min(1.0, fpr * 1.4), (fpr, fpr * 2), fpr * 1.1, (fpr * 0.9, fpr * 1.3), fpr, fpr * 4
             )
             for score in ("phi", "z", "abs_z")
@@ -236,7 +236,7 @@ def make_audit(
         if tails
         else (),
         attacks=tuple(
-            AttackResult("threshold", signal, 0.5 + gaps["A1"] / 2, (0.495, 0.501, 0.508), 0.571)
+            SignalAttack("threshold", signal, 0.5 + gaps["A1"] / 2, (0.495, 0.501, 0.508), 0.571)
             for signal in (
                 "loss",
                 "confidence",

@@ -134,10 +134,10 @@ def test_readable_on_phone_paper_and_in_the_dark(page: str) -> None:
     assert tables - contained == 8  # the cost table of each candidate has three narrow columns
 
 
-def test_drawings_have_names(page: str) -> None:
+def test_plots_have_names(page: str) -> None:
     parsed = Page(page)
-    drawings = re.findall(r'<svg class="(?:strip|spark|roc|histogram)"[^>]*role="img"[^>]*><title>[^<]+</title>', page)
-    assert len(drawings) > 8 * 10
+    plots = re.findall(r'<svg class="(?:strip|spark|roc|histogram)"[^>]*role="img"[^>]*><title>[^<]+</title>', page)
+    assert len(plots) > 8 * 10
     assert not parsed.values("style")
 
 

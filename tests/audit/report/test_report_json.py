@@ -10,8 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from vestige.audit.report.html import render_html
-from vestige.audit.report.write import write_report
+from vestige.audit.report.html import render_html, write_report
 from vestige.audit.results.json import comparable, from_json, read_report, schema, schema_text, shipped_schema, to_json
 from vestige.audit.results.report import Audit, Report, Summary
 from vestige.learners.errors import DataError
@@ -85,7 +84,7 @@ def test_rp_03_fprs_are_fractions_and_say_so(report: Report) -> None:
     points = [point for audit in value["audits"] for point in audit["operating_points"]]
     assert {point["fpr"] for point in points} == {0.1, 0.01}
     definitions = schema()["$defs"]
-    assert "fraction" in definitions["OperatingPoint"]["properties"]["fpr"]["description"]
+    assert "fraction" in definitions["CalibratedPoint"]["properties"]["fpr"]["description"]
     assert "fraction" in definitions["PolicyRecord"]["properties"]["fpr"]["description"]
     assert "schema_version" in schema()["required"]
     page = render_html(report)
@@ -173,10 +172,10 @@ def set_first(key: str, item: Any) -> Callable[[dict[str, Any]], None]:
         ("audits.0.verdict.outcome", "MAYBE", "audits.0.verdict.outcome"),
         ("audits.0.endpoints.0.surprise", 1, "audits.0.endpoints.0.surprise"),
         ("audits.0.endpoints.0.interval", [0.1], "audits.0.endpoints.0.interval"),
-        ("audits.0.endpoints.0.gap", 1.5, "gaps in"),
-        ("audits.0.endpoints.0.retrains", [2.0], "values in"),
+        ("audits.0.endpoints.0.gap", 1.5, "audits.0.endpoints.0.gap"),
+        ("audits.0.endpoints.0.retrains", [2.0], "audits.0.endpoints.0.retrains.0"),
         ("audits.0.curves.0.fpr", [0.0, 1.0], "ROC"),
-        ("audits.0.curves.0.tpr", [7.0] * 120, "ROC"),
+        ("audits.0.curves.0.tpr", [7.0] * 120, "audits.0.curves.0.tpr.0"),
         ("audits.0.histograms.0.forget", [1], "histograms"),
         ("audits.0.histograms.0.edges", [0.0] * 41, "histograms"),
         ("audits.0.histograms.0.edges", [], "histograms"),
