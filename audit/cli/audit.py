@@ -3,14 +3,21 @@ project."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from vestige.audit.cli import console
 from vestige.audit.cli.finish import command_line, exit_code, finish
 from vestige.audit.cli.help import Section, SectionedCommand
-from vestige.audit.cli.model_options import DataOptions, InferenceOptions, data_options, expand, inference_options
+from vestige.audit.cli.model_options import (
+    DataOptions,
+    InferenceOptions,
+    bundled,
+    data_options,
+    expand,
+    inference_options,
+)
 from vestige.audit.cli.options import (
     PATH,
     chosen_policy,
@@ -24,76 +31,138 @@ from vestige.audit.planning.plan_file import PlanFile, read_plan
 from vestige.audit.policy import Policy, profile
 from vestige.audit.results.report import Report
 
-WHAT = (
+if TYPE_CHECKING:
+    from vestige.attacks.outputs.tables.read import TableFiles
+    from vestige.audit.workflows.request import ModelFiles, Terms
+
+EXPECTED = (
     "give --outputs FILE; or --candidate and --retrain as tables of outputs; or --candidate, --original and --retrain "
     "as checkpoints with --data and --forget (and --model for weights), or with --config"
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Given:
-    """What was given besides the models: how a verdict is reached and where things go."""
+class ModelOptions:
+    """Which models, and the file of each or of all."""
 
-    policy: Policy | None
-    under: PlanFile | None
+    outputs: Path | None
+    candidate: Path | None
+    original: Path | None
+    retrains: tuple[Path, ...]
+    shadows: tuple[Path, ...]
+
+    def files(self, candidate: Path) -> "ModelFiles":
+        """One checkpoint for each model."""
+        from vestige.audit.workflows.request import ModelFiles
+
+        return ModelFiles(
+            candidate=candidate,
+            original=self.original,
+            retrains=expand(self.retrains),
+            shadows=expand(self.shadows),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """How tables of outputs are read."""
+
+    examples: Path | None
+    columns: tuple[str, ...]
+    roles: tuple[str, ...]
+    probabilities: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TermsOptions:
+    """How the verdict is reached, and where results go."""
+
     folder: Path
-    rest: dict[str, Any]
+    profile_name: str | None
+    policy_path: Path | None
+    plan_path: Path | None
+    name: str | None
+    exchangeable: bool
+    exposed_ids: Path | None
+
+    def read(self) -> "Given":
+        """The files behind the options, before anything slow. DataError where the report cannot be written."""
+        check_output_path(self.folder / "report.json")
+        policy = chosen_policy(self.profile_name, self.policy_path)
+        return Given(self, policy, None if self.plan_path is None else read_plan(self.plan_path))
+
+
+@dataclass(frozen=True)
+class Given:
+    """The options, with policy and plan file read."""
+
+    options: TermsOptions
+    policy: Policy | None
+    plan: PlanFile | None
 
     @property
     def planned(self) -> Policy | None:
-        return None if self.under is None else self.under.applies
+        """The plan's policy."""
+        return None if self.plan is None else self.plan.applies
 
-    def chosen(self, own: Policy | None = None) -> Policy:
-        return self.policy or own or self.planned or profile("standard")
+    def terms(self, of_file: Policy | None = None) -> "Terms":
+        """The audit's terms; ``of_file``: the policy of its audit file."""
+        from vestige.audit.workflows.request import Terms
+
+        return Terms(
+            policy=self.policy or of_file or self.planned or profile("standard"),
+            folder=self.options.folder,
+            plan=self.plan,
+            exchangeable=self.options.exchangeable,
+            name=self.options.name,
+            exposed_ids=self.options.exposed_ids,
+            reproduce=command_line(),
+        )
 
 
 _models, _tables = Section("Models"), Section("Outputs in tables")
+_MODELS = (
+    _models("--outputs", type=PATH, help="Outputs of all models: .npz, .csv, .parquet (docs/outputs.md)."),
+    _models("--candidate", type=PATH, help="Model to judge: its outputs, or its checkpoint."),
+    _models("--original", type=PATH, help="The same before unlearning."),
+    _models("--retrain", "retrains", type=PATH, multiple=True, help="The same of a retrain; repeat it, or 'r-*.pt'."),
+    _models("--shadow", "shadows", type=PATH, multiple=True, help="A model that saw neither forget nor unseen."),
+)
+_TERMS = (
+    click.option("--report", "folder", type=PATH, required=True, help="Folder for report.json and report.html."),
+    profile_option,
+    policy_option,
+    plan_option,
+    click.option("--name", help="Name of the candidate in the report."),
+    click.option(
+        "--exchangeable",
+        is_flag=True,
+        help="Declare forget and unseen examples exchangeable; allows a verdict with 0 to 2 retrains.",
+    ),
+    exposed_ids_option,
+)
+_TABLES = (
+    _tables("--examples", type=PATH, help="Table with label and role (id, group, subject), next to outputs."),
+    _tables("--column", "columns", multiple=True, metavar="NAME=COLUMN", help="Name of a column, e.g. label=y."),
+    _tables("--role", "roles", multiple=True, metavar="NAME=ROLE", help="What a role is called, e.g. test=unseen."),
+    _tables("--probabilities", is_flag=True, help="The outputs are softmax probabilities, not logits."),
+)
 
 
 @click.command("audit", cls=SectionedCommand)
-@_models("--outputs", type=PATH, help="Outputs of all models: .npz, .csv, .parquet (docs/outputs.md).")
-@_models("--candidate", type=PATH, help="Model to judge: its outputs, or its checkpoint.")
-@_models("--original", type=PATH, help="The same before unlearning.")
-@_models("--retrain", "retrains", type=PATH, multiple=True, help="The same of a retrain; repeat it, or 'r-*.pt'.")
-@_models("--shadow", "shadows", type=PATH, multiple=True, help="A model that saw neither forget nor unseen.")
-@click.option("--report", "report_folder", type=PATH, required=True, help="Folder for report.json and report.html.")
-@profile_option
-@policy_option
-@plan_option
-@_tables("--examples", type=PATH, help="Table with label and role (id, group, subject), beside outputs.")
-@_tables("--column", "columns", multiple=True, metavar="NAME=COLUMN", help="Name of a column, e.g. label=y.")
-@_tables("--role", "roles", multiple=True, metavar="NAME=ROLE", help="What a role is called, e.g. test=unseen.")
-@_tables("--probabilities", is_flag=True, help="The outputs are softmax probabilities, not logits.")
-@click.option("--name", help="Name of the candidate in the report.")
-@click.option(
-    "--exchangeable",
-    is_flag=True,
-    help="Forget and unseen examples were drawn alike: with fewer than three retrains, or none, judge over examples.",
-)
+@bundled("models", ModelOptions, _MODELS)
+@bundled("terms", TermsOptions, _TERMS)
+@bundled("tables", TableOptions, _TABLES)
 @click.option("--inconclusive", type=click.Choice(["fail", "warn"]), help="Whether INCONCLUSIVE exits with 3 or 0.")
-@exposed_ids_option
 @data_options
 @inference_options
 def audit_command(
-    outputs: Path | None,
-    candidate: Path | None,
-    original: Path | None,
-    retrains: tuple[Path, ...],
-    shadows: tuple[Path, ...],
-    report_folder: Path,
-    profile_name: str | None,
-    policy_path: Path | None,
-    plan_path: Path | None,
-    examples: Path | None,
-    columns: tuple[str, ...],
-    roles: tuple[str, ...],
-    probabilities: bool,
-    name: str | None,
-    exchangeable: bool,
+    models: ModelOptions,
+    terms: TermsOptions,
+    tables: TableOptions,
     inconclusive: str | None,
-    exposed_ids: Path | None,
     data: DataOptions,
-    asking: InferenceOptions,
+    inference: InferenceOptions,
 ) -> int:
     """Judge one candidate, and write a report.
 
@@ -106,68 +175,109 @@ def audit_command(
 
     The policy is that of --policy or --profile, else of the audit file's [policy], else the plan's, else standard.
     """
-    from vestige.attacks.outputs.tables.kinds import file_kind
-    from vestige.attacks.outputs.tables.read import TableFiles
     from vestige.audit.workflows.declaration import unused
 
-    check_output_path(report_folder / "report.json")
-    policy = chosen_policy(profile_name, policy_path)
-    under = None if plan_path is None else read_plan(plan_path)
-    rest = {
-        "name": name,
-        "reproduce": command_line(),
-        "exposed_ids": exposed_ids,
-        "under": under,
-        "exchangeable": exchangeable,
-    }
-    given = _Given(policy=policy, under=under, folder=report_folder, rest=rest)
-    checkpoints = data.config_path is not None or data.given or asking.given
-    if data.seed is not None and not (data.given or asking.given):
-        raise click.UsageError("--seed goes with --data, or with --config and --model")
-    tables: dict[str, Any] = {"columns": columns, "roles": roles, "probabilities": probabilities}
-    if outputs is not None:
-        if checkpoints or candidate or original or retrains or shadows:
-            raise click.UsageError("give either --outputs, or a file for each model, not both")
-        _asks_nobody(asking)
-        npz = file_kind(outputs) in ("npz", None)
-        if npz and (columns or roles or examples):
-            raise click.UsageError("--column, --role and --examples go with tables, an .npz has names of its own")
-        report = _from_outputs(outputs if npz else TableFiles(outputs=outputs, examples=examples), given, **tables)
-    elif candidate is None:
-        raise click.UsageError(WHAT)
-    elif file_kind(candidate) is not None:
-        if checkpoints:
-            raise click.UsageError(f"{candidate.name} holds outputs: --config, --data and --model go with checkpoints")
-        _asks_nobody(asking)
-        files = TableFiles(
-            candidate=candidate,
-            original=original,
-            retrain=expand(retrains),
-            shadow=expand(shadows),
-            examples=examples,
-        )
-        report = _from_outputs(files, given, **tables)
-    elif not checkpoints:
-        raise click.UsageError(WHAT)
-    elif probabilities or columns or roles or examples:
-        raise click.UsageError("--probabilities, --column, --role, --examples go with outputs: checkpoints give logits")
-    elif data.config_path is not None and not asking.given and not data.given and _own(candidate):
-        if original is None or shadows or not (retrains or exchangeable):
-            raise click.UsageError("give --candidate, --original and --retrain with --config, and no --shadow")
-        if asking.batch_size is not None:
-            raise click.UsageError("--batch-size goes with models made elsewhere, not with this project's checkpoints")
-        report = _from_own(data.config_path, (candidate, original, expand(retrains)), given, device=asking.device)
-    else:
-        _point_at_retrains(retrains)
-        report = _from_outside(data, asking, (candidate, original, expand(retrains), expand(shadows)), given)
-    if note := unused(exchangeable, report.audits[0].reference.retrains):
+    given = terms.read()
+    report = _report(given, models, tables, data, inference)
+    if note := unused(terms.exchangeable, report.audits[0].reference.retrains):
         click.echo(note, err=True)
-    _, page = finish(report, report_folder, under)
+    _, page = finish(report, terms.folder, given.plan)
     click.echo(f"Report: {page}")
     return exit_code(report, inconclusive)
 
 
-def _own(candidate: Path) -> bool:
+def _report(
+    given: Given, models: ModelOptions, tables: TableOptions, data: DataOptions, inference: InferenceOptions
+) -> Report:
+    """The report by the one way that the options describe; UsageError for a mixture."""
+    from vestige.attacks.outputs.tables.kinds import file_kind
+
+    candidate = models.candidate
+    checkpoints = data.config_path is not None or data.given or inference.given
+    if data.seed is not None and not (data.given or inference.given):
+        raise click.UsageError("--seed goes with --data, or with --config and --model")
+    if models.outputs is not None:
+        if checkpoints or candidate or models.original or models.retrains or models.shadows:
+            raise click.UsageError("give either --outputs, or a file for each model, not both")
+        return _of_outputs(given, _one_file(models.outputs, tables), tables, inference)
+    if candidate is None:
+        raise click.UsageError(EXPECTED)
+    if file_kind(candidate) is not None:
+        if checkpoints:
+            raise click.UsageError(f"{candidate.name} holds outputs: --config, --data and --model go with checkpoints")
+        return _of_outputs(given, _a_file_each(models, candidate, tables), tables, inference)
+    if not checkpoints:
+        raise click.UsageError(EXPECTED)
+    if tables.probabilities or tables.columns or tables.roles or tables.examples:
+        raise click.UsageError("--probabilities, --column, --role, --examples go with outputs: checkpoints give logits")
+    if data.config_path is not None and not inference.given and not data.given and _of_this_project(candidate):
+        if models.original is None or models.shadows or not (models.retrains or given.options.exchangeable):
+            raise click.UsageError("give --candidate, --original and --retrain with --config, and no --shadow")
+        if inference.batch_size is not None:
+            raise click.UsageError("--batch-size goes with models made elsewhere, not with this project's checkpoints")
+        return _of_checkpoints(given, models.files(candidate), data.config_path, inference.device)
+    _point_at_retrains(models.retrains)
+    return _of_external(given, models.files(candidate), data, inference)
+
+
+def _one_file(outputs: Path, tables: TableOptions) -> "Path | TableFiles":
+    from vestige.attacks.outputs.tables.kinds import file_kind
+    from vestige.attacks.outputs.tables.read import TableFiles
+
+    if file_kind(outputs) not in ("npz", None):
+        return TableFiles(outputs=outputs, examples=tables.examples)
+    if tables.columns or tables.roles or tables.examples:
+        raise click.UsageError("--column, --role and --examples go with tables, an .npz has names of its own")
+    return outputs
+
+
+def _a_file_each(models: ModelOptions, candidate: Path, tables: TableOptions) -> "TableFiles":
+    from vestige.attacks.outputs.tables.read import TableFiles
+
+    return TableFiles(
+        candidate=candidate,
+        original=models.original,
+        retrain=expand(models.retrains),
+        shadow=expand(models.shadows),
+        examples=tables.examples,
+    )
+
+
+def _of_outputs(given: Given, source: "Path | TableFiles", tables: TableOptions, inference: InferenceOptions) -> Report:
+    from vestige.attacks.outputs.tables.columns import Columns, RoleNames
+    from vestige.audit.workflows.outputs import audit_outputs
+
+    if inference.needs_models:
+        raise click.UsageError("--device and --batch-size go with checkpoints: outputs are read, no model is run")
+    return audit_outputs(
+        source,
+        given.terms(),
+        columns=Columns.parse(tables.columns),
+        roles=RoleNames.parse(tables.roles) if tables.roles else None,
+        probabilities=tables.probabilities,
+    )
+
+
+def _of_checkpoints(given: Given, files: "ModelFiles", config_path: Path, device: str | None) -> Report:
+    from vestige.audit.config.config import read_config
+    from vestige.audit.workflows.checkpoints import audit_checkpoints
+
+    config = read_config(config_path, policy=given.planned)
+    config = replace(config, policy=given.policy or config.policy, device=device or config.device)
+    return audit_checkpoints(config, files, given.terms(config.policy), base=config_path.parent)
+
+
+def _of_external(given: Given, files: "ModelFiles", data: DataOptions, inference: InferenceOptions) -> Report:
+    from vestige.audit.workflows.external import audit_external
+
+    settings = inference.parse(data.base)
+    loaded = data.load()
+    terms = given.terms(loaded.policy)
+    with console.watching() as watch:
+        return audit_external(loaded, files, settings, terms, watch=watch)
+
+
+def _of_this_project(candidate: Path) -> bool:
     """Whether a checkpoint is one of this project, whatever its name, or should be one by its name."""
     from vestige.learners.errors import DataError
     from vestige.learners.training.checkpoints import read_header
@@ -183,54 +293,7 @@ def _own(candidate: Path) -> bool:
 
 def _point_at_retrains(retrains: tuple[Path, ...]) -> None:
     """Retrains that ``vestige retrain`` left in its own folder are easily forgotten."""
-    made = [] if retrains else sorted(Path("retrains").glob("retrain-1.*"))
-    if made:
-        pattern = f"retrains/retrain-*{made[0].suffix}"
+    present = [] if retrains else sorted(Path("retrains").glob("retrain-1.*"))
+    if present:
+        pattern = f"retrains/retrain-*{present[0].suffix}"
         click.echo(f"note: no --retrain was given, and there are some: --retrain '{pattern}'", err=True)
-
-
-def _asks_nobody(asking: InferenceOptions) -> None:
-    if asking.asks:
-        raise click.UsageError("--device and --batch-size go with checkpoints: outputs are read, no model is asked")
-
-
-def _from_outputs(source: Any, given: _Given, *, columns: Any, roles: Any, probabilities: bool) -> Report:
-    from vestige.attacks.outputs.tables.columns import Columns, RoleNames
-    from vestige.audit.workflows.single import audit_outputs
-
-    return audit_outputs(
-        source,
-        given.chosen(),
-        given.folder,
-        columns=Columns.parse(columns),
-        roles=RoleNames.parse(roles) if roles else None,
-        probabilities=probabilities,
-        **given.rest,
-    )
-
-
-def _from_own(
-    config_path: Path, models: tuple[Path, Path, tuple[Path, ...]], given: _Given, *, device: str | None
-) -> Report:
-    from vestige.audit.config.config import read_config
-    from vestige.audit.workflows.single import audit_checkpoints
-
-    config = read_config(config_path, policy=given.planned)
-    config = replace(config, policy=given.policy or config.policy, device=device or config.device)
-    return audit_checkpoints(config, *models, given.folder, base=config_path.parent, **given.rest)
-
-
-def _from_outside(
-    data: DataOptions,
-    asking: InferenceOptions,
-    models: tuple[Path, Path | None, tuple[Path, ...], tuple[Path, ...]],
-    given: _Given,
-) -> Report:
-    from vestige.audit.workflows.external import ModelFiles, audit_external
-
-    candidate, original, retrains, shadows = models
-    files = ModelFiles(candidate=candidate, original=original, retrains=retrains, shadows=shadows)
-    how = asking.parse(data.base)
-    loaded = data.load()
-    with console.watching() as watch:
-        return audit_external(loaded, files, how, given.chosen(loaded.policy), given.folder, watch=watch, **given.rest)

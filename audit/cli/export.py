@@ -30,32 +30,32 @@ def export_outputs(
     shadows: tuple[Path, ...],
     out: Path,
     data: DataOptions,
-    asking: InferenceOptions,
+    inference: InferenceOptions,
 ) -> int:
-    """Ask checkpoints about the data and write their outputs, so that the audit can run elsewhere.
+    """Run checkpoints on the data and write their outputs, so that the audit can run elsewhere.
 
-    The file holds logits, labels, roles, groups, people and ids (file names where the source has them), and no image:
-    whoever holds it learns which examples are to be forgotten. Copies of forget images in other roles, altered ones
-    too, and people in two roles are looked for here, where the images are, and told on standard error. On the other
-    machine: vestige audit --outputs FILE --report DIR. One model at a time works too: vestige audit --candidate c.npz
+    The file holds logits, labels, roles, groups, persons and ids (file names where the source has them), and no
+    image; its reader learns which examples are to be forgotten. Duplicate images, altered copies too, and persons
+    in two roles are searched for here, where the images are, with a warning on stderr. On the other machine:
+    vestige audit --outputs FILE --report DIR. One model at a time works too: vestige audit --candidate c.npz
     --retrain 'r-*.npz' reads such files.
     """
     from vestige.audit.cli.data_checks import warn_of_data
     from vestige.audit.workflows.export import export_to
-    from vestige.audit.workflows.external import ModelFiles
+    from vestige.audit.workflows.request import ModelFiles
 
     check_output_path(out)
     files = ModelFiles(candidate=candidate, original=original, retrains=expand(retrains), shadows=expand(shadows))
-    how = asking.parse(data.base)
+    settings = inference.parse(data.base)
     loaded = data.load()
     with console.watching() as watch:
-        exported = export_to(out, loaded, files, how, watch=watch)
-    answers = exported.answers
-    counts = ", ".join(f"{int(answers.outputs.where(role).sum()):,} {role}" for role in ("forget", "unseen", "retain"))
-    models = f"{len(answers.models)} model{'s' if len(answers.models) > 1 else ''}"
+        exported = export_to(out, loaded, files, settings, watch=watch)
+    inferred = exported.inferred
+    counts = ", ".join(f"{int(inferred.outputs.where(role).sum()):,} {role}" for role in ("forget", "unseen", "retain"))
+    models = f"{len(inferred.models)} model{'s' if len(inferred.models) > 1 else ''}"
     name = shlex.quote(out.name)
     alone = f"--candidate {name} --original O.npz --retrain 'R*.npz', with a file for each other model,"
-    then = f"--outputs {name}" if len(answers.models) > 1 else alone
+    then = f"--outputs {name}" if len(inferred.models) > 1 else alone
     click.echo(f"{out}: {models} on {counts} examples. Now: vestige audit {then} --report report")
     warn_of_data(exported.hygiene, out.name)
     return PASS

@@ -94,15 +94,16 @@ def run(
     """
     from vestige.audit.config.config import read_config
     from vestige.audit.workflows.demo import control_problems
+    from vestige.audit.workflows.request import Terms
     from vestige.audit.workflows.run import make_reference, run_audit
 
     if report_folder is not None:  # before hours of work
         check_output_path(report_folder / "report.json")
-    under = None if plan_path is None else read_plan(plan_path)
-    config = read_config(audit_file, seed=seed, policy=None if under is None else under.applies)
+    plan_file = None if plan_path is None else read_plan(plan_path)
+    config = read_config(audit_file, seed=seed, policy=None if plan_file is None else plan_file.applies)
     place = Workspace(workspace or Path(f"vestige-{audit_file.stem}"))
     if reference_only:
-        if report_folder or under or exposed_ids:
+        if report_folder or plan_file or exposed_ids:
             raise click.UsageError("--reference-only judges nothing: leave --report, --plan and --exposed-ids out")
         with console.watching() as watch:
             make_reference(config, place, base=audit_file.parent, watch=watch)
@@ -110,11 +111,10 @@ def run(
         return PASS
     command = f"vestige run {audit_file.name}" + ("" if seed is None else f" --seed {seed}")
     command += "" if plan_path is None else f" --plan {shlex.quote(plan_path.name)}"
+    terms = Terms(policy=config.policy, folder=place.root, plan=plan_file, exposed_ids=exposed_ids, reproduce=command)
     with console.watching() as watch:
-        report = run_audit(
-            config, place, base=audit_file.parent, watch=watch, reproduce=command, exposed_ids=exposed_ids, under=under
-        )
-    _, page = finish(report, report_folder or place.root / "report", under)
+        report = run_audit(config, place, terms, base=audit_file.parent, watch=watch)
+    _, page = finish(report, report_folder or place.root / "report", plan_file)
     console.complain(control_problems(report.audits, only_present=True))
     click.echo(f"Report: {page}")
     return exit_code(report)

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from vestige.audit.config.audit_data import AuditData
     from vestige.audit.workflows.external import InferenceSettings
 
-_data, _asking = Section("Data behind checkpoints"), Section("How checkpoints are asked")
+_data, _inference = Section("Data behind checkpoints"), Section("Inference")
 _DATA = (
     _data("--config", "config_path", type=PATH, help="Audit file whose [data] and [forget] name data and split."),
     _data("--data", "source", help="In its place: a data source, e.g. imagefolder:photos (docs/data.md)."),
     _data("--forget", help="File that lists the examples to forget: indices, file names, people or a mask."),
     _data("--unseen", help="Unseen examples: a number, a file that lists them, or a second source."),
-    _data("--retain", help="File that lists what the models were trained on besides  [default: the rest]"),
+    _data("--retain", help="File listing the rest of the training set  [default: all other training examples]"),
     _data("--forget-column", help="Column of the --forget file, where its name does not say so."),
     _data("--unseen-column", help="Column of the --unseen file."),
     _data("--retain-column", help="Column of the --retain file."),
@@ -32,16 +32,16 @@ _DATA = (
     _data("--label-column", help="Column of labels in a parquet or huggingface source."),
     _data("--seed", type=click.IntRange(0, 9999), help="Of draws among the data."),
 )
-_ASKING = (
-    _asking("--model", "factory", help="Makes the network of weights: package.module:function, torchvision:NAME."),
-    _asking("--mean", help="Means of the channels in 0..1, e.g. 0.485,0.456,0.406; subtracted."),
-    _asking("--std", help="Deviations of the channels, e.g. 0.229,0.224,0.225; divided by."),
-    _asking("--resize", help="224 (the shorter side) or 256x192 (height x width)."),
-    _asking("--channels", help="rgb, bgr or grey."),
-    _asking("--layout", help="channels_first or channels_last  [default: first, or as the file says]"),
-    _asking("--preprocess", help="In place of these: package.module:function from uint8 images to the input."),
-    _asking("--device", help="auto, cpu, cuda or cuda:N  [default: auto, or the audit file's]"),
-    _asking("--batch-size", type=click.IntRange(1), help="Images a call  [default: 512]"),
+_INFERENCE = (
+    _inference("--model", "factory", help="Makes the network of weights: package.module:function, torchvision:NAME."),
+    _inference("--mean", help="Means of the channels in 0..1, e.g. 0.485,0.456,0.406; subtracted."),
+    _inference("--std", help="Deviations of the channels, e.g. 0.229,0.224,0.225; divided by."),
+    _inference("--resize", help="224 (the shorter side) or 256x192 (height x width)."),
+    _inference("--channels", help="rgb, bgr or grey."),
+    _inference("--layout", help="channels_first or channels_last  [default: first, or as the file says]"),
+    _inference("--preprocess", help="In place of these: package.module:function from uint8 images to the input."),
+    _inference("--device", help="auto, cpu, cuda or cuda:N  [default: auto, or the audit file's]"),
+    _inference("--batch-size", type=click.IntRange(1), help="Images a call  [default: 512]"),
 )
 
 
@@ -99,7 +99,7 @@ class DataOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceOptions:
-    """How models are asked, as texts."""
+    """How models are run, as texts."""
 
     factory: str | None
     mean: str | None
@@ -117,8 +117,8 @@ class InferenceOptions:
         return any((self.factory, self.mean, self.std, self.resize, self.channels, self.layout, self.preprocess))
 
     @property
-    def asks(self) -> bool:
-        """Whether anything was named that only models need which are asked, and outputs do not."""
+    def needs_models(self) -> bool:
+        """Whether anything was named that outputs have no use for."""
         return self.given or self.device is not None or self.batch_size is not None
 
     def parse(self, base: Path) -> "InferenceSettings":
@@ -145,23 +145,29 @@ class InferenceOptions:
 
 def data_options(command: Callable[..., int]) -> Callable[..., int]:
     """Adds the options of ``DataOptions`` and hands them over as one argument, ``data``."""
-    return _bundled(command, "data", DataOptions, _DATA)
+    return bundled("data", DataOptions, _DATA)(command)
 
 
 def inference_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Adds the options of ``InferenceOptions`` and hands them over as one argument, ``asking``."""
-    return _bundled(command, "asking", InferenceOptions, _ASKING)
+    """Adds the options of ``InferenceOptions`` and hands them over as one argument, ``inference``."""
+    return bundled("inference", InferenceOptions, _INFERENCE)(command)
 
 
-def _bundled(command: Callable[..., int], name: str, kind: Any, options: Sequence[Any]) -> Callable[..., int]:
-    @wraps(command)
-    def bundled(**given: Any) -> int:
-        own = kind(**{one.name: given.pop(one.name) for one in fields(kind)})
-        return command(**given, **{name: own})
+def bundled(name: str, kind: type[Any], options: Sequence[Any]) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """A decorator that adds ``options`` to a command and hands their values over as one argument: ``name``, a
+    ``kind`` whose fields are called as the options are."""
 
-    for option in reversed(options):
-        bundled = option(bundled)
-    return bundled
+    def decorate(command: Callable[..., int]) -> Callable[..., int]:
+        @wraps(command)
+        def wrapped(**values: Any) -> int:
+            bundle = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+            return command(**values, **{name: bundle})
+
+        for option in reversed(options):
+            wrapped = option(wrapped)
+        return wrapped
+
+    return decorate
 
 
 def expand(paths: Sequence[Path]) -> tuple[Path, ...]:

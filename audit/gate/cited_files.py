@@ -15,7 +15,7 @@ from vestige.audit.gate.files_at_hand import (
     subjects_of,
 )
 from vestige.audit.gate.recompute.plan import confirm
-from vestige.audit.results.report import Audit, Report, _flat
+from vestige.audit.results.report import Audit, Report, flat_parameters
 from vestige.learners.errors import DataError
 
 State = Literal["checked", "not at hand", "not checkable"]
@@ -122,7 +122,7 @@ def _unlearned(report: Report, audit: Audit) -> Claim:
     return lambda one: (
         one.header.role == "candidate"
         and one.header.method == name
-        and dict(_flat(one.header.parameters or {})) == parameters
+        and dict(flat_parameters(one.header.parameters or {})) == parameters
         and _same(report, one)
     )
 

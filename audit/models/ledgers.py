@@ -48,7 +48,7 @@ def original_job(
     return TrainJob(config.recipe, indices, seed, ledger=writer)
 
 
-def check_original(folder: Path, path: Path) -> DataError:
+def other_weights(folder: Path, path: Path) -> DataError:
     """The error for an original that came out with other weights when it was trained again to keep its ledger; the
     ledger, which is of no use, is removed."""
     shutil.rmtree(folder, ignore_errors=True)

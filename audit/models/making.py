@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vestige import unlearners
 from vestige.audit.config.config import AuditConfig, CandidateSpec
-from vestige.audit.models.ledgers import check_original, ledger_folder, needs_ledger, original_job
+from vestige.audit.models.ledgers import ledger_folder, needs_ledger, original_job, other_weights
 from vestige.audit.models.workspace import ModelKey, Workspace, digest_indices
 from vestige.audit.progress import Watch
 from vestige.learners.data.duplicates import Duplicates, count_duplicates
@@ -149,7 +149,7 @@ def train_missing(plan: Plan, workspace: Workspace, watch: Watch) -> None:
         elif chosen[done].ledger is not None:
             there, _ = workspace.load(key, plan.device)
             if weights_digest(there) != weights_digest(model):
-                raise check_original(folder, workspace.model_path(key))
+                raise other_weights(folder, workspace.model_path(key))
 
 
 def train_models(plan: Plan, workspace: Workspace, wanted: Sequence[tuple[ModelKey, Indices]], watch: Watch) -> None:

@@ -143,6 +143,11 @@ class Method:
     name: Annotated[str, Field(description="Registry name of the method, or of the control.")]
     parameters: Annotated[dict[str, Setting], Field(description="Its hyper-parameters.")]
 
+    @classmethod
+    def of(cls, name: str, parameters: Mapping[str, Any]) -> "Method":
+        """From hyper-parameters that may be nested."""
+        return cls(name, dict(flat_parameters(parameters)))
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -241,10 +246,10 @@ class Report:
     reproduce: Annotated[str | None, Field(description="Command that makes this report again.")] = None
 
 
-def _flat(parameters: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+def flat_parameters(parameters: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     """Nested hyper-parameters by dotted names; a list as its JSON text, which a report can show."""
     for name, value in parameters.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{path}{name}.")
+            yield from flat_parameters(value, f"{path}{name}.")
         else:
             yield f"{path}{name}", json.dumps(value) if isinstance(value, list | tuple) else value

@@ -20,6 +20,7 @@ from vestige.audit.results.report import Audit
 from vestige.audit.studies.records import Measured
 from vestige.audit.workflows.declaration import declaration
 from vestige.audit.workflows.judge import judge
+from vestige.audit.workflows.request import Candidate, Criteria
 from vestige.learners.data.examples import Indices
 from vestige.learners.errors import DataError
 from vestige.learners.files.io import canonical_json, digest
@@ -131,15 +132,14 @@ class Measures:
 
     def _judge(self, name: str, key: ModelKey) -> Audit:
         made = outputs_of(self.plan, self.workspace, key, self.rows[0])
-        return judge(
-            replace(self.shared, candidate=made.logits),
-            self.plan.config.policy,
-            name=name,
-            seed=self.plan.config.seed,
-            made=made,
+        config = self.plan.config
+        criteria = Criteria(
+            policy=config.policy,
+            seed=config.seed,
+            declaration=declaration(self.plan),
             retained=len(self.plan.split.retain),
-            declared=declaration(self.plan),
         )
+        return judge(replace(self.shared, candidate=made.logits), Candidate(name=name, made=made), criteria)
 
     def _file(self, key: ModelKey) -> str:
         """Digest of the model's name and file: the name alone does not tell weights apart on every device."""

@@ -8,6 +8,7 @@ from vestige.audit.config.config import AuditConfig, parse_config
 from vestige.audit.models.workspace import Workspace
 from vestige.audit.progress import Watch, ignore
 from vestige.audit.results.report import Audit, Report
+from vestige.audit.workflows.request import Terms
 from vestige.audit.workflows.run import run_audit
 
 
@@ -19,7 +20,9 @@ def demo_config(seed: int = 0) -> AuditConfig:
 
 def run_demo(workspace: Workspace, *, seed: int = 0, watch: Watch = ignore) -> Report:
     """Train, unlearn and judge on digits; see ``control_problems`` for what must come out."""
-    return run_audit(demo_config(seed), workspace, watch=watch, reproduce=f"vestige demo --seed {seed}")
+    config = demo_config(seed)
+    terms = Terms(policy=config.policy, folder=workspace.root, reproduce=f"vestige demo --seed {seed}")
+    return run_audit(config, workspace, terms, watch=watch)
 
 
 def control_problems(audits: Sequence[Audit], *, only_present: bool = False) -> list[str]:

@@ -9,28 +9,29 @@ from vestige.audit.data_checks.near_duplicates import near_duplicates
 from vestige.audit.data_checks.plausibility import check_plausible, outputs_problems
 from vestige.audit.progress import Watch, ignore
 from vestige.audit.results.data_checks import Hygiene
-from vestige.audit.workflows.external import Answers, InferenceSettings, ModelFiles, infer_models
+from vestige.audit.workflows.external import InferenceSettings, ModelOutputs, infer_models
+from vestige.audit.workflows.request import ModelFiles
 from vestige.learners.data.duplicates import count_duplicates
 
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """answers: what was written. hygiene: what was found in images and people, of which the file holds nothing."""
+    """inferred: what was written. hygiene: what was found in images and people, of which the file holds nothing."""
 
-    answers: Answers
+    inferred: ModelOutputs
     hygiene: Hygiene
 
 
 def export_to(
-    out: Path, data: AuditData, files: ModelFiles, asking: InferenceSettings, *, watch: Watch = ignore
+    out: Path, data: AuditData, files: ModelFiles, settings: InferenceSettings, *, watch: Watch = ignore
 ) -> Exported:
     """Ask the models and write their outputs to ``out`` (.npz), once the data and they were looked at as
     ``audit_external`` looks at them: whoever audits the file has no images to look for copies in.
 
     Refuses (DataError) what ``audit_external`` refuses; nothing is written then."""
     duplicates = count_duplicates(data.examples, data.split)
-    answers = infer_models(data, files, asking, watch=watch)
-    check_plausible(outputs_problems(answers.outputs))
+    inferred = infer_models(data, files, settings, watch=watch)
+    check_plausible(outputs_problems(inferred.outputs))
     near = near_duplicates(data.examples, data.split, None, watch)
-    answers.outputs.write(out)
-    return Exported(answers, data_hygiene(data.examples, data.split, duplicates, near))
+    inferred.outputs.write(out)
+    return Exported(inferred, data_hygiene(data.examples, data.split, duplicates, near))

@@ -1,4 +1,4 @@
-"""An audit of models that others made: their files are asked about the user's data, and the answers judged."""
+"""An audit of models made elsewhere: their outputs on the user's data are computed here, then judged."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,15 +15,14 @@ from vestige.audit.config.audit_data import AuditData
 from vestige.audit.data_checks.near_duplicates import near_duplicates
 from vestige.audit.data_checks.plausibility import check_plausible, outputs_problems
 from vestige.audit.data_checks.preprocessing import check_preparation, draw_rows
-from vestige.audit.exposure.exposed_ids import check_exposed_ids_path
 from vestige.audit.models.outputs import rows_and_roles
-from vestige.audit.planning.plan_file import PlanFile
-from vestige.audit.policy import Policy
+from vestige.audit.planning.preregistration import subject_of
 from vestige.audit.progress import Watch, ignore
 from vestige.audit.results.exchangeable import Declaration
 from vestige.audit.results.report import ModelsRecord, Report, Weights
+from vestige.audit.workflows.conclude import conclude
 from vestige.audit.workflows.records import data_record
-from vestige.audit.workflows.single import audit_given
+from vestige.audit.workflows.request import AuditRequest, Candidate, Criteria, ModelFiles, Terms
 from vestige.learners.data.duplicates import count_duplicates
 from vestige.learners.errors import DataError
 from vestige.learners.external.factory import Factory
@@ -31,16 +30,6 @@ from vestige.learners.external.inference import ask
 from vestige.learners.external.model_files import ExternalModel, load_model
 from vestige.learners.external.preprocessing import OwnPreprocessing, Preprocessing
 from vestige.learners.training.device import pick_device
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelFiles:
-    """One file for each model, of the kinds that ``vestige.learners.external.load_model`` reads."""
-
-    candidate: Path
-    original: Path | None = None
-    retrains: tuple[Path, ...] = ()
-    shadows: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +53,16 @@ class InferredModel:
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class ModelOutputs:
     """outputs: of every model on the audited examples. models: what was read, by name (original, retrain 1, ...)."""
 
     outputs: Outputs
     models: dict[str, InferredModel]
 
 
-def infer_models(data: AuditData, files: ModelFiles, asking: InferenceSettings, *, watch: Watch = ignore) -> Answers:
+def infer_models(
+    data: AuditData, files: ModelFiles, settings: InferenceSettings, *, watch: Watch = ignore
+) -> ModelOutputs:
     """The outputs of every model on all forget and unseen examples and at most 10,000 retain ones.
 
     One model is in memory at a time. Ids are ``Examples.names``: file names where the source has them, else indices.
@@ -80,18 +71,18 @@ def infer_models(data: AuditData, files: ModelFiles, asking: InferenceSettings, 
     rows, roles = rows_and_roles(data.split, data.seed)
     examples = data.examples
     images, labels = examples.read(rows)
-    device = pick_device(asking.device)
+    device = pick_device(settings.device)
     models: dict[str, InferredModel] = {}
     every = 1 + (files.original is not None) + len(files.retrains) + len(files.shadows)
 
     def load(path: Path) -> ExternalModel:
         return load_model(
             path,
-            factory=asking.factory,
+            factory=settings.factory,
             device=device,
-            preprocessing=asking.preprocessing,
+            preprocessing=settings.preprocessing,
             expected_classes=examples.classes,
-            base=asking.base,
+            base=settings.base,
         )
 
     def answer(path: Path, name: str) -> NDArray[Any]:
@@ -101,19 +92,19 @@ def infer_models(data: AuditData, files: ModelFiles, asking: InferenceSettings, 
             watch(f"asking {every} models", len(models) * total + done, every * total)
 
         try:
-            logits = ask(model.predictor, images, batch_size=asking.batch_size, progress=progress)
+            logits = ask(model.predictor, images, batch_size=settings.batch_size, progress=progress)
         except DataError as error:
             raise _of(path, error) from error
         models[name] = InferredModel(model.digest, model.description.removeprefix(f"{path.name}: ").rstrip("."))
         return logits
 
     retain = np.flatnonzero(roles == "retain")
-    if files.original is not None and len(retain) and isinstance(asking.preprocessing, Preprocessing):
+    if files.original is not None and len(retain) and isinstance(settings.preprocessing, Preprocessing):
         chosen = draw_rows(retain, data.seed)
         original = load(files.original)
         try:
             check_preparation(
-                original, asking.preprocessing, images[chosen], labels[chosen], asking.batch_size, watch=watch
+                original, settings.preprocessing, images[chosen], labels[chosen], settings.batch_size, watch=watch
             )
         except DataError as error:
             raise _of(files.original, error) from error
@@ -130,7 +121,7 @@ def infer_models(data: AuditData, files: ModelFiles, asking: InferenceSettings, 
     outputs = Outputs.from_arrays(
         {**arrays, **given, "labels": labels, "role": roles, "id": examples.names(rows)}, without_retrains=True
     )
-    return Answers(outputs, models)
+    return ModelOutputs(outputs, models)
 
 
 def _of(path: Path, error: DataError) -> DataError:
@@ -138,45 +129,31 @@ def _of(path: Path, error: DataError) -> DataError:
 
 
 def audit_external(
-    data: AuditData,
-    files: ModelFiles,
-    asking: InferenceSettings,
-    policy: Policy,
-    registration: Path,
-    *,
-    name: str | None = None,
-    reproduce: str | None = None,
-    exposed_ids: Path | None = None,
-    under: PlanFile | None = None,
-    exchangeable: bool = False,
-    watch: Watch = ignore,
+    data: AuditData, files: ModelFiles, settings: InferenceSettings, terms: Terms, *, watch: Watch = ignore
 ) -> Report:
-    """Ask the models and judge the candidate; see ``audit_outputs`` for the rest.
+    """Compute the models' outputs and judge the candidate; ``terms``: see ``audit_outputs``.
 
     Refuses (DataError) copies of forget images in other roles, models that know no more than guessing and models whose
     classes are in another order: wrong preprocessing is the commonest mistake, and it would look like an audit."""
-    if exposed_ids is not None:
-        check_exposed_ids_path(exposed_ids)
     duplicates = count_duplicates(data.examples, data.split)
-    answers = infer_models(data, files, asking, watch=watch)
-    check_plausible(outputs_problems(answers.outputs))  # before the slower look for altered copies
-    near = near_duplicates(data.examples, data.split, exposed_ids, watch)
-    declared: Declaration | None = "declared" if exchangeable or data.exchangeable else None
-    return audit_given(
-        answers.outputs,
-        policy,
-        registration,
-        name=name or files.candidate.stem,
-        data=data_record(data.examples, data.split, duplicates, len(answers.outputs), near),
-        models=_record(answers.models, asking),
-        reproduce=reproduce,
-        exposed_ids=exposed_ids,
-        under=under,
-        declared=declared,
+    inferred = infer_models(data, files, settings, watch=watch)
+    outputs = inferred.outputs
+    check_plausible(outputs_problems(outputs))  # before the slower search for altered copies
+    near = near_duplicates(data.examples, data.split, terms.exposed_ids, watch)
+    declaration: Declaration | None = "declared" if terms.exchangeable or data.exchangeable else None
+    request = AuditRequest(
+        outputs=outputs,
+        candidates=(Candidate(name=terms.name or files.candidate.stem),),
+        subject=subject_of(outputs),
+        criteria=Criteria(policy=terms.policy, seed=terms.policy.calibration_seed, declaration=declaration),
+        terms=terms,
+        data=data_record(data.examples, data.split, duplicates, len(outputs), near),
+        models=_record(inferred.models, settings),
     )
+    return conclude(request, watch)
 
 
-def _record(models: dict[str, InferredModel], asking: InferenceSettings) -> ModelsRecord:
+def _record(models: dict[str, InferredModel], settings: InferenceSettings) -> ModelsRecord:
     retrains = [one.digest for name, one in models.items() if name.startswith("retrain ")]
     original = models["original"].digest if "original" in models else None
     return ModelsRecord(
@@ -184,14 +161,14 @@ def _record(models: dict[str, InferredModel], asking: InferenceSettings) -> Mode
         seeds=None,
         weights=Weights(original, tuple(retrains)),
         device=None,
-        asked=_sentence(list(models.values()), asking),
+        asked=_sentence(list(models.values()), settings),
     )
 
 
-def _sentence(models: Sequence[InferredModel], asking: InferenceSettings) -> str:
+def _sentence(models: Sequence[InferredModel], settings: InferenceSettings) -> str:
     found = Counter(one.kind for one in models)
     kinds = "; ".join(f"{count} x {kind}" for kind, count in found.most_common())
-    own = asking.preprocessing
+    own = settings.preprocessing
     if isinstance(own, Preprocessing):
         return f"{kinds}. {own.describe()}"
     return f"{kinds}. Images prepared by {getattr(own, '__module__', '')}:{getattr(own, '__qualname__', 'a function')}."

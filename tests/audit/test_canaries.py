@@ -23,8 +23,9 @@ from vestige.audit.report.write import write_report
 from vestige.audit.results.canaries import CanaryAudit
 from vestige.audit.results.json import read_report
 from vestige.audit.statistics.one_run import plant
+from vestige.audit.workflows.checkpoints import audit_checkpoints
+from vestige.audit.workflows.request import ModelFiles, Terms
 from vestige.audit.workflows.run import run_audit
-from vestige.audit.workflows.single import audit_checkpoints
 from vestige.learners.data.split import Split, split_random
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.io import digest
@@ -176,13 +177,12 @@ def test_checkpoints_alone_give_the_same_bounds(audited: Path, tmp_path: Path) -
     plan = plan_models(config(), Path())
     place = Workspace(audited)
     keys = {spec.name: key for spec, key in plan.candidates}
-    report = audit_checkpoints(
-        config(),
-        place.model_path(keys["finetune"]),
-        place.model_path(plan.original),
-        [place.model_path(key) for key in plan.retrains],
-        tmp_path,
+    files = ModelFiles(
+        candidate=place.model_path(keys["finetune"]),
+        original=place.model_path(plan.original),
+        retrains=tuple(place.model_path(key) for key in plan.retrains),
     )
+    report = audit_checkpoints(config(), files, Terms(policy=config().policy, folder=tmp_path))
     found = {audit.candidate: audit.canaries for audit in read_report(audited / "report").audits}
     assert report.audits[0].canaries == found["finetune"]
 

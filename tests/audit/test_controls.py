@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.audit.judging import judge
 from vestige.audit.endpoints.simulation import World, constant, memorised
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Controls, NullControl
 from vestige.audit.verdict.controls import SHARES, run_controls
 from vestige.audit.verdict.evidence import gather
 from vestige.audit.verdict.rule import decide
-from vestige.audit.workflows.judge import judge
 from vestige.learners.seeds import numpy_generator
 
 SMALL = World(forget=600, unseen=3000, retain=200, retrains=5)

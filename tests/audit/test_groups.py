@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.audit.gating.conftest import NOT_RUN
+from tests.audit.judging import judge
 from vestige.attacks.metrics.roc import auc
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints.decisions import fail_tests
@@ -17,7 +18,6 @@ from vestige.audit.policy import Policy
 from vestige.audit.statistics.intervals import holm
 from vestige.audit.verdict.evidence import gather
 from vestige.audit.verdict.rule import decide
-from vestige.audit.workflows.judge import judge
 
 SMALL = World(forget=900, unseen=4000, retrains=6, classes=3)
 

@@ -15,8 +15,9 @@ from vestige.audit.config.config import AuditConfig, parse_config
 from vestige.audit.models.workspace import Workspace
 from vestige.audit.policy import Policy
 from vestige.audit.results.json import comparable, to_json
+from vestige.audit.workflows.checkpoints import audit_checkpoints
+from vestige.audit.workflows.request import ModelFiles, Terms
 from vestige.audit.workflows.run import run_audit
-from vestige.audit.workflows.single import audit_checkpoints
 from vestige.learners.errors import DataError
 from vestige.learners.training.checkpoints import load_checkpoint, weights_digest
 
@@ -280,24 +281,26 @@ def test_checkpoints_of_a_run_can_be_judged_one_by_one(config: AuditConfig, tmp_
     assert recorded is not None and recorded.original is not None
     retrains = [by_weights[digest] for digest in recorded.retrains]
     original = next(models.glob("original-*"))
+    terms = Terms(policy=config.policy, folder=tmp_path)
+    files = ModelFiles(candidate=original, original=original, retrains=tuple(retrains))
     for audit in whole.audits[1:]:
-        candidate = by_weights[audit.weights or ""]
-        report = audit_checkpoints(config, candidate, original, retrains, tmp_path, name=audit.candidate)
+        candidate = replace(files, candidate=by_weights[audit.weights or ""])
+        report = audit_checkpoints(config, candidate, replace(terms, name=audit.candidate))
         assert report.audits[0].endpoints == audit.endpoints and report.audits[0].verdict == audit.verdict
     with pytest.raises(DataError, match="not the retrain of this split"):
-        audit_checkpoints(config, original, original, [original], tmp_path)
+        audit_checkpoints(config, replace(files, retrains=(original,)), terms)
     with pytest.raises(DataError, match="trained on other data"):
         noisier = replace(config, data=replace(config.data, label_noise=0.3))
-        audit_checkpoints(noisier, original, original, retrains, tmp_path)
+        audit_checkpoints(noisier, files, terms)
 
 
 def test_large_retain_sets_are_sampled_for_the_comparison(config: AuditConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vestige.audit.models import outputs
     from vestige.audit.models.making import plan_models
-    from vestige.audit.workflows import run
 
-    monkeypatch.setattr(run, "RETAIN_ROWS", 40)
+    monkeypatch.setattr(outputs, "RETAIN_ROWS", 40)
     plan = plan_models(config, Path("."))
-    rows, roles = run.audited_rows(plan)
+    rows, roles = outputs.audited_rows(plan)
     retain = rows[roles == "retain"]
     assert len(retain) == 40 and set(retain) <= set(plan.split.retain)
     assert np.array_equal(rows[roles == "forget"], plan.split.forget)

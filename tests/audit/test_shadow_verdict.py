@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from tests.audit.judging import judge
 from tests.audit.shadow_tables import Shadowed
 from vestige.audit.endpoints.endpoints import DEFINITIONS, measure
 from vestige.audit.endpoints.preconditions import examine
@@ -20,7 +21,6 @@ from vestige.audit.statistics.intervals import clopper_pearson
 from vestige.audit.verdict.controls import SHARES, run_controls
 from vestige.audit.verdict.evidence import gather, preconditions
 from vestige.audit.verdict.rule import decide, grade_of
-from vestige.audit.workflows.judge import judge
 
 POLICY = Policy()
 WORLD = World(forget=1500, unseen=8000, retain=1500, retrains=8)

@@ -19,7 +19,7 @@ from vestige.audit.models.making import plan_models, train_missing
 from vestige.audit.models.workspace import Workspace
 from vestige.audit.progress import ignore
 from vestige.audit.results.json import read_report
-from vestige.audit.results.report import _flat
+from vestige.audit.results.report import flat_parameters
 from vestige.audit.workflows.run import run_audit
 from vestige.learners.errors import ConfigError
 from vestige.learners.training.architectures import build_classifier
@@ -125,7 +125,7 @@ def test_the_audit_takes_it_with_nested_hyper_parameters(
 
 def test_nested_parameters_are_flat_in_a_report() -> None:
     nested = {"rate": 1.0, "contrastive": {"weight": 0.5, "inner": {"x": None}}, "layers": ("a", "b"), "sizes": [1]}
-    assert dict(_flat(nested)) == {
+    assert dict(flat_parameters(nested)) == {
         "rate": 1.0,
         "contrastive.weight": 0.5,
         "contrastive.inner.x": None,

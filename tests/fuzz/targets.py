@@ -91,10 +91,10 @@ def _config() -> list[bytes]:
 
 
 def _report() -> list[bytes]:
+    from tests.audit.judging import judge
     from vestige.audit.endpoints.simulation import World
     from vestige.audit.results.json import to_json
     from vestige.audit.results.report import DataRecord, ModelsRecord
-    from vestige.audit.workflows.judge import judge
     from vestige.audit.workflows.records import build_report, policy_record
 
     outputs = World(forget=20, unseen=40, retain=10, retrains=3).draw(0).outputs()

@@ -138,11 +138,12 @@ def worst(report: Report) -> Report:
 def page(hostile: Outputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page rendered from the worst of reports."""
     from vestige.audit.policy import profile
-    from vestige.audit.workflows.single import audit_outputs
+    from vestige.audit.workflows.outputs import audit_outputs
+    from vestige.audit.workflows.request import Terms
 
     folder = tmp_path_factory.mktemp("page")
     hostile.write(folder / "o.npz")
-    report = worst(audit_outputs(folder / "o.npz", profile("standard"), folder))
+    report = worst(audit_outputs(folder / "o.npz", Terms(policy=profile("standard"), folder=folder)))
     (folder / "page.html").write_text(render_html(from_json(to_json(report))), encoding="utf-8")
     return folder / "page.html"
 

@@ -139,7 +139,7 @@ def test_every_flipped_bit_is_refused_or_harmless(
     def stop(*_: Any, **__: Any) -> None:
         raise Accepted("accepted; nothing to do")
 
-    monkeypatch.setattr("vestige.audit.workflows.single.register", stop)
+    monkeypatch.setattr("vestige.audit.workflows.conclude.register", stop)
     content, path = whole.read_bytes(), tmp_path / "flipped.npz"
     random = np.random.default_rng(1)
     accepted = 0

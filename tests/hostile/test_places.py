@@ -127,7 +127,7 @@ def test_read_only_places_are_refused_before_anything_is_judged(
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("judged, or trained, for nothing")
 
-    monkeypatch.setattr("vestige.audit.workflows.single.judge", never)
+    monkeypatch.setattr("vestige.audit.workflows.conclude.judge", never)
     monkeypatch.setattr("vestige.audit.workflows.run.train_missing", never)
     for arguments in (
         ("audit", "--outputs", file, "--report", read_only),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.audit.judging import judge
 from vestige.audit.cli.entry import main
 from vestige.audit.endpoints.simulation import World, constant, memorised
 from vestige.audit.policy import Policy
@@ -15,7 +16,6 @@ from vestige.audit.results.evidence import Controls
 from vestige.audit.results.exchangeable import Declaration
 from vestige.audit.results.json import to_json
 from vestige.audit.results.report import Audit, DataRecord, ModelsRecord, Report
-from vestige.audit.workflows.judge import judge
 from vestige.audit.workflows.records import build_report, policy_record
 
 WORLD = World(forget=1500, unseen=8000, retain=6000, retrains=8, difficulty=1.0)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.audit.gating.conftest import NOT_RUN, WORLD, reported, run, write_edited
+from tests.audit.judging import judge
 from vestige.audit.policy import Policy
 from vestige.audit.results.json import to_json
 from vestige.audit.results.report import Audit, Method, Report
-from vestige.audit.workflows.judge import judge
 
 
 def gate(*arguments: object) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.audit.gating.conftest import NOT_RUN, Edit, reported, write_edited
+from tests.audit.judging import judge
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints.simulation import World, constant, memorised
 from vestige.audit.gate.compare import compare_reports
@@ -17,7 +18,6 @@ from vestige.audit.report.paper_figures import write_figures
 from vestige.audit.results.json import to_json
 from vestige.audit.results.report import Audit
 from vestige.audit.results.wording import ASSUMPTIONS, EXAMPLE_ASSUMPTIONS
-from vestige.audit.workflows.judge import judge
 from vestige.learners.errors import DataError
 
 POLICY = Policy(min_evidence="C", margin_utility=0.2)

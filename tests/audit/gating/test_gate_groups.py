@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from tests.audit.gating.conftest import NOT_RUN, WORLD, reported, write_edited
+from tests.audit.judging import judge
 from vestige.audit.gate.gate import Requirement, gate
 from vestige.audit.policy import Policy
 from vestige.audit.results.json import to_json
 from vestige.audit.results.report import Audit
-from vestige.audit.workflows.judge import judge
 from vestige.learners.errors import DataError
 
 GROUPED = replace(WORLD, forget=1200, unseen=3600, retain=300, retrains=5, classes=4)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from tests.audit.gating.conftest import NOT_RUN, WORLD, WORLDS, audited, reported
+from tests.audit.judging import judge
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints.simulation import World, constant, memorised
 from vestige.audit.gate.gate import Requirement, gate
 from vestige.audit.policy import Policy
 from vestige.audit.results.json import to_json
-from vestige.audit.workflows.judge import judge
 
 SMALL = replace(WORLD, forget=300, unseen=1600, retain=200, retrains=5)
 KINDS: dict[str, tuple[World, dict[str, Any]]] = {

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.audit.gating.conftest import NOT_RUN, WORLD, run
+from tests.audit.judging import judge
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.gate.formats.in_toto import in_toto
 from vestige.audit.gate.formats.junit import junit
@@ -22,7 +23,6 @@ from vestige.audit.planning.preregistration import judged_under, sizes_of, subje
 from vestige.audit.policy import Policy
 from vestige.audit.results.json import to_json
 from vestige.audit.results.report import DataRecord, ModelsRecord, Report
-from vestige.audit.workflows.judge import judge
 from vestige.audit.workflows.records import build_report, policy_record
 from vestige.learners.errors import DataError
 from vestige.learners.files.io import canonical_json, digest

@@ -9,6 +9,7 @@ import pytest
 
 from tests.audit.gating.conftest import NOT_RUN, SMALL, WORLD, Edit, reported, write_edited
 from tests.audit.gating.test_gate_edited import not_estimable, of_audit, of_endpoint, of_part, to_pass
+from tests.audit.judging import judge
 from tests.audit.shadow_tables import Shadowed
 from vestige.audit.endpoints.simulation import constant, memorised
 from vestige.audit.gate.compare import compare
@@ -18,7 +19,6 @@ from vestige.audit.policy import Policy
 from vestige.audit.results.json import to_json
 from vestige.audit.results.report import Audit
 from vestige.audit.results.shadows import NO_BANK
-from vestige.audit.workflows.judge import judge
 from vestige.learners.errors import DataError
 
 BIG = replace(WORLD, forget=1500, retrains=8)
