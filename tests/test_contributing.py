@@ -82,10 +82,8 @@ def test_the_score_runs_on_arrays_and_the_attack_on_what_an_attacker_holds() -> 
     module = ModuleType("above_retrains")
     for _, code in blocks("python attack"):
         exec(code, vars(module))
-    run = doctest.DocTestRunner()
-    for example in doctest.DocTestFinder(exclude_empty=True).find(module, "above_retrains", module=False):  # type: ignore[arg-type]
-        run.run(example)
-    assert run.summarize(verbose=False) == doctest.TestResults(failed=0, attempted=1)
+    (example,) = doctest.DocTestFinder().find(module.above_retrains, module=False, globs=vars(module))
+    assert doctest.DocTestRunner().run(example) == doctest.TestResults(failed=0, attempted=1)
     random = np.random.default_rng(0)
     member = np.arange(40) < 20
     logits = random.normal(size=(4, 40, 3))
