@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from vestige.learners.data.examples import Indices
 from vestige.learners.errors import DataError
-from vestige.learners.files.io import canonical_json, digest, write_atomically
+from vestige.learners.files.io import canonical_json, digest, read_bounded, write_atomically
 from vestige.learners.training.architectures import Classifier
 from vestige.learners.training.checkpoints import Checkpoint, load_checkpoint
 from vestige.learners.training.code_version import code_version
@@ -49,11 +50,37 @@ class ModelKey:
         return f"{self.role}-{digest(canonical_json(asdict(self)))[:16]}"
 
 
+FORMAT = 2
+"""Which sources a workspace's files are named after; before 2 the modules had no common import root."""
+
+
 @dataclass(frozen=True)
 class Workspace:
-    """A folder that holds an audit's models, outputs and report; whatever is in it is whole."""
+    """A folder that holds an audit's models, outputs and report; whatever is in it is whole.
+
+    DataError for a workspace that another version wrote under other names: its models would not be found, and silently
+    made again."""
 
     root: Path
+
+    def __post_init__(self) -> None:
+        if self._marker.exists() or any((self.root / name).is_dir() for name in ("models", "outputs", SHADOWS)):
+            self._check_format()
+
+    @property
+    def _marker(self) -> Path:
+        return self.root / "workspace.json"
+
+    def _check_format(self) -> None:
+        found = None
+        if self._marker.exists():
+            with suppress(ValueError, AttributeError, RecursionError):
+                found = json.loads(read_bounded(self._marker, 2**16, "the format of a workspace")).get("format")
+        if found != FORMAT:
+            raise DataError(
+                f"{self.root}: expected a workspace of this version of vestige, got one of an earlier or later version "
+                "whose models have other names; choose another --workspace (its report can be read as before)"
+            )
 
     def model_path(self, key: ModelKey) -> Path:
         """Where the model with this key is, or will be."""
@@ -75,7 +102,13 @@ class Workspace:
 
     def write_model(self, key: ModelKey, content: bytes) -> None:
         """Put a finished checkpoint in its place."""
+        self.mark()
         write_atomically(self.model_path(key), content)
+
+    def mark(self) -> None:
+        """Say which format this workspace has, before anything is put into it."""
+        if not self._marker.exists():
+            write_atomically(self._marker, (canonical_json({"format": FORMAT}) + "\n").encode())
 
     def refuse(self, key: ModelKey, code: str, sentence: str) -> None:
         """Write down that a method refuses to make the model with this key, and why.
@@ -124,6 +157,7 @@ class Workspace:
                 raise DataError(f"{path}: expected {len(indices)} rows of logits, got {list(found.shape)}; delete it")
             return found
         values = compute()
+        self.mark()
         buffer = io.BytesIO()
         np.save(buffer, values, allow_pickle=False)
         write_atomically(path, buffer.getvalue())
@@ -131,6 +165,7 @@ class Workspace:
 
     def record(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a small JSON file for the reader of the folder."""
+        self.mark()
         write_atomically(self.root / name, (canonical_json(content) + "\n").encode())
 
 

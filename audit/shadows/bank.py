@@ -20,7 +20,7 @@ from vestige.attacks.shadows.making import (
 from vestige.audit.config.config import AuditConfig, CandidateSpec
 from vestige.audit.models.making import Plan, plan_models
 from vestige.audit.models.outputs import audited_rows
-from vestige.audit.models.workspace import SHADOWS
+from vestige.audit.models.workspace import SHADOWS, Workspace
 from vestige.audit.progress import Watch, ignore
 from vestige.learners.data.examples import Examples, Indices
 from vestige.learners.engine.engines import Engine, Processes
@@ -100,6 +100,7 @@ def run_shadows(
     plan = plan_models(config, base)
     specs = [_candidate(plan, name) for name in unlearn]
     watch("loading data", 1, 1)
+    Workspace(workspace).mark()  # refuses one of another version before anything is trained
     root, number = workspace / SHADOWS, config.shadows.count if count is None else count
     chosen, device = suited_engine(plan, engine)
     design = replace(design_of(plan), device=device)
@@ -136,7 +137,7 @@ def found_shadows(
     """The bank that the workspace holds for this audit, None for none, and what the candidates' methods made of it.
 
     count: of shadows, None for all whole pairs that are finished; DataError where there are fewer."""
-    design, root, split = design_of(plan), workspace / SHADOWS, plan.split
+    design, root, split = design_of(plan), Workspace(workspace).root / SHADOWS, plan.split
     if count is None and not store_of(design, root).pairs():
         return None, {}
     about = {"validation": split.validation, "setting": split.setting}

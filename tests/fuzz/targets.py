@@ -87,7 +87,8 @@ def _outputs() -> list[bytes]:
 def _config() -> list[bytes]:
     from importlib import resources
 
-    return [resources.files("audit").joinpath(name).read_bytes() for name in ("demo.toml", "init.toml")]
+    places = (("workflows", "demo.toml"), ("cli", "init.toml"))
+    return [resources.files(f"vestige.audit.{folder}").joinpath(name).read_bytes() for folder, name in places]
 
 
 def _report() -> list[bytes]:
