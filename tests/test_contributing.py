@@ -31,12 +31,16 @@ def block(kind: str) -> str:
 
 
 def change(house: Path, kind: str) -> None:
-    """Apply the differences of the page: the lines before must stand in the file exactly once."""
+    """Apply the differences of the page: what stands before must be in the file exactly once. A difference that starts
+    with ``...`` is one inside a line."""
     for name, difference in blocks(f"diff {kind}"):
         lines = difference.splitlines(keepends=True)
-        before, after = ("".join(line[1:] for line in lines if line[0] in signs) for signs in (" -", " +"))
+        parts = (
+            "".join(line[1:].removeprefix(" ... ") for line in lines if line[0] in signs) for signs in (" -", " +")
+        )
+        before, after = (part.removesuffix("\n") for part in parts)
         text = (house / name).read_text(encoding="utf-8")
-        assert text.count(before) == 1, f"{name}: the lines of CONTRIBUTING.md do not stand in it"
+        assert text.count(before) == 1, f"{name}: expected once what CONTRIBUTING.md changes: {before}"
         (house / name).write_text(text.replace(before, after), encoding="utf-8")
 
 
