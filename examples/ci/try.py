@@ -1,7 +1,7 @@
-"""See the gate pass, fail and refuse to tell: python examples/ci/try.py [FOLDER]
+"""See the gate pass, fail and stay undecided: python examples/ci/try.py [FOLDER]
 
 Writes three small outputs files, audits each with `vestige audit`, and gates on the reports under the policy
-policies/standard.toml. The answers are made up: phi, the confidence in the right label, is the difficulty of an example
+policies/standard.toml. The outputs are made up: phi, the confidence in the right label, is the difficulty of an example
 plus noise of the model.
 """
 
@@ -28,20 +28,20 @@ def write_outputs(path: Path, leak: str, seed: int) -> None:
     forget, labels = role == "forget", np.arange(len(role)) % 2
     difficulty = random.normal(0, 1, len(role)) + 3 * (role == "retain")
 
-    def answers(remembered: np.ndarray) -> np.ndarray:
+    def logits_of(remembered: np.ndarray) -> np.ndarray:
         logits = np.zeros((len(role), 2), np.float32)
         logits[np.arange(len(role)), labels] = difficulty + random.normal(0, 1, len(role)) + forget * remembered
         return logits
 
-    nothing, all_of_it = np.zeros(len(role)), random.exponential(1.5, len(role))
-    kept = {"forgot": nothing, "remembers": all_of_it, "undecided": np.full(len(role), 0.17)}[leak]
+    nothing, everything = np.zeros(len(role)), random.exponential(1.5, len(role))
+    remembered = {"forgot": nothing, "remembers": everything, "undecided": np.full(len(role), 0.17)}[leak]
     np.savez(
         path,
         labels=labels,
         role=role,
-        candidate=answers(kept),
-        original=answers(all_of_it),
-        retrain=np.stack([answers(nothing) for _ in range(RETRAINS)]),
+        candidate=logits_of(remembered),
+        original=logits_of(everything),
+        retrain=np.stack([logits_of(nothing) for _ in range(RETRAINS)]),
     )
 
 

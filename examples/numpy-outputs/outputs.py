@@ -1,4 +1,4 @@
-"""Models in NumPy alone (ridge regression on random features) and what they say about the audited examples."""
+"""Models in NumPy alone (ridge regression on random features), and their outputs on the audited examples."""
 
 import csv
 
@@ -40,5 +40,5 @@ models = {"candidate": 0.2 * candidate + 0.8 * original, "original": original}  
 models |= {f"retrain-{k + 1}": logits for k, logits in enumerate(retrains)}
 for name, logits in models.items():
     with open(f"{name}.csv", "w", newline="") as file:
-        rows = ((one, *values) for one, values in zip(names, logits.tolist(), strict=True))
+        rows = ((identifier, *values) for identifier, values in zip(names, logits.tolist(), strict=True))
         csv.writer(file).writerows([("id", *(f"logit_{c}" for c in range(CLASSES))), *rows])
