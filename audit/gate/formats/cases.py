@@ -32,7 +32,7 @@ class Case:
 
 def cases(audit: Audit, unplanned: str | None = None) -> tuple[Case, ...]:
     """The verdict, each endpoint, each group that was judged or demanded, utility on each role and, where one is
-    required, the plan (see ``Judged``).
+    required, the plan (see ``GatedCandidate``).
 
     All but the plan pass exactly where the verdict is PASS: an endpoint that can only cause FAIL, and under a PASS one
     that is not estimable, passes unless it fails, and says so; so does an attack with shadow models that the audit
@@ -44,7 +44,10 @@ def cases(audit: Audit, unplanned: str | None = None) -> tuple[Case, ...]:
     found = (first, *_endpoints(audit), *_groups(audit), *map(_utility, audit.utility))
     if unplanned is None:
         return found
-    return (*found, Case("plan", "Judged under a plan that was kept", "open" if unplanned else "pass", unplanned))
+    return (
+        *found,
+        Case("plan", "Judged under a plan that was kept", "open" if unplanned else "pass", unplanned),
+    )
 
 
 def _endpoints(audit: Audit) -> Iterator[Case]:

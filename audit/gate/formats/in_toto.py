@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from vestige.audit.gate.formats.cases import cases
-from vestige.audit.gate.gate import Gate, Judged
+from vestige.audit.gate.gate import Gate, GatedCandidate
 from vestige.learners.errors import DataError
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -43,7 +43,7 @@ def in_toto(found: Gate) -> bytes:
     return (json.dumps(statement, indent=2) + "\n").encode()
 
 
-def _subject(found: Gate, judged: Judged) -> dict[str, Any]:
+def _subject(found: Gate, judged: GatedCandidate) -> dict[str, Any]:
     weights = judged.audit.weights
     if weights is None:
         raise DataError(

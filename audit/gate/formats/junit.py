@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 from vestige.audit.files.text import one_line
 from vestige.audit.gate.formats.cases import Case, cases
-from vestige.audit.gate.gate import Gate, Judged
+from vestige.audit.gate.gate import Gate, GatedCandidate
 from vestige.audit.report.hygiene import warnings as hygiene_warnings
 
 
@@ -19,7 +19,7 @@ def junit(found: Gate) -> bytes:
     return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
-def _suite(found: Gate, judged: Judged) -> ElementTree.Element:
+def _suite(found: Gate, judged: GatedCandidate) -> ElementTree.Element:
     tests = cases(judged.audit, judged.unplanned)
     states = [one.state for one in tests]
     suite = ElementTree.Element(
@@ -49,7 +49,7 @@ def _suite(found: Gate, judged: Judged) -> ElementTree.Element:
     return suite
 
 
-def _case(judged: Judged, test: Case) -> ElementTree.Element:
+def _case(judged: GatedCandidate, test: Case) -> ElementTree.Element:
     case = ElementTree.Element("testcase", classname=f"vestige.{judged.name}", name=test.name, time="0")
     if test.state == "pass":
         ElementTree.SubElement(case, "system-out").text = f"{test.title}. {test.text}"

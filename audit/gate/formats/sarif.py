@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from vestige.audit.files.text import one_line
 from vestige.audit.gate.formats.cases import Case, cases
-from vestige.audit.gate.gate import Gate, Judged
+from vestige.audit.gate.gate import Gate, GatedCandidate
 from vestige.learners.errors import ConfigError
 from vestige.learners.files.io import digest
 
@@ -55,7 +55,7 @@ def _rule_id(case: Case) -> str:
     return "vestige/" + re.sub(r"[^\w.-]+", "-", case.name)
 
 
-def _result(found: Gate, judged: Judged, case: Case, rules: list[str], profile: Profile) -> dict[str, Any]:
+def _result(found: Gate, judged: GatedCandidate, case: Case, rules: list[str], profile: Profile) -> dict[str, Any]:
     rule = _rule_id(case)
     name = judged.name
     mark = digest(judged.audit.candidate, rule)[:16]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from vestige.audit.files.text import marked_up
-from vestige.audit.gate.gate import Gate, Judged
+from vestige.audit.gate.gate import Gate, GatedCandidate
 from vestige.audit.gate.text import count
 from vestige.learners.errors import DataError
 
@@ -51,14 +51,14 @@ def _page(found: Gate, room: int) -> str:
     return page + missing
 
 
-def _row(judged: Judged) -> str:
+def _row(judged: GatedCandidate) -> str:
     verdict = judged.audit.verdict
     outcome = verdict.outcome if verdict.outcome == "PASS" else f"**{verdict.outcome}**"
     reasons = marked_up(", ".join(verdict.reasons))
     return f"| {marked_up(judged.name)} | {outcome} | {reasons} | {verdict.grade} | {marked_up(judged.source)} |\n"
 
 
-def _details(judged: Judged) -> str:
+def _details(judged: GatedCandidate) -> str:
     verdict = judged.audit.verdict
     lines = [verdict.headline, *verdict.explanations, *(f"Note: {one}" for one in verdict.notes), *verdict.would_change]
     points = "".join(f"- {marked_up(line, 1000)}\n" for line in lines)

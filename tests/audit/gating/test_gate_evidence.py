@@ -102,7 +102,7 @@ def changed(path: Path, target: Path | None = None) -> Path:
 @pytest.mark.parametrize("named", [True, False])
 def test_another_checkpoint_in_the_place_of_a_cited_one(place: Path, role: str, named: bool) -> None:
     path = changed(model(place, role))
-    with pytest.raises(DataError, match=r"expected the weights of .* as the report cites it, got [0-9a-f]{16}"):
+    with pytest.raises(DataError, match=r"expected weights of .* as the report cites, got [0-9a-f]{16}"):
         gate([place / "report"], policy(), evidence=[path if named else place / "models"])
 
 
@@ -117,7 +117,7 @@ def test_a_digest_edited_in_the_report(place: Path) -> None:
     text = path.read_text()
     weights = json.loads(text)["audits"][0]["weights"]
     path.write_text(text.replace(weights, "0" * 64))
-    with pytest.raises(DataError, match="expected the weights of candidate 'finetune' with digest 0000000000000000"):
+    with pytest.raises(DataError, match="expected weights of candidate 'finetune' with digest 0000000000000000"):
         gate([path], policy(), evidence=[place / "models"])
 
 
@@ -167,7 +167,7 @@ def test_the_registration_must_be_the_cited_one(place: Path) -> None:
         gate([place / "report"], policy(), evidence=[path])
     content["policy_hash"] = Policy.of(content["policy"]).hash
     path.write_text(json.dumps(content))
-    with pytest.raises(DataError, match="expected the registered policy with digest"):
+    with pytest.raises(DataError, match="expected registered policy with digest"):
         gate([place / "report"], policy(), evidence=[place])
     content["preconditions"]["forget"] = 99
     path.write_text(json.dumps(content))

@@ -133,8 +133,8 @@ EDITS: dict[str, tuple[str, Edit, str]] = {
     "a smaller AUC": ("a leak", of_endpoint("X2", candidate=0.51), "X2, "),
     "X1 against what is drawn": ("a leak", of_endpoint("X1", candidate=0.51), "X1, candidate, original"),
     "another decision": ("a leak", of_endpoint("X2", decision="within"), "X2, decision"),
-    "a narrow interval": ("no tails", narrow, "X2, candidate: error: expected '0.0198"),
-    "half an example": ("one retrain", of_endpoint("Y2", candidate=0.00030001), "Y2, candidate: expected 'shares"),
+    "a narrow interval": ("no tails", narrow, "X2, candidate: error: expected 0.0198"),
+    "half an example": ("one retrain", of_endpoint("Y2", candidate=0.00030001), "Y2, candidate: expected shares"),
     "a wider margin": ("one retrain", of_endpoint("X1", margin_effective=0.2), "X1, margin_effective"),
     "no endpoint X3": (
         "a leak",

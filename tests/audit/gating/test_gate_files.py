@@ -24,7 +24,7 @@ from vestige.audit.gate.formats.in_toto import in_toto
 from vestige.audit.gate.formats.junit import junit
 from vestige.audit.gate.formats.sarif import sarif
 from vestige.audit.gate.formats.summary import summary
-from vestige.audit.gate.gate import Gate, Judged, Requirement, gate
+from vestige.audit.gate.gate import Gate, GatedCandidate, Requirement, gate
 from vestige.audit.policy import Policy
 from vestige.audit.results.json import to_json
 from vestige.audit.results.report import Audit
@@ -39,7 +39,9 @@ def found(reports: dict[str, Path], policy_file: Path) -> Gate:
 def named(found: Gate, *names: str, weights: str | None = None) -> Gate:
     """The gate's PASS candidate under other names."""
     one = found.candidates[0]
-    candidates = [Judged(one.source, one.report, replace(one.audit, candidate=name, weights=weights)) for name in names]
+    candidates = [
+        GatedCandidate(one.source, one.report, replace(one.audit, candidate=name, weights=weights)) for name in names
+    ]
     return replace(found, candidates=tuple(candidates))
 
 
@@ -149,7 +151,7 @@ def test_sarif_tells_nothing_of_where_files_lie_elsewhere(found: Gate, monkeypat
 @pytest.mark.parametrize(("outcome", "result"), [(0, "PASSED"), (1, "FAILED"), (2, "FAILED")])
 def test_in_toto_as_its_own_classes_read_it(found: Gate, outcome: int, result: str) -> None:
     one = found.candidates[outcome]
-    weighed = Judged(one.source, one.report, replace(one.audit, weights="ab" * 32))
+    weighed = GatedCandidate(one.source, one.report, replace(one.audit, weights="ab" * 32))
     content = in_toto(replace(found, candidates=(weighed,)))
     message = json_format.Parse(content, StatementMessage())
     Statement.copy_from_pb(message).validate()
@@ -169,7 +171,7 @@ def test_in_toto_as_its_own_classes_read_it(found: Gate, outcome: int, result: s
 
 def test_in_toto_of_several_candidates_passes_only_where_all_pass(found: Gate) -> None:
     assert json.loads(in_toto(named(found, "a", "b", weights="00")))["predicate"]["result"] == "PASSED"
-    weighed = [Judged(one.source, one.report, replace(one.audit, weights="00")) for one in found.candidates]
+    weighed = [GatedCandidate(one.source, one.report, replace(one.audit, weights="00")) for one in found.candidates]
     statement = json.loads(in_toto(replace(found, candidates=tuple(weighed))))
     assert statement["predicate"]["result"] == "FAILED" and len(statement["subject"]) == 3
 

@@ -28,6 +28,7 @@ from vestige.learners.errors import DataError
 from vestige.learners.files.io import canonical_json, digest
 
 POLICY = Policy(margin_auc=0.3, margin_tpr=0.2, margin_utility=0.3)
+PLANNED = replace(Requirement.of(POLICY), require_plan=True)
 WRITTEN = datetime(2026, 1, 2, tzinfo=UTC)
 Edit = Callable[[dict[str, Any]], Any]
 
@@ -192,7 +193,7 @@ def test_retrains_that_are_copies_count_as_given(outputs: Outputs, copy: str, tm
     made = make_plan(POLICY, sizes_of(few), subject=subject_of(few), created=WRITTEN)
     write_plan(made, tmp_path / "plan.json")
     path = written(report_of(few, made), tmp_path / "report.json")
-    found = gate([path], Requirement.of(POLICY), plans=[tmp_path / "plan.json"], require_plan=True)
+    found = gate([path], PLANNED, plans=[tmp_path / "plan.json"])
     assert found.unplanned == () and found.candidates[0].unplanned == ""
 
 
@@ -249,19 +250,19 @@ def test_a_required_plan(
     write_plan(make_plan(POLICY, Sizes(300, 1600, 9), created=WRITTEN), other)
     path = written(kept, tmp_path / "kept.json")
     for plans in ([], [file]):
-        assert gate([path], Requirement.of(POLICY), plans=plans, require_plan=True).passes
+        assert gate([path], PLANNED, plans=plans).passes
     sized = written(report_of(outputs, read_plan(other)), tmp_path / "sized.json")
-    found = gate([path, sized], Requirement.of(POLICY), plans=[file], require_plan=True)
+    found = gate([path, sized], PLANNED, plans=[file])
     assert [one.unplanned for one in found.candidates] == [
         "",
         f"judged under another plan ({read_plan(other).hash[:12]}) than was given",
     ]
     assert found.outcome == "INCONCLUSIVE"
-    found = gate([path], Requirement.of(POLICY, "warn"), require_plan=True)
+    found = gate([path], replace(PLANNED, inconclusive="warn"))
     assert (found.outcome, found.passes) == ("PASS", True)
     for report, why in ((changed, "not as planned"), (bare, "judged under no plan")):
         path = written(report, tmp_path / "report.json")
-        found = gate([path], replace(policy_of(report), inconclusive="warn"), require_plan=True)
+        found = gate([path], replace(policy_of(report), inconclusive="warn", require_plan=True))
         assert (found.outcome, found.passes) == ("INCONCLUSIVE", False)  # a missing plan never only warns
         assert "1 candidate not judged under a plan that was kept" in found.headline
         assert any(why in remark for remark in found.remarks)
@@ -275,7 +276,7 @@ def test_a_required_plan(
 def test_a_required_plan_in_a_statement(kept: Report, bare: Report, tmp_path: Path) -> None:
     for report, result in ((kept, "PASSED"), (bare, "FAILED")):
         weighed = replace(report, audits=(replace(report.audits[0], weights="3" * 64),))
-        found = gate([written(weighed, tmp_path / "report.json")], Requirement.of(POLICY), require_plan=True)
+        found = gate([written(weighed, tmp_path / "report.json")], PLANNED)
         predicate = json.loads(in_toto(found))["predicate"]
         assert predicate["result"] == result
         assert ("model/plan" in predicate["failedTests"]) == (result == "FAILED")
