@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vestige.audit.files.text import one_line
-from vestige.audit.gate.files_at_hand import AtHand, FileAtHand, Kind, Registration, subjects_of
-from vestige.audit.gate.recompute.plan import confirm
+from vestige.audit.gate.files_at_hand import AtHand, FileAtHand, Kind, Registration
+from vestige.audit.gate.recompute.plan import confirm, readings
 from vestige.audit.planning.plan_file import PlanFile
+from vestige.audit.planning.registration import subject
+from vestige.audit.policy import Policy
 from vestige.audit.results.report import Audit, Report, _flat
 from vestige.learners.errors import DataError
 
@@ -37,13 +39,13 @@ class Cited:
     sha256: str | None = None
 
 
-def check(reports: Sequence[tuple[str, Report]], at_hand: AtHand) -> tuple[Cited, ...]:
-    """Every digest that the reports cite, and whether a file at hand confirms it.
+def check(reports: Sequence[tuple[str, Report]], at_hand: AtHand, policy: Policy) -> tuple[Cited, ...]:
+    """Every digest that the reports, judged under ``policy``, cite, and whether a file at hand confirms it.
 
     A file that should be the cited one, by its name (outputs), its header (checkpoints) or its subject or sizes
     (registrations), and has another digest, is refused (DataError); so is a file that was named and confirms nothing.
     """
-    cited = tuple(entry for source, report in reports for entry in _cited(source, report, at_hand))
+    cited = tuple(entry for source, report in reports for entry in _cited(source, report, at_hand, policy))
     used = {entry.file for entry in cited}
     for path in at_hand.named:
         if str(path) not in used:
@@ -58,7 +60,7 @@ Claim = Callable[[FileAtHand], bool]
 """Whether a file, by what it says of itself, should be the cited one."""
 
 
-def _cited(source: str, report: Report, at_hand: AtHand) -> Iterator[Cited]:
+def _cited(source: str, report: Report, at_hand: AtHand, policy: Policy) -> Iterator[Cited]:
     fingerprint, data, outputs = report.data.fingerprint, one_line(report.data.source, 60), None
     if fingerprint is not None and report.models.weights is None and report.models.recipe is None:
         cited = Cited(source, "outputs", f"outputs file {data!r}", fingerprint)
@@ -78,7 +80,10 @@ def _cited(source: str, report: Report, at_hand: AtHand) -> Iterator[Cited]:
     if plan is not None:
         file = next((file for file in at_hand.of("plan") if file.digest == plan.hash), None)
         if file is not None and isinstance(file.content, PlanFile):
-            confirm(source, report, file.content, outputs)
+            try:
+                confirm(report, policy, file.content, outputs)
+            except DataError as error:
+                raise DataError(f"{source}: {error}") from None
         cited = Cited(source, "plan", f"plan registered {plan.registered}", plan.hash)
         yield cited if file is None else _checked(cited, file)
 
@@ -129,7 +134,7 @@ def _header(report: Report, fits: "Callable[[Checkpoint], bool]") -> Claim:
 
 
 def _registration(cited: Cited, report: Report, at_hand: AtHand, outputs: Path | None) -> Cited:
-    subjects = frozenset[str]() if outputs is None else subjects_of(outputs)
+    subjects = frozenset(() if outputs is None else map(subject, readings(outputs)))
     files = [file for file in at_hand.of("registration") if _belongs(report, file, subjects)]
     confirmed = _confirmed(cited, files, lambda file: True)
     by_sizes = not subjects and confirmed.state == "checked"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from vestige.audit.files.text import one_line
-from vestige.audit.gate.formats.cases import OF_DECISION, OF_OUTCOME, OF_UTILITY, SCORES, State
+from vestige.audit.gate.formats.cases import SCORES, STATES
 from vestige.audit.gate.reading import read
 from vestige.audit.gate.recompute.claims import agree
 from vestige.audit.gate.text import shown
@@ -102,7 +102,7 @@ def _pair(old: Audit, new: Audit) -> Pair:
         new=after.outcome,
         old_reasons=before.reasons,
         new_reasons=after.reasons,
-        change=_change(OF_OUTCOME[before.outcome], OF_OUTCOME[after.outcome]),
+        change=_change(before.outcome, after.outcome),
         parts=tuple(parts),
     )
 
@@ -118,7 +118,9 @@ def _untried(endpoint: Endpoint | ExampleEndpoint, audit: Audit) -> bool:
     return endpoint.candidate is None and bool(why_absent(SCORES.get(endpoint.name, ""), audit.shadows))
 
 
-def _change(old: State, new: State) -> Change:
+def _change(before: str, after: str) -> Change:
+    """Of outcomes or of decisions."""
+    old, new = STATES[before], STATES[after]
     if old == new:
         return "unchanged"
     if new == "open":
@@ -127,29 +129,28 @@ def _change(old: State, new: State) -> Change:
 
 
 def _endpoint(old: Endpoint | ExampleEndpoint, new: Endpoint | ExampleEndpoint) -> Compared:
-    measures = [
-        Measure(endpoint.decision, endpoint.gap, endpoint.interval or getattr(endpoint, "simultaneous", None))
-        for endpoint in (old, new)
-    ]
-    change = _change(OF_DECISION[old.decision], OF_DECISION[new.decision])
-    away = [
-        endpoint.gap if endpoint.gap is None or endpoint.sides == "upper" else abs(endpoint.gap)
-        for endpoint in (old, new)
-    ]
-    return _compared(old.name, measures, change, away)
+    measures, away = [], []
+    for endpoint in (old, new):
+        interval = endpoint.interval or getattr(endpoint, "simultaneous", None)
+        measures.append(Measure(endpoint.decision, endpoint.gap, interval))
+        away.append(endpoint.gap if endpoint.gap is None or endpoint.sides == "upper" else abs(endpoint.gap))
+    return _compared(old.name, measures, away)
 
 
 def _utility(old: Utility, new: Utility) -> Compared:
     measures = [Measure(part.decision, part.gap, part.interval) for part in (old, new)]
-    change = _change(OF_UTILITY[old.decision], OF_UTILITY[new.decision])
-    return _compared(f"utility {old.role}", measures, change, [-old.gap, -new.gap])
+    return _compared(f"utility {old.role}", measures, [-old.gap, -new.gap])
 
 
-def _compared(name: str, measures: Sequence[Measure], change: Change, away: Sequence[float | None]) -> Compared:
+def _compared(name: str, measures: Sequence[Measure], away: Sequence[float | None]) -> Compared:
     """away: how far the old and the new candidate are from the retrains, on the side that counts."""
-    old, new = (measure.interval for measure in measures)
-    clear = old is not None and new is not None and (old[1] < new[0] or new[1] < old[0])
-    return Compared(name, *measures, change, _drift(*away), clear)
+    old, new = measures
+    clear = _apart(old.interval, new.interval)
+    return Compared(name, old, new, _change(old.decision, new.decision), _drift(*away), clear)
+
+
+def _apart(old: Interval | None, new: Interval | None) -> bool:
+    return old is not None and new is not None and (old[1] < new[0] or new[1] < old[0])
 
 
 def _drift(old: float | None, new: float | None) -> Drift:
@@ -163,13 +164,13 @@ def _unfair(old: Report, new: Report, pairs: Sequence[tuple[Audit, Audit]]) -> I
     keys = sorted(asdict(old.policy), key=lambda key: not key.startswith("margin"))
     for key in keys:
         if key not in ("hash", "registered_hash", "changed"):
-            yield from _differs(f"policy, {key}", *(getattr(report.policy, key) for report in (old, new)), words=shown)
+            yield from _differs(f"policy, {key}", getattr(old.policy, key), getattr(new.policy, key), shown)
     for name, report in (("old", old), ("new", new)):
         if report.policy.changed:
             yield f"policy: in the {name} report it was changed after it was registered"
-    yield from _differs("mode of the verdict", *(f"over {report.audits[0].verdict.mode}" for report in (old, new)))
+    yield from _differs("mode of the verdict", old.audits[0].verdict.mode, new.audits[0].verdict.mode, "over {}".format)
     yield from _differs("battery", _battery(old), _battery(new))
-    yield from _differs("version of vestige", *(one_line(report.tool.version, 40) for report in (old, new)))
+    yield from _differs("version of vestige", old.tool.version, new.tool.version, lambda text: one_line(str(text), 40))
     yield from _other_data(old, new)
     if old.models.recipe != new.models.recipe:
         yield "recipe: the models were trained by another one"
@@ -189,13 +190,13 @@ def _first(lines: Iterable[Iterator[str]]) -> Iterator[str]:
 
 def _other_shadows(old: Audit, new: Audit) -> Iterator[str]:
     """With more shadows LiRA and U-LiRA see more. A candidate's own unlearned shadows are part of what is compared."""
-    banks = [
-        "none" if audit.shadows is None else f"{audit.shadows.shadows} ({one_line(audit.shadows.bank, 40)})"
-        for audit in (old, new)
-    ]
-    yield from _differs("shadows", *banks)
-    counts = [0 if audit.shadows is None else audit.shadows.unlearned for audit in (old, new)]
-    yield from _differs(f"unlearned shadows of {one_line(old.candidate, 40)}", *counts)
+    yield from _differs("shadows", _bank(old), _bank(new))
+    before, after = (0 if audit.shadows is None else audit.shadows.unlearned for audit in (old, new))
+    yield from _differs(f"unlearned shadows of {one_line(old.candidate, 40)}", before, after)
+
+
+def _bank(audit: Audit) -> str:
+    return "none" if audit.shadows is None else f"{audit.shadows.shadows} ({one_line(audit.shadows.bank, 40)})"
 
 
 def _other_retrains(old: Audit, new: Audit) -> Iterator[str]:
@@ -216,6 +217,6 @@ def _other_data(old: Report, new: Report) -> Iterator[str]:
     if old.models.weights is not None and new.models.weights is not None:
         fields += ["source", "fingerprint"]
     for field in fields:
-        yield from _differs(f"data, {field}", *(getattr(report.data, field) for report in (old, new)), words=shown)
+        yield from _differs(f"data, {field}", getattr(old.data, field), getattr(new.data, field), shown)
     if old.data.label_noise != new.data.label_noise:
         yield "data: other labels were made wrong"

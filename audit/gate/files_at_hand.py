@@ -7,9 +7,7 @@ from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.planning.plan_file import PlanFile, read_plan
-from vestige.audit.planning.registration import subject
 from vestige.audit.policy import Policy
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.io import digest
@@ -140,14 +138,3 @@ def _registration(path: Path) -> FileAtHand:
     if policy.hash != content.get("policy_hash") or not isinstance(preconditions, dict):
         raise wrong
     return FileAtHand(path, "registration", policy.hash, Registration(str(content.get("subject")), preconditions))
-
-
-def subjects_of(path: Path) -> frozenset[str]:
-    """What a registration of this outputs file is made for, whichever way its numbers are read."""
-    subjects = set()
-    for probabilities in (False, True):
-        try:
-            subjects.add(subject(Outputs.read(path, probabilities=probabilities)))
-        except DataError:
-            continue  # the other way is right, or neither: then nothing is registered for it
-    return frozenset(subjects)

@@ -12,8 +12,7 @@ from vestige.audit.files.toml import MOST_BYTES
 from vestige.audit.gate.cited_files import Cited, check
 from vestige.audit.gate.files_at_hand import collect
 from vestige.audit.gate.reading import read
-from vestige.audit.gate.recompute.policy import policy_of
-from vestige.audit.gate.recompute.table import verified
+from vestige.audit.gate.recompute.table import policy_of, verified
 from vestige.audit.gate.text import count, shown
 from vestige.audit.planning.plan_file import kept_name, read_plan
 from vestige.audit.policy import Policy
@@ -141,7 +140,7 @@ def gate(
     accepted = {read_plan(path).hash for path in plans} if requirement.require_plan else set()
     entries = [_verify(path, requirement, accepted) for path in reports]
     at_hand = collect(evidence, plans, [plan for entry in entries for plan in entry.plans])
-    cited = check([(entry.source, entry.report) for entry in entries], at_hand)
+    cited = check([(entry.source, entry.report) for entry in entries], at_hand, requirement.policy)
     remarks = [remark for entry in entries for remark in entry.remarks]
     remarks += [f"ignored: {one_line(reason, 300)}" for reason in at_hand.ignored]
     candidates = tuple(candidate for entry in entries for candidate in entry.candidates)

@@ -1,6 +1,8 @@
 """What a report says of its plan: whether it holds together, and whether the plan at hand says the same."""
 
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,7 +10,6 @@ from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints.endpoints import BATTERY
 from vestige.audit.files.text import one_line
 from vestige.audit.gate.recompute.claims import Claim, Claims, Rule, Stated, all_follow, fields_follow
-from vestige.audit.gate.recompute.policy import policy_of
 from vestige.audit.gate.recompute.reference import retrains_given
 from vestige.audit.planning.plan_file import PlanFile, Sizes, Subject, moment
 from vestige.audit.planning.preregistration import check_subject, record_of, subject_of
@@ -65,15 +66,15 @@ def sizes_of(report: Report) -> Sizes:
     return Sizes(data.forget, data.unseen, retrains_given(reference), data.retain, reference.original)
 
 
-def confirm(source: str, report: Report, plan: PlanFile, outputs: Path | None) -> None:
+def confirm(report: Report, policy: Policy, plan: PlanFile, outputs: Path | None) -> None:
     """DataError unless the record of the report is what follows from the plan at hand, which has the hash it cites.
 
     outputs: the outputs file that was audited, where it is at hand."""
-    recomputed = record_of(plan, policy_of(report.policy), sizes_of(report))
+    recomputed = record_of(plan, policy, sizes_of(report))
     for claim in all_follow("plan", report.audits[0].plan, recomputed):
         if not claim.holds:
             raise DataError(
-                f"{source}: {claim.path}: expected what follows from the plan at hand ({plan.hash[:12]}), got "
+                f"{claim.path}: expected what follows from the plan at hand ({plan.hash[:12]}), got "
                 f"something else ({one_line(str(claim.stated), 120)}); take the report as vestige wrote it, or audit "
                 "again"
             )
@@ -84,7 +85,7 @@ def confirm(source: str, report: Report, plan: PlanFile, outputs: Path | None) -
         except DataError as error:
             refusals.append(error)
     if subjects and len(refusals) == len(subjects):
-        raise DataError(f"{source}: {refusals[0]}")
+        raise refusals[0]
 
 
 def _subjects(report: Report, outputs: Path | None) -> list[Subject]:
@@ -92,10 +93,11 @@ def _subjects(report: Report, outputs: Path | None) -> list[Subject]:
     weights, data = report.models.weights, report.data.fingerprint
     if weights is not None:
         return [Subject("checkpoints", data=data, original=weights.original, retrains=weights.retrains)]
-    subjects = []
-    for probabilities in (False, True) if outputs is not None else ():
-        try:
-            subjects.append(subject_of(Outputs.read(outputs or Path(), probabilities=probabilities, blind=True)))
-        except DataError:
-            continue  # the other way is right
-    return subjects
+    return [] if outputs is None else [subject_of(reading) for reading in readings(outputs, blind=True)]
+
+
+def readings(path: Path, *, blind: bool = False) -> Iterator[Outputs]:
+    """An outputs file read as logits and as probabilities, as far as it can be read like that."""
+    for probabilities in (False, True):
+        with suppress(DataError):  # the other way is right, or neither
+            yield Outputs.read(path, probabilities=probabilities, blind=blind)

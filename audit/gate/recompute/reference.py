@@ -22,6 +22,7 @@ def sizes(stated: Stated) -> Claims:
     counts = (reference.forget, reference.unseen_calibration, reference.unseen_evaluation, reference.retain)
     possible = min(counts[:3]) >= 1 and reference.retain >= 0 and max(counts) <= MOST_ROWS
     yield Claim("reference, numbers of examples", counts, Rule(possible, f"1 to {MOST_ROWS}"))
+    yield Claim("data, classes", data.classes, within(1, MOST_ROWS, data.classes))
     yield Claim("reference, retrains", reference.retrains, within(0, MOST_RETRAINS, reference.retrains))
     if reference.unit == "example":
         evaluation = data.unseen - reference.unseen_calibration

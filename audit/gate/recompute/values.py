@@ -7,7 +7,7 @@ from vestige.audit.canaries.bounds import CONTROL, DELTA, LEVEL, ceilings, judge
 from vestige.audit.endpoints import utility
 from vestige.audit.endpoints.endpoints import DEFINITIONS
 from vestige.audit.endpoints.scores import MIN_RETRAINS
-from vestige.audit.exposure.retained import compare
+from vestige.audit.exposure.retained import WORDS, compare
 from vestige.audit.gate.recompute.claims import Claim, Claims, Rule, Stated, agree, all_follow, fields_follow, within
 from vestige.audit.results.evidence import AttackResult, Utility
 from vestige.audit.results.report import Audit
@@ -39,9 +39,9 @@ def repeated_values(stated: Stated) -> Claims:
             at_rate = point.score == SCORE_OF.get(name) and agree(point.fpr, stated.policy.fpr)
             if at_rate and endpoint.candidate is not None:
                 mean = float(np.mean(endpoint.retrains)) if endpoint.retrains else None
-                values = (endpoint.candidate, mean, endpoint.original)
-                twice = (point.tpr, point.retrain_tpr, point.original_tpr)
-                yield Claim(f"{name}, candidate, mean of the retrains, original", values, twice)
+                plotted = (point.tpr, point.retrain_tpr, point.original_tpr)
+                means = (endpoint.candidate, mean, endpoint.original)
+                yield Claim(f"{name}, candidate, mean of the retrains, original", means, plotted)
 
 
 def _attacks(audit: Audit, name: str, signal: str | None) -> list[AttackResult]:
@@ -102,12 +102,17 @@ def baseline(stated: Stated) -> Claims:
 
 def retained(stated: Stated) -> Claims:
     """Gaps and intervals on retain examples, from the values of the models."""
-    exposure = stated.audit.retained
-    if exposure is not None and not exposure.reason:
-        for part in exposure.comparisons:
-            values = np.array([*part.retrains, part.candidate])
-            recomputed = compare(part.name, values, exposure.examples, stated.policy)
-            yield from all_follow(f"retain {part.name}", part, recomputed)
+    exposure, reference = stated.audit.retained, stated.audit.reference
+    if exposure is None or exposure.reason:
+        return
+    names = tuple(part.name for part in exposure.comparisons)
+    yield Claim("retain, statistics", names, tuple(WORDS))
+    yield Claim("retain, examples", exposure.examples, reference.retain)
+    yield Claim("retain, examples", exposure.examples, Rule(exposure.examples > 0, "1 or more"))
+    for part in exposure.comparisons:
+        path, values = f"retain {part.name}", np.array([*part.retrains, part.candidate])
+        yield Claim(f"{path}, number of retrains", len(part.retrains), reference.retrains)
+        yield from all_follow(path, part, compare(part.name, values, exposure.examples, stated.policy))
 
 
 def canaries(stated: Stated) -> Claims:

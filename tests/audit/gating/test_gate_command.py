@@ -220,7 +220,7 @@ def test_a_policy_that_was_changed_after_its_registration(
 
     write_edited(registered_otherwise(audits), path, hidden)
     assert gate(path, "--profile", "standard", "--allow-changed-policy") == 4
-    assert "changed to be true" in capsys.readouterr().err
+    assert "policy, changed: expected true" in capsys.readouterr().err
 
 
 def test_a_report_without_registration_says_so(
