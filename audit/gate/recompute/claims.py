@@ -1,7 +1,7 @@
 """The one shape of every check in this folder: a stated value, and what follows in its place from other values."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from math import isclose
 from typing import Any, NamedTuple
 
@@ -85,10 +85,21 @@ def fields_follow(part: str, stated: object, /, **recomputed: object) -> Claims:
         yield Claim(f"{part}, {name}", getattr(stated, name), value)
 
 
-def all_follow(part: str, stated: object, recomputed: Any, *, leave: Sequence[str] = ()) -> Claims:
-    """A claim for every field of a dataclass but those in ``leave``."""
-    names = [field.name for field in fields(recomputed) if field.name not in leave]
-    return fields_follow(part, stated, **{name: getattr(recomputed, name) for name in names})
+def all_follow(path: str, stated: Any, recomputed: Any, *, leave: Sequence[str] = ()) -> Claims:
+    """A claim for every field of a dataclass, and of those in it, but for fields that are named in ``leave``. A tuple
+    of dataclasses is named by their first field."""
+    for name in (field.name for field in fields(recomputed) if field.name not in leave):
+        before, after = getattr(stated, name), getattr(recomputed, name)
+        inner = f"{path}, {name}" if path else name
+        if type(before) is not type(after):
+            yield Claim(inner, before, after)
+        elif is_dataclass(after):
+            yield from all_follow(inner, before, after, leave=leave)
+        elif isinstance(after, tuple) and len(before) == len(after) and all(map(is_dataclass, after)):
+            for element, own in zip(before, after, strict=True):
+                yield from all_follow(f"{inner} {getattr(own, fields(own)[0].name)}", element, own, leave=leave)
+        else:
+            yield Claim(inner, before, after)
 
 
 def within(low: float, high: float, *values: float) -> Rule:

@@ -1,5 +1,5 @@
 """The endpoints, on the whole forget set and on groups: what a report must state to recompute them, and their values
-on every model as the audit held them."""
+on every model as the audit measured them."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple

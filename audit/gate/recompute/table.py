@@ -72,8 +72,8 @@ def verified(source: str, report: Report, policy: Policy, *, texts: bool) -> lis
         candidate = f"{source}: candidate {one_line(audit.candidate, 60)!r}, "
         for check in OF_CANDIDATE:
             _check(candidate, check(stated))
-        recomputed, standing = recompute(stated)
-        _check(candidate, verdict_follows(stated, recomputed, standing))
+        recomputed = recompute(stated)
+        _check(candidate, verdict_follows(stated, recomputed))
         audits.append(replace(audit, verdict=recomputed.verdict))
     return audits
 
