@@ -162,8 +162,8 @@ def test_equal_values_on_every_retrain(
     for name in ("A1", "A2", "T1", "F1"):
 
         def edit(report: dict[str, Any], name: str = name) -> None:
-            one = next(one for one in report["audits"][0]["endpoints"] if one["name"] == name)
-            one["retrains"] = [0.5] * len(one["retrains"])
+            endpoint = next(endpoint for endpoint in report["audits"][0]["endpoints"] if endpoint["name"] == name)
+            endpoint["retrains"] = [0.5] * len(endpoint["retrains"])
 
         said = refused(write_edited(reported([audits["PASS"]]), tmp_path / "report.json", edit), capsys)
         assert "report.json" in said and "expected" in said

@@ -105,26 +105,28 @@ def test_honest_records_go_through_with_and_without_the_file(
     for report, state in ((kept, "judged under the plan"), (changed, "not as planned"), (bare, "")):
         path = written(report, tmp_path / "report.json")
         alone = gate([path], policy_of(report))
-        assert [one.state for one in alone.cited if one.kind == "plan"] == (["not at hand"] if state else [])
+        assert [entry.state for entry in alone.cited if entry.kind == "plan"] == (["not at hand"] if state else [])
         assert any(state in remark for remark in alone.remarks) or not state
         if state:
             found = gate([path], policy_of(report), plans=[file])
-            cited = next(one for one in found.cited if one.kind == "plan")
+            cited = next(entry for entry in found.cited if entry.kind == "plan")
             assert (cited.state, cited.file, cited.digest) == ("checked", str(file), plan.hash)
     record = changed.audits[0].plan
-    assert record is not None and [one.what for one in record.differences] == ["margin_auc", "retrains"]
+    assert record is not None and [difference.what for difference in record.differences] == ["margin_auc", "retrains"]
 
 
 def test_the_copy_beside_a_report_is_found_and_must_be_whole(kept: Report, plan: PlanFile, tmp_path: Path) -> None:
     written(kept, tmp_path / "report.json")
     copy = keep_plan(plan, tmp_path)
     for path in (tmp_path, tmp_path / "report.json"):
-        assert next(one.state for one in gate([path], policy_of(kept)).cited if one.kind == "plan") == "checked"
+        assert next(entry.state for entry in gate([path], policy_of(kept)).cited if entry.kind == "plan") == "checked"
     copy.write_text(copy.read_text().replace("0.3", "0.4"))
     with pytest.raises(DataError, match="it was edited after it was written"):
         gate([tmp_path], policy_of(kept))
     copy.unlink()
-    assert next(one.state for one in gate([tmp_path], policy_of(kept)).cited if one.kind == "plan") == "not at hand"
+    assert (
+        next(entry.state for entry in gate([tmp_path], policy_of(kept)).cited if entry.kind == "plan") == "not at hand"
+    )
 
 
 EDITS: dict[str, tuple[str, Edit, str]] = {
@@ -224,7 +226,7 @@ def test_a_plan_of_other_outputs_is_found_out_where_both_are_at_hand(outputs: Ou
         audit = report.audits[0]
         assert audit.plan is not None
         record = replace(audit.plan, hash=made.hash, bound=made.bound)
-        notes = tuple(one.replace(audit.plan.hash[:12], made.hash[:12]) for one in audit.verdict.notes)
+        notes = tuple(note.replace(audit.plan.hash[:12], made.hash[:12]) for note in audit.verdict.notes)
         forged = replace(report, audits=(replace(audit, plan=record, verdict=replace(audit.verdict, notes=notes)),))
         path, plan_file = written(forged, tmp_path / "report.json"), tmp_path / "made.json"
         write_plan(made, plan_file, force=True)
@@ -253,7 +255,7 @@ def test_a_required_plan(
         assert gate([path], PLANNED, plans=plans).passes
     sized = written(report_of(outputs, read_plan(other)), tmp_path / "sized.json")
     found = gate([path, sized], PLANNED, plans=[file])
-    assert [one.unplanned for one in found.candidates] == [
+    assert [candidate.unplanned for candidate in found.candidates] == [
         "",
         f"judged under another plan ({read_plan(other).hash[:12]}) than was given",
     ]
@@ -269,7 +271,7 @@ def test_a_required_plan(
         suites = ElementTree.fromstring(junit(found))
         assert (suites.get("failures"), suites.get("errors")) == ("0", "1")
         results = json.loads(sarif(found))["runs"][0]["results"]
-        assert [one["kind"] for one in results if one["ruleId"] == "vestige/plan"] == ["open"]
+        assert [result["kind"] for result in results if result["ruleId"] == "vestige/plan"] == ["open"]
         assert gate([path], policy_of(report)).outcome == "PASS"
 
 
