@@ -1,7 +1,7 @@
 """The commands ``vestige gate`` and ``vestige compare``."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -84,15 +84,13 @@ def gate(
     if sarif is not None and sarif_profile == "github" and policy_path is None:
         raise click.UsageError("--sarif-profile github needs --policy FILE: the results are located in it")
     check_targets(targets, [*reports, *evidence, *plans, *(() if policy_path is None else (policy_path,))])
-    found = judge(
-        reports,
+    requirement = replace(
         requirement,
-        evidence=evidence,
         allow_changed_policy=allow_changed_policy,
         leave_out_controls=leave_out_controls,
-        plans=plans,
         require_plan=require_plan,
     )
+    found = judge(reports, requirement, evidence=evidence, plans=plans)
     write(found, targets, sarif_profile)
     code = PASS if found.passes else FAIL if found.outcome == "FAIL" else INCONCLUSIVE
     if as_json:

@@ -1,22 +1,22 @@
 """Does what a report cites by digest agree with the files at hand?"""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+import hashlib
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from vestige.audit.files.text import one_line
-from vestige.audit.gate.files_at_hand import (
-    AtHand,
-    CheckpointFile,
-    OutputsFile,
-    PlanAtHand,
-    RegistrationFile,
-    subjects_of,
-)
-from vestige.audit.gate.recompute.plan import confirm
+from vestige.audit.gate.files_at_hand import AtHand, FileAtHand, Kind, Registration
+from vestige.audit.gate.recompute.plan import confirm, readings
+from vestige.audit.planning.plan_file import PlanFile
+from vestige.audit.planning.registration import subject
+from vestige.audit.policy import Policy
 from vestige.audit.results.report import Audit, Report, flat_parameters
 from vestige.learners.errors import DataError
+
+if TYPE_CHECKING:
+    from vestige.learners.training.checkpoints import Checkpoint
 
 State = Literal["checked", "not at hand", "not checkable"]
 
@@ -25,29 +25,28 @@ State = Literal["checked", "not at hand", "not checkable"]
 class Cited:
     """Something that a report cites by its digest.
 
-    kind: outputs, data, weights, registration or plan. candidate: whose weights, None for anything else. state:
-    ``checked``: recomputed from ``file`` and equal; ``not checkable``: not a digest of any file. sha256: of the file
-    itself, where it is a checkpoint.
+    candidate: whose weights, None for anything else. state: ``checked``: recomputed from ``file`` and equal;
+    ``not checkable``: not a digest of any file. sha256: of the file itself, where it is a checkpoint.
     """
 
     report: str
-    kind: Literal["outputs", "data", "weights", "registration", "plan"]
+    kind: Kind
     what: str
     digest: str
-    state: State
+    state: State = "not at hand"
     file: str | None = None
     candidate: str | None = None
     sha256: str | None = None
 
 
-def check(reports: Sequence[tuple[str, Report]], at_hand: AtHand) -> tuple[Cited, ...]:
-    """Every digest that the reports cite, and whether a file at hand confirms it.
+def check(reports: Sequence[tuple[str, Report]], at_hand: AtHand, policy: Policy) -> tuple[Cited, ...]:
+    """Every digest that the reports, judged under ``policy``, cite, and whether a file at hand confirms it.
 
     A file that should be the cited one, by its name (outputs), its header (checkpoints) or its subject or sizes
     (registrations), and has another digest, is refused (DataError); so is a file that was named and confirms nothing.
     """
-    cited = tuple(one for source, report in reports for one in _cited(source, report, at_hand))
-    used = {one.file for one in cited}
+    cited = tuple(entry for source, report in reports for entry in _cited(source, report, at_hand, policy))
+    used = {entry.file for entry in cited}
     for path in at_hand.named:
         if str(path) not in used:
             raise DataError(
@@ -57,127 +56,125 @@ def check(reports: Sequence[tuple[str, Report]], at_hand: AtHand) -> tuple[Cited
     return cited
 
 
-def _cited(source: str, report: Report, at_hand: AtHand) -> Iterator[Cited]:
-    from_outputs = report.models.weights is None and report.models.recipe is None
-    outputs = _outputs(source, report, at_hand) if from_outputs else None
-    if outputs is not None:
-        yield outputs
-    elif report.data.fingerprint is not None:
-        what = f"pixels and labels of {one_line(report.data.source, 60)!r}"
-        yield Cited(source, "data", what, report.data.fingerprint, "not checkable")
-    yield from _weights(source, report, at_hand)
-    registered = report.policy.registered_hash
-    if registered is not None:
-        yield _registration(source, report, registered, at_hand, outputs)
+Claim = Callable[[FileAtHand], bool]
+"""Whether a file, by what it says of itself, should be the cited one."""
+
+
+def _cited(source: str, report: Report, at_hand: AtHand, policy: Policy) -> Iterator[Cited]:
+    fingerprint, data, outputs = report.data.fingerprint, one_line(report.data.source, 60), None
+    if fingerprint is not None and report.models.weights is None and report.models.recipe is None:
+        cited = Cited(source, "outputs", f"outputs file {data!r}", fingerprint)
+        cited = _confirmed(cited, at_hand.of("outputs"), lambda file: file.path.name == report.data.source)
+        outputs = None if cited.file is None else Path(cited.file)
+        yield cited
+    elif fingerprint is not None:
+        yield Cited(source, "data", f"pixels and labels of {data!r}", fingerprint, "not checkable")
+    for what, digest, claim, candidate in _models(report):
+        cited = Cited(source, "weights", f"weights of {what}", digest, candidate=candidate)
+        yield _confirmed(cited, at_hand.of("weights"), claim)
+    if report.policy.registered_hash is not None:
+        yield _registration(
+            Cited(source, "registration", "registered policy", report.policy.registered_hash), report, at_hand, outputs
+        )
     plan = report.audits[0].plan
     if plan is not None:
-        found = next((one for one in at_hand.plans if one.plan.hash == plan.hash), None)
-        if found is not None:
-            confirm(source, report, found.plan, None if outputs is None or outputs.file is None else Path(outputs.file))
-        yield _confirmed(Cited(source, "plan", f"plan registered {plan.registered}", plan.hash, "not at hand"), found)
+        file = next((file for file in at_hand.of("plan") if file.digest == plan.hash), None)
+        if file is not None and isinstance(file.content, PlanFile):
+            try:
+                confirm(report, policy, file.content, outputs)
+            except DataError as error:
+                raise DataError(f"{source}: {error}") from None
+        cited = Cited(source, "plan", f"plan registered {plan.registered}", plan.hash)
+        yield cited if file is None else _checked(cited, file)
 
 
-def _outputs(source: str, report: Report, at_hand: AtHand) -> Cited | None:
-    stated = report.data.fingerprint
-    if stated is None:
-        return None
-    name = one_line(report.data.source, 60)
-    found = next((one for one in at_hand.outputs if one.digest == stated), None)
-    if found is None:
-        _refuse_impostor(
-            f"outputs file {name!r}",
-            stated,
-            [(one.path, one.digest) for one in at_hand.outputs if one.path.name == report.data.source],
-        )
-    return _confirmed(Cited(source, "outputs", f"outputs file {name!r}", stated, "not at hand"), found)
-
-
-def _weights(source: str, report: Report, at_hand: AtHand) -> Iterator[Cited]:
+def _models(report: Report) -> Iterator[tuple[str, str, Claim, str | None]]:
+    """Of every model with a digest: its name, that digest, which checkpoints claim to be it, and which candidate."""
     weights, seeds = report.models.weights, report.models.seeds
     if weights is not None:
-        own_seed = None if seeds is None else seeds.original
         if weights.original is not None:
-            yield _checkpoint(source, "the original", weights.original, _trained(report, "original", own_seed), at_hand)
+            claim = _trained(report, "original", None if seeds is None else seeds.original)
+            yield "the original", weights.original, claim, None
         retrain_seeds: tuple[int | None, ...] = (None,) * len(weights.retrains) if seeds is None else seeds.retrains
         for k, (digest, seed) in enumerate(zip(weights.retrains, retrain_seeds, strict=False), start=1):
-            yield _checkpoint(source, f"retrain {k}", digest, _trained(report, "retrain", seed), at_hand)
+            yield f"retrain {k}", digest, _trained(report, "retrain", seed), None
     for audit in report.audits:
         if audit.weights is not None:
-            what = f"candidate {one_line(audit.candidate, 60)!r}"
-            yield _checkpoint(source, what, audit.weights, _unlearned(report, audit), at_hand, audit.candidate)
-
-
-Claim = Callable[[CheckpointFile], bool]
-"""Whether a checkpoint, by its header, should be the cited one."""
+            name = f"candidate {one_line(audit.candidate, 60)!r}"
+            yield name, audit.weights, _unlearned(report, audit), audit.candidate
 
 
 def _trained(report: Report, role: str, seed: int | None) -> Claim:
-    return lambda one: seed is not None and one.header.role == role and one.header.seed == seed and _same(report, one)
+    return _header(report, lambda header: seed is not None and header.role == role and header.seed == seed)
 
 
 def _unlearned(report: Report, audit: Audit) -> Claim:
-    if audit.method is None:
-        return lambda one: False
-    name, parameters = audit.method.name, audit.method.parameters
-    return lambda one: (
-        one.header.role == "candidate"
-        and one.header.method == name
-        and dict(flat_parameters(one.header.parameters or {})) == parameters
-        and _same(report, one)
+    method = audit.method
+    if method is None:
+        return lambda file: False
+    return _header(
+        report,
+        lambda header: (
+            header.role == "candidate"
+            and header.method == method.name
+            and dict(flat_parameters(header.parameters or {})) == method.parameters
+        ),
     )
 
 
-def _same(report: Report, one: CheckpointFile) -> bool:
-    recipe: Mapping[str, object] = asdict(one.header.recipe)
-    return one.header.data == report.data.fingerprint and recipe == report.models.recipe
+def _header(report: Report, fits: "Callable[[Checkpoint], bool]") -> Claim:
+    """Checkpoints whose header fits, and names the report's data and recipe."""
+
+    def claim(file: FileAtHand) -> bool:
+        header: Checkpoint = file.content  # type: ignore[assignment]  # of a checkpoint, without importing torch
+        of_report = header.data == report.data.fingerprint and asdict(header.recipe) == report.models.recipe
+        return of_report and fits(header)
+
+    return claim
 
 
-def _checkpoint(
-    source: str, what: str, stated: str, claims: Claim, at_hand: AtHand, candidate: str | None = None
-) -> Cited:
-    own = [one for one in at_hand.checkpoints if one.weights == stated]
-    found = min(own, key=lambda one: not claims(one), default=None)
-    if found is None:
-        _refuse_impostor(
-            f"the weights of {what}", stated, [(one.path, one.weights) for one in at_hand.checkpoints if claims(one)]
-        )
-    unconfirmed = Cited(source, "weights", f"weights of {what}", stated, "not at hand", candidate=candidate)
-    return _confirmed(unconfirmed, found)
+def _registration(cited: Cited, report: Report, at_hand: AtHand, outputs: Path | None) -> Cited:
+    subjects = frozenset(() if outputs is None else map(subject, readings(outputs)))
+    files = [file for file in at_hand.of("registration") if _belongs(report, file, subjects)]
+    confirmed = _confirmed(cited, files, lambda file: True)
+    by_sizes = not subjects and confirmed.state == "checked"
+    return replace(confirmed, what=f"{cited.what} (matched by sizes)") if by_sizes else confirmed
 
 
-def _registration(source: str, report: Report, stated: str, at_hand: AtHand, outputs: Cited | None) -> Cited:
-    subjects = subjects_of(Path(outputs.file)) if outputs is not None and outputs.file is not None else frozenset()
-    own = [one for one in at_hand.registrations if _belongs(report, one, subjects)]
-    found = next((one for one in own if one.policy_hash == stated), None)
-    if found is None:
-        _refuse_impostor("the registered policy", stated, [(one.path, one.policy_hash) for one in own])
-    what = "registered policy" if subjects or found is None else "registered policy (matched by sizes)"
-    return _confirmed(Cited(source, "registration", what, stated, "not at hand"), found)
-
-
-def _belongs(report: Report, one: RegistrationFile, subjects: Set[str]) -> bool:
+def _belongs(report: Report, file: FileAtHand, subjects: Set[str]) -> bool:
     """Whether this is the registration of the report's audit: by what it was made for, where that is at hand, else by
     its sizes."""
+    registration = file.content
+    if not isinstance(registration, Registration):
+        return False
     if subjects:
-        return one.subject in subjects
-    reference, made_for = report.audits[0].reference, one.preconditions
+        return registration.subject in subjects
     names = ("forget", "unseen_calibration", "unseen_evaluation", "retain")
-    sizes = [made_for[name] if isinstance(made_for.get(name), int) else 0 for name in names]
+    values = [registration.preconditions.get(name) for name in names]
+    forget, calibration, evaluation, retain = (value if isinstance(value, int) else 0 for value in values)
+    reference = report.audits[0].reference
     unseen = reference.unseen_calibration + reference.unseen_evaluation
-    return (sizes[0], sizes[1] + sizes[2], sizes[3]) == (reference.forget, unseen, reference.retain)
+    return (forget, calibration + evaluation, retain) == (reference.forget, unseen, reference.retain)
 
 
-def _refuse_impostor(what: str, stated: str, others: Sequence[tuple[Path, str]]) -> None:
-    if others:
-        path, own = others[0]
-        raise DataError(
-            f"{path}: expected {what} with digest {one_line(stated[:16])} as the report cites it, got {own[:16]}: the "
-            "file is another one than was audited; give that file, or audit again"
-        )
+def _confirmed(cited: Cited, files: Sequence[FileAtHand], claims: Claim) -> Cited:
+    """Checked where a file has the cited digest, one that claims to be it first; DataError where none has it and one
+    claims to be it."""
+    equal = [file for file in files if file.digest == cited.digest]
+    if equal:
+        return _checked(cited, min(equal, key=lambda file: not claims(file)))
+    for file in files:
+        if claims(file):
+            raise DataError(
+                f"{file.path}: expected {cited.what} with digest {one_line(cited.digest[:16])} as the report cites, "
+                f"got {file.digest[:16]}: the file is another one than was audited; give that file, or audit again"
+            )
+    return cited
 
 
-def _confirmed(cited: Cited, found: OutputsFile | CheckpointFile | RegistrationFile | PlanAtHand | None) -> Cited:
-    if found is None:
-        return cited
-    sha256 = found.sha256 if isinstance(found, CheckpointFile) else None
-    return replace(cited, state="checked", file=str(found.path), sha256=sha256)
+def _checked(cited: Cited, file: FileAtHand) -> Cited:
+    sha256 = None
+    if file.kind == "weights":
+        with file.path.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    return replace(cited, state="checked", file=str(file.path), sha256=sha256)

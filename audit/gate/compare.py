@@ -1,14 +1,15 @@
 """Two reports side by side: what got better, what worse, what became undecidable."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
 from vestige.audit.files.text import one_line
-from vestige.audit.gate.formats.cases import OF_DECISION, OF_OUTCOME, OF_UTILITY, SCORES, State
+from vestige.audit.gate.formats.cases import SCORES, STATES
 from vestige.audit.gate.reading import read
-from vestige.audit.gate.recompute.difference import agree
+from vestige.audit.gate.recompute.claims import agree
 from vestige.audit.gate.text import shown
 from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.evidence import Outcome, Utility
@@ -58,8 +59,8 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """unfair: what besides the candidates differs, so that a change may not be theirs. only_old, only_new: candidates
-    that are in one report alone."""
+    """unfair: what differs apart from the candidates, so that a change may not be theirs. only_old, only_new:
+    candidates that are in one report alone."""
 
     unfair: tuple[str, ...]
     pairs: tuple[Pair, ...]
@@ -76,24 +77,24 @@ def compare(old: Path, new: Path) -> Comparison:
 def compare_reports(old: Report, new: Report) -> Comparison:
     """The same of two reports that were read."""
     before, after = ({audit.candidate: audit for audit in report.audits} for report in (old, new))
-    both = [name for name in before if name in after]
+    both = [(before[name], after[name]) for name in before if name in after]
     return Comparison(
-        unfair=tuple(_unfair(old, new, [(before[name], after[name]) for name in both])),
-        pairs=tuple(_pair(before[name], after[name]) for name in both),
+        unfair=tuple(_unfair(old, new, both)),
+        pairs=tuple(_pair(*audits) for audits in both),
         only_old=tuple(name for name in before if name not in after),
         only_new=tuple(name for name in after if name not in before),
     )
 
 
 def _pair(old: Audit, new: Audit) -> Pair:
-    endpoints = {one.name: one for one in _all_endpoints(new)}
-    roles = {one.role: one for one in new.utility}
+    endpoints = {endpoint.name: endpoint for endpoint in _all_endpoints(new)}
+    roles = {part.role: part for part in new.utility}
     parts = [
-        _endpoint(one, endpoints[one.name])
-        for one in _all_endpoints(old)
-        if one.name in endpoints and not (_untried(one, old) and _untried(endpoints[one.name], new))
+        _endpoint(endpoint, endpoints[endpoint.name])
+        for endpoint in _all_endpoints(old)
+        if endpoint.name in endpoints and not (_untried(endpoint, old) and _untried(endpoints[endpoint.name], new))
     ]
-    parts += [_utility(one, roles[one.role]) for one in old.utility if one.role in roles]
+    parts += [_utility(part, roles[part.role]) for part in old.utility if part.role in roles]
     before, after = old.verdict, new.verdict
     return Pair(
         candidate=old.candidate,
@@ -101,7 +102,7 @@ def _pair(old: Audit, new: Audit) -> Pair:
         new=after.outcome,
         old_reasons=before.reasons,
         new_reasons=after.reasons,
-        change=_change(OF_OUTCOME[before.outcome], OF_OUTCOME[after.outcome]),
+        change=_change(before.outcome, after.outcome),
         parts=tuple(parts),
     )
 
@@ -111,13 +112,15 @@ def _all_endpoints(audit: Audit) -> tuple[Endpoint | ExampleEndpoint, ...]:
     return (*audit.endpoints, *(() if audit.exchangeable is None else audit.exchangeable.endpoints))
 
 
-def _untried(one: Endpoint | ExampleEndpoint, audit: Audit) -> bool:
-    """Whether an endpoint is not in force for want of shadow models: where neither report has them, nothing is to be
+def _untried(endpoint: Endpoint | ExampleEndpoint, audit: Audit) -> bool:
+    """Whether an endpoint was not computed for want of shadow models: where neither report has them, nothing is to be
     said."""
-    return one.candidate is None and bool(why_absent(SCORES.get(one.name, ""), audit.shadows))
+    return endpoint.candidate is None and bool(why_absent(SCORES.get(endpoint.name, ""), audit.shadows))
 
 
-def _change(old: State, new: State) -> Change:
+def _change(before: str, after: str) -> Change:
+    """Of outcomes or of decisions."""
+    old, new = STATES[before], STATES[after]
     if old == new:
         return "unchanged"
     if new == "open":
@@ -126,20 +129,28 @@ def _change(old: State, new: State) -> Change:
 
 
 def _endpoint(old: Endpoint | ExampleEndpoint, new: Endpoint | ExampleEndpoint) -> Compared:
-    change = _change(OF_DECISION[old.decision], OF_DECISION[new.decision])
-    before, after = (
-        Measure(one.decision, one.gap, one.interval or getattr(one, "simultaneous", None)) for one in (old, new)
-    )
-    distance = [None if one.gap is None else one.gap if one.sides == "upper" else abs(one.gap) for one in (old, new)]
-    return Compared(old.name, before, after, change, _drift(*distance), _apart(before.interval, after.interval))
+    measures, away = [], []
+    for endpoint in (old, new):
+        interval = endpoint.interval or getattr(endpoint, "simultaneous", None)
+        measures.append(Measure(endpoint.decision, endpoint.gap, interval))
+        away.append(endpoint.gap if endpoint.gap is None or endpoint.sides == "upper" else abs(endpoint.gap))
+    return _compared(old.name, measures, away)
 
 
 def _utility(old: Utility, new: Utility) -> Compared:
-    change = _change(OF_UTILITY[old.decision], OF_UTILITY[new.decision])
-    before, after = (Measure(one.decision, one.gap, one.interval) for one in (old, new))
-    return Compared(
-        f"utility {old.role}", before, after, change, _drift(-old.gap, -new.gap), _apart(old.interval, new.interval)
-    )
+    measures = [Measure(part.decision, part.gap, part.interval) for part in (old, new)]
+    return _compared(f"utility {old.role}", measures, [-old.gap, -new.gap])
+
+
+def _compared(name: str, measures: Sequence[Measure], away: Sequence[float | None]) -> Compared:
+    """away: how far the old and the new candidate are from the retrains, on the side that counts."""
+    old, new = measures
+    clear = _apart(old.interval, new.interval)
+    return Compared(name, old, new, _change(old.decision, new.decision), _drift(*away), clear)
+
+
+def _apart(old: Interval | None, new: Interval | None) -> bool:
+    return old is not None and new is not None and (old[1] < new[0] or new[1] < old[0])
 
 
 def _drift(old: float | None, new: float | None) -> Drift:
@@ -148,60 +159,56 @@ def _drift(old: float | None, new: float | None) -> Drift:
     return "unchanged" if agree(old, new) else "closer" if new < old else "further"
 
 
-def _apart(old: Interval | None, new: Interval | None) -> bool:
-    return old is not None and new is not None and (old[1] < new[0] or new[1] < old[0])
-
-
 def _unfair(old: Report, new: Report, pairs: Sequence[tuple[Audit, Audit]]) -> Iterator[str]:
-    """What differs besides the candidates, margins first."""
+    """What differs apart from the candidates, margins first."""
     keys = sorted(asdict(old.policy), key=lambda key: not key.startswith("margin"))
     for key in keys:
-        before, after = getattr(old.policy, key), getattr(new.policy, key)
-        if before != after and key not in ("hash", "registered_hash", "changed"):
-            yield f"policy, {key}: {shown(before)}, then {shown(after)}"
+        if key not in ("hash", "registered_hash", "changed"):
+            yield from _differs(f"policy, {key}", getattr(old.policy, key), getattr(new.policy, key), shown)
     for name, report in (("old", old), ("new", new)):
         if report.policy.changed:
             yield f"policy: in the {name} report it was changed after it was registered"
-    modes = [report.audits[0].verdict.mode for report in (old, new)]
-    if modes[0] != modes[1]:
-        yield f"mode of the verdict: over {', then over '.join(modes)}"
-    batteries = [_battery(report) for report in (old, new)]
-    if batteries[0] != batteries[1]:
-        yield f"battery: {', '.join(batteries[0])}, then {', '.join(batteries[1])}"
-    if old.tool.version != new.tool.version:
-        yield f"version of vestige: {one_line(old.tool.version, 40)}, then {one_line(new.tool.version, 40)}"
+    yield from _differs("mode of the verdict", old.audits[0].verdict.mode, new.audits[0].verdict.mode, "over {}".format)
+    yield from _differs("battery", _battery(old), _battery(new))
+    yield from _differs("version of vestige", old.tool.version, new.tool.version, lambda text: one_line(str(text), 40))
     yield from _other_data(old, new)
     if old.models.recipe != new.models.recipe:
         yield "recipe: the models were trained by another one"
-    yield from _other_shadows(pairs)
-    for before, after in pairs:
-        sizes = before.reference.retrains, after.reference.retrains
-        if sizes[0] != sizes[1]:
-            yield f"retrains: {sizes[0]}, then {sizes[1]}"
-        elif not _same_reference(before, after):
-            yield "retrains: their values differ, so the reference or the data is another one"
-        else:
-            continue
-        break
+    yield from _first(_other_shadows(before, after) for before, after in pairs)
+    yield from _first(_other_retrains(before, after) for before, after in pairs)
 
 
-def _other_shadows(pairs: Sequence[tuple[Audit, Audit]]) -> Iterator[str]:
-    """Shadows that differ, the first such pair: with more of them LiRA and U-LiRA see more. A candidate's own unlearned
-    shadows are part of what is compared."""
-    for before, after in pairs:
-        old, new = (None if one.shadows is None else (one.shadows.bank, one.shadows.shadows) for one in (before, after))
-        if old != new:
-            words = ["none" if one is None else f"{one[1]} ({one_line(one[0], 40)})" for one in (old, new)]
-            yield f"shadows: {words[0]}, then {words[1]}"
-            return
-        counts = [0 if one.shadows is None else one.shadows.unlearned for one in (before, after)]
-        if counts[0] != counts[1]:
-            yield f"unlearned shadows of {one_line(before.candidate, 40)}: {counts[0]}, then {counts[1]}"
-            return
+def _differs(what: str, old: object, new: object, words: Callable[[object], str] = str) -> Iterator[str]:
+    if old != new:
+        yield f"{what}: {words(old)}, then {words(new)}"
 
 
-def _battery(report: Report) -> tuple[str, ...]:
-    return tuple(f"{one_line(one.name, 20)} ({one_line(one.statistic, 80)})" for one in report.audits[0].endpoints)
+def _first(lines: Iterable[Iterator[str]]) -> Iterator[str]:
+    """Of what is mostly the same in all pairs of candidates, the first line."""
+    yield from islice(chain.from_iterable(lines), 1)
+
+
+def _other_shadows(old: Audit, new: Audit) -> Iterator[str]:
+    """With more shadows LiRA and U-LiRA see more. A candidate's own unlearned shadows are part of what is compared."""
+    yield from _differs("shadows", _bank(old), _bank(new))
+    before, after = (0 if audit.shadows is None else audit.shadows.unlearned for audit in (old, new))
+    yield from _differs(f"unlearned shadows of {one_line(old.candidate, 40)}", before, after)
+
+
+def _bank(audit: Audit) -> str:
+    return "none" if audit.shadows is None else f"{audit.shadows.shadows} ({one_line(audit.shadows.bank, 40)})"
+
+
+def _other_retrains(old: Audit, new: Audit) -> Iterator[str]:
+    yield from _differs("retrains", old.reference.retrains, new.reference.retrains)
+    values = {endpoint.name: endpoint.retrains for endpoint in new.endpoints}
+    if not all(agree(endpoint.retrains, values.get(endpoint.name, endpoint.retrains)) for endpoint in old.endpoints):
+        yield "retrains: their values differ, so the reference or the data is another one"
+
+
+def _battery(report: Report) -> str:
+    endpoints = report.audits[0].endpoints
+    return ", ".join(f"{one_line(endpoint.name, 20)} ({one_line(endpoint.statistic, 80)})" for endpoint in endpoints)
 
 
 def _other_data(old: Report, new: Report) -> Iterator[str]:
@@ -210,13 +217,6 @@ def _other_data(old: Report, new: Report) -> Iterator[str]:
     if old.models.weights is not None and new.models.weights is not None:
         fields += ["source", "fingerprint"]
     for field in fields:
-        before, after = getattr(old.data, field), getattr(new.data, field)
-        if before != after:
-            yield f"data, {field}: {shown(before)}, then {shown(after)}"
+        yield from _differs(f"data, {field}", getattr(old.data, field), getattr(new.data, field), shown)
     if old.data.label_noise != new.data.label_noise:
         yield "data: other labels were made wrong"
-
-
-def _same_reference(old: Audit, new: Audit) -> bool:
-    values = {one.name: one.retrains for one in new.endpoints}
-    return all(agree(one.retrains, values.get(one.name, one.retrains)) for one in old.endpoints)

@@ -1,61 +1,42 @@
-"""The files at hand: outputs, checkpoints and registrations, each with the digest that a report would cite."""
+"""The files at hand: outputs, checkpoints, registrations and plans, each with the digest that a report would cite."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os.path import realpath
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.planning.plan_file import PlanFile, read_plan
-from vestige.audit.planning.registration import subject
 from vestige.audit.policy import Policy
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.io import digest
-from vestige.learners.training.checkpoints import Checkpoint, load_checkpoint, weights_digest
-from vestige.learners.training.device import pick_device
+
+if TYPE_CHECKING:
+    from vestige.learners.training.checkpoints import Checkpoint
 
 MOST_FILES = 10_000
 MOST_REGISTRATION = 2**20
-CPU = "cpu"
+Kind = Literal["outputs", "data", "weights", "registration", "plan"]
 
 
 @dataclass(frozen=True)
-class OutputsFile:
-    """digest: as a report cites the file."""
+class Registration:
+    """What a registered policy was made for."""
 
-    path: Path
-    digest: str
-
-
-@dataclass(frozen=True)
-class CheckpointFile:
-    """weights: as a report cites them. sha256: of the file itself, as other tools compute it."""
-
-    path: Path
-    header: Checkpoint
-    weights: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class RegistrationFile:
-    """What was registered: hash of the policy (recomputed from its settings), subject, and the preconditions."""
-
-    path: Path
-    policy_hash: str
     subject: str
     preconditions: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class PlanAtHand:
-    """A plan file whose hash was recomputed."""
+class FileAtHand:
+    """A file that a report may cite. digest: as a report cites it (of the content: weights, policy, plan). content:
+    what else is known of it, None for outputs."""
 
     path: Path
-    plan: PlanFile
+    kind: Kind
+    digest: str
+    content: "Checkpoint | Registration | PlanFile | None" = None
 
 
 @dataclass(frozen=True)
@@ -63,12 +44,13 @@ class AtHand:
     """Everything under the paths that were given. named: files that were given by themselves, not in a folder. ignored:
     files in folders that could not be read, each with the reason."""
 
-    outputs: tuple[OutputsFile, ...] = ()
-    checkpoints: tuple[CheckpointFile, ...] = ()
-    registrations: tuple[RegistrationFile, ...] = ()
-    plans: tuple[PlanAtHand, ...] = ()
+    files: tuple[FileAtHand, ...] = ()
     named: tuple[Path, ...] = ()
     ignored: tuple[str, ...] = ()
+
+    def of(self, kind: Kind) -> tuple[FileAtHand, ...]:
+        """The files of one kind."""
+        return tuple(file for file in self.files if file.kind == kind)
 
 
 def collect(paths: Sequence[Path], plans: Sequence[Path] = (), beside: Sequence[Path] = ()) -> AtHand:
@@ -78,35 +60,27 @@ def collect(paths: Sequence[Path], plans: Sequence[Path] = (), beside: Sequence[
     DataError for a path that is missing, a named file that is damaged or of another kind, a damaged plan beside a
     report, and too many files.
     """
-    outputs, checkpoints, registrations, ignored = [], [], [], []
-    planned, named = [PlanAtHand(path, read_plan(path)) for path in (*plans, *beside)], [*plans]
-    for path, is_named in _files(paths):
+    files, named, ignored = [_plan(path) for path in (*plans, *beside)], [*plans], []
+    for path, is_named in _paths(paths):
         if is_named:
             named.append(path)
         try:
-            if path.suffix == ".npz":
-                outputs.append(OutputsFile(path, digest(path.read_bytes())))
-            elif path.suffix == ".safetensors":
-                checkpoints.append(_checkpoint(path))
-            elif path.name.startswith("registration-") and path.suffix == ".json":
-                registrations.append(_registration(path))
-            elif path.name.startswith("plan-") and path.suffix == ".json":
-                planned.append(PlanAtHand(path, read_plan(path)))
+            file = _read(path)
+            if file is not None:
+                files.append(file)
             elif is_named:
                 raise DataError(
-                    f"{path}: expected an outputs file (.npz), a checkpoint (.safetensors) or a registration "
-                    "(registration-*.json), got another kind of file; leave it out"
+                    f"{path}: expected an outputs file (.npz), a checkpoint (.safetensors), a registration "
+                    "(registration-*.json) or a plan (plan-*.json), got another kind of file; leave it out"
                 )
         except DataError as error:
             if is_named:
                 raise
             ignored.append(str(error))
-    return AtHand(
-        tuple(outputs), tuple(checkpoints), tuple(registrations), tuple(planned), tuple(named), tuple(ignored)
-    )
+    return AtHand(tuple(files), tuple(named), tuple(ignored))
 
 
-def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
+def _paths(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
     seen: set[str] = set()
     for path in paths:
         if not path.exists():
@@ -122,25 +96,31 @@ def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
             raise DataError(f"{path}: expected at most {MOST_FILES} files of evidence, got more; name a smaller folder")
 
 
-def subjects_of(path: Path) -> frozenset[str]:
-    """What a registration of this outputs file is made for, whichever way its numbers are read."""
-    subjects = set()
-    for probabilities in (False, True):
-        try:
-            subjects.add(subject(Outputs.read(path, probabilities=probabilities)))
-        except DataError:
-            continue  # the other way is right, or neither: then nothing is registered for it
-    return frozenset(subjects)
+def _read(path: Path) -> FileAtHand | None:
+    """None for a file of a kind that no report cites."""
+    if path.suffix == ".npz":
+        return FileAtHand(path, "outputs", digest(path.read_bytes()))
+    if path.suffix == ".safetensors":
+        return _checkpoint(path)
+    if path.suffix == ".json" and path.name.startswith("registration-"):
+        return _registration(path)
+    return _plan(path) if path.suffix == ".json" and path.name.startswith("plan-") else None
 
 
-def _checkpoint(path: Path) -> CheckpointFile:
-    model, header = load_checkpoint(path, pick_device(CPU))
-    with path.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    return CheckpointFile(path, header, weights_digest(model), sha256)
+def _checkpoint(path: Path) -> FileAtHand:
+    from vestige.learners.training.checkpoints import load_checkpoint, weights_digest
+    from vestige.learners.training.device import pick_device
+
+    model, header = load_checkpoint(path, pick_device("cpu"))
+    return FileAtHand(path, "weights", weights_digest(model), header)
 
 
-def _registration(path: Path) -> RegistrationFile:
+def _plan(path: Path) -> FileAtHand:
+    plan = read_plan(path)
+    return FileAtHand(path, "plan", plan.hash, plan)
+
+
+def _registration(path: Path) -> FileAtHand:
     wrong = DataError(f"{path}: expected a registered policy with its hash; give the file as vestige wrote it")
     with path.open("rb") as stream:
         text = stream.read(MOST_REGISTRATION + 1)
@@ -157,4 +137,4 @@ def _registration(path: Path) -> RegistrationFile:
     preconditions = content.get("preconditions")
     if policy.hash != content.get("policy_hash") or not isinstance(preconditions, dict):
         raise wrong
-    return RegistrationFile(path, policy.hash, str(content.get("subject")), preconditions)
+    return FileAtHand(path, "registration", policy.hash, Registration(str(content.get("subject")), preconditions))

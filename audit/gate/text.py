@@ -1,8 +1,6 @@
 """What the gate says of values in a report."""
 
-from vestige.audit.files.text import marked_up, one_line
-
-__all__ = ["count", "marked_up", "one_line", "shown"]
+from vestige.audit.files.text import one_line
 
 
 def shown(value: object) -> str:
@@ -12,7 +10,7 @@ def shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.9g}"
     if isinstance(value, tuple | list):
-        return f"[{', '.join(shown(one) for one in value)}]"
+        return f"[{', '.join(map(shown, value))}]"
     return str(value) if isinstance(value, int) else repr(one_line(str(value)))
 
 

@@ -1,22 +1,28 @@
 """A candidate's verdict as a list of tests: what JUnit, SARIF and in-toto have in common."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from vestige.audit.endpoints.endpoints import DEFINITIONS
 from vestige.audit.files.text import one_line
-from vestige.audit.results.endpoint import Decision, Endpoint
-from vestige.audit.results.evidence import Outcome, Utility
+from vestige.audit.results.endpoint import Endpoint
+from vestige.audit.results.evidence import Utility
 from vestige.audit.results.report import Audit
 from vestige.audit.results.shadows import why_absent
 from vestige.audit.verdict.wording import open_groups
 
 State = Literal["pass", "fail", "open"]
-SCORES = {one.name: one.score for one in DEFINITIONS}
-OF_OUTCOME: dict[Outcome, State] = {"PASS": "pass", "FAIL": "fail", "INCONCLUSIVE": "open"}
-OF_UTILITY: dict[str, State] = {"non-inferior": "pass", "inferior": "fail", "uncertain": "open"}
-OF_DECISION: dict[Decision, State] = {"within": "pass", "outside": "fail", "uncertain": "open", "not estimable": "open"}
+SCORES = MappingProxyType({definition.name: definition.score for definition in DEFINITIONS})
+STATES: Mapping[str, State] = MappingProxyType(
+    {
+        **dict.fromkeys(("PASS", "within", "non-inferior"), "pass"),
+        **dict.fromkeys(("FAIL", "outside", "inferior"), "fail"),
+        **dict.fromkeys(("INCONCLUSIVE", "uncertain", "not estimable"), "open"),
+    }
+)
+"""Of the outcome of a verdict and of the decision on an endpoint, a group or utility."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Case:
 
 def cases(audit: Audit, unplanned: str | None = None) -> tuple[Case, ...]:
     """The verdict, each endpoint, each group that was judged or demanded, utility on each role and, where one is
-    required, the plan (see ``Judged``).
+    required, the plan (see ``GatedCandidate``).
 
     All but the plan pass exactly where the verdict is PASS: an endpoint that can only cause FAIL, and under a PASS one
     that is not estimable, passes unless it fails, and says so; so does an attack with shadow models that the audit
@@ -40,49 +46,46 @@ def cases(audit: Audit, unplanned: str | None = None) -> tuple[Case, ...]:
     """
     verdict = audit.verdict
     sentences = " ".join((verdict.headline, *verdict.explanations, *verdict.would_change))
-    first = Case("verdict", "PASS, FAIL or INCONCLUSIVE", OF_OUTCOME[verdict.outcome], one_line(sentences, 2000))
-    found = (first, *_endpoints(audit), *_groups(audit), *map(_utility, audit.utility))
+    first = Case("verdict", "PASS, FAIL or INCONCLUSIVE", STATES[verdict.outcome], one_line(sentences, 2000))
+    endpoints = (_endpoint(endpoint, audit) for endpoint in audit.endpoints)
+    tests = (first, *endpoints, *_groups(audit), *map(_utility, audit.utility))
     if unplanned is None:
-        return found
-    return (*found, Case("plan", "Judged under a plan that was kept", "open" if unplanned else "pass", unplanned))
+        return tests
+    return (*tests, Case("plan", "Judged under a plan that was kept", "open" if unplanned else "pass", unplanned))
 
 
-def _endpoints(audit: Audit) -> Iterator[Case]:
-    passed = audit.verdict.outcome == "PASS"
-    for one in audit.endpoints:
-        state, text = OF_DECISION[one.decision], _found(one)
-        if one.candidate is None and why_absent(SCORES[one.name], audit.shadows):
-            yield Case(one.name, one.statistic, "pass", one_line(f"{text}; not required without shadow models", 500))
-            continue
-        undecided = state == "open"
-        if undecided and (passed or (not one.primary and one.decision == "uncertain")):
-            state = "pass"
-            text += "; required for PASS where it is estimable" if one.primary else "; can only cause FAIL, and did not"
-        yield Case(one.name, one.statistic, state, one_line(text, 500))
+def _endpoint(endpoint: Endpoint, audit: Audit) -> Case:
+    state, text = STATES[endpoint.decision], f"{endpoint.decision}: {endpoint.reason}"
+    if endpoint.gap is not None:
+        reason = f" ({endpoint.reason})" if endpoint.reason else ""
+        gap = f"gap {endpoint.gap:+.4f}{_interval(endpoint.interval)}"
+        text = f"{endpoint.decision}{reason}: {gap}, margin {endpoint.margin_effective:g}"
+    passes = audit.verdict.outcome == "PASS" or (not endpoint.primary and endpoint.decision == "uncertain")
+    if endpoint.candidate is None and why_absent(SCORES[endpoint.name], audit.shadows):
+        state, text = "pass", f"{text}; not required without shadow models"
+    elif state == "open" and passes:
+        why = "required for PASS where it is estimable" if endpoint.primary else "can only cause FAIL, and did not"
+        state, text = "pass", f"{text}; {why}"
+    return Case(endpoint.name, endpoint.statistic, state, one_line(text, 500))
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f" [{interval[0]:+.4f}, {interval[1]:+.4f}]"
 
 
 def _groups(audit: Audit) -> Iterator[Case]:
     demanded = open_groups(audit.groups) if "GROUP_OPEN" in audit.verdict.reasons else []
     for group in audit.groups:
-        if not group.endpoints and group not in demanded:
-            continue
-        state: State = "fail" if group.standing == "outside" else "open" if group in demanded else "pass"
-        gaps = ", ".join(f"{one.name} {one.gap:+.4f} {one.decision}" for one in group.endpoints if one.gap is not None)
-        text = f"{group.standing}: {group.reason or gaps}"
-        title = f"Endpoints on {group.name} of the forget set"
-        yield Case(one_line(group.name, 200), one_line(title, 300), state, one_line(text, 500))
+        if group.endpoints or group in demanded:
+            state: State = "fail" if group.standing == "outside" else "open" if group in demanded else "pass"
+            estimable = [endpoint for endpoint in group.endpoints if endpoint.gap is not None]
+            gaps = ", ".join(f"{endpoint.name} {endpoint.gap:+.4f} {endpoint.decision}" for endpoint in estimable)
+            text = one_line(f"{group.standing}: {group.reason or gaps}", 500)
+            title = one_line(f"Endpoints on {group.name} of the forget set", 300)
+            yield Case(one_line(group.name, 200), title, state, text)
 
 
-def _found(one: Endpoint) -> str:
-    if one.gap is None:
-        return f"{one.decision}: {one.reason}"
-    interval = "" if one.interval is None else f" [{one.interval[0]:+.4f}, {one.interval[1]:+.4f}]"
-    reason = f" ({one.reason})" if one.reason else ""
-    return f"{one.decision}{reason}: gap {one.gap:+.4f}{interval}, margin {one.margin_effective:g}"
-
-
-def _utility(one: Utility) -> Case:
-    low, high = one.interval
-    text = f"{one.decision}: gap {one.gap:+.4f} [{low:+.4f}, {high:+.4f}], margin {one.margin:g}"
-    title = f"Accuracy on {one.role} examples against the retrains"
-    return Case(f"utility {one.role}", title, OF_UTILITY[one.decision], text)
+def _utility(utility: Utility) -> Case:
+    text = f"{utility.decision}: gap {utility.gap:+.4f}{_interval(utility.interval)}, margin {utility.margin:g}"
+    title = f"Accuracy on {utility.role} examples against the retrains"
+    return Case(f"utility {utility.role}", title, STATES[utility.decision], text)

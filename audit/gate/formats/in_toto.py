@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from vestige.audit.gate.formats.cases import cases
-from vestige.audit.gate.gate import Gate, Judged
+from vestige.audit.gate.gate import Gate, GatedCandidate
 from vestige.learners.errors import DataError
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -24,13 +24,13 @@ def in_toto(found: Gate) -> bytes:
     would mean passed. configuration: the policy. DataError where a report cites no digest of a candidate.
     """
     tests = [
-        (f"{judged.name}/{case.name}", case.state)
-        for judged in found.candidates
-        for case in cases(judged.audit, judged.unplanned)
+        (f"{gated.name}/{case.name}", case.state)
+        for gated in found.candidates
+        for case in cases(gated.audit, gated.unplanned)
     ]
     statement = {
         "_type": STATEMENT,
-        "subject": [_subject(found, judged) for judged in found.candidates],
+        "subject": [_subject(found, gated) for gated in found.candidates],
         "predicateType": PREDICATE,
         "predicate": {
             "result": "PASSED" if found.outcome == "PASS" else "FAILED",
@@ -43,24 +43,22 @@ def in_toto(found: Gate) -> bytes:
     return (json.dumps(statement, indent=2) + "\n").encode()
 
 
-def _subject(found: Gate, judged: Judged) -> dict[str, Any]:
-    weights = judged.audit.weights
+def _subject(found: Gate, gated: GatedCandidate) -> dict[str, Any]:
+    weights = gated.audit.weights
     if weights is None:
         raise DataError(
-            f"{judged.source}: expected a digest of the weights of candidate {judged.name!r} for the in-toto "
+            f"{gated.source}: expected a digest of the weights of candidate {gated.name!r} for the in-toto "
             "statement, got none: the report was made from outputs; audit checkpoints, or leave --in-toto out"
         )
-    digests = {WEIGHTS: weights}
-    for one in found.cited:
-        cited = (one.report, one.candidate, one.digest)
-        if cited == (judged.source, judged.audit.candidate, weights) and one.sha256 is not None:
-            digests["sha256"] = one.sha256
-    return {"name": judged.name, "digest": digests}
+    own = (gated.source, gated.audit.candidate, weights)
+    files = [entry.sha256 for entry in found.cited if (entry.report, entry.candidate, entry.digest) == own]
+    return {"name": gated.name, "digest": _digests(WEIGHTS, weights, files[-1] if files else None)}
 
 
 def _configuration(found: Gate) -> dict[str, Any]:
     required = found.requirement
-    digests = {POLICY: required.policy.hash}
-    if required.sha256 is not None:
-        digests["sha256"] = required.sha256
-    return {"name": required.name, "digest": digests}
+    return {"name": required.name, "digest": _digests(POLICY, required.policy.hash, required.sha256)}
+
+
+def _digests(name: str, digest: str, sha256: str | None) -> dict[str, str]:
+    return {name: digest} if sha256 is None else {name: digest, "sha256": sha256}

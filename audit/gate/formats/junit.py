@@ -4,53 +4,53 @@ from xml.etree import ElementTree
 
 from vestige.audit.files.text import one_line
 from vestige.audit.gate.formats.cases import Case, cases
-from vestige.audit.gate.gate import Gate, Judged
+from vestige.audit.gate.gate import Gate, GatedCandidate
 from vestige.audit.report.hygiene import warnings as hygiene_warnings
 
 
 def junit(found: Gate) -> bytes:
     """UTF-8 XML: FAIL is a ``failure``, INCONCLUSIVE an ``error`` of that type, as ``skipped`` would show green."""
     root = ElementTree.Element("testsuites", name="vestige gate")
-    for judged in found.candidates:
-        root.append(_suite(found, judged))
+    for gated in found.candidates:
+        root.append(_suite(found, gated))
     for key in ("tests", "failures", "errors"):
         root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
     ElementTree.indent(root)
     return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
-def _suite(found: Gate, judged: Judged) -> ElementTree.Element:
-    tests = cases(judged.audit, judged.unplanned)
-    states = [one.state for one in tests]
+def _suite(found: Gate, gated: GatedCandidate) -> ElementTree.Element:
+    tests = cases(gated.audit, gated.unplanned)
+    states = [test.state for test in tests]
     suite = ElementTree.Element(
         "testsuite",
-        name=judged.name,
-        package=judged.source,
+        name=gated.name,
+        package=gated.source,
         tests=str(len(tests)),
         failures=str(states.count("fail")),
         errors=str(states.count("open")),
         skipped="0",
         time="0",
     )
-    policy, verdict = found.requirement.policy, judged.audit.verdict
+    policy, verdict = found.requirement.policy, gated.audit.verdict
     properties = ElementTree.SubElement(suite, "properties")
     for name, value in (
-        ("report", judged.source),
+        ("report", gated.source),
         ("verdict", verdict.outcome),
         ("reasons", ", ".join(verdict.reasons)),
         ("grade", verdict.grade),
         ("margins", policy.margins),
         ("policy", policy.hash),
-        *(("warning", one_line(one, 400)) for one in hygiene_warnings(judged.report)),
+        *(("warning", one_line(warning, 400)) for warning in hygiene_warnings(gated.report)),
     ):
         ElementTree.SubElement(properties, "property", name=name, value=value)
     for test in tests:
-        suite.append(_case(judged, test))
+        suite.append(_case(gated, test))
     return suite
 
 
-def _case(judged: Judged, test: Case) -> ElementTree.Element:
-    case = ElementTree.Element("testcase", classname=f"vestige.{judged.name}", name=test.name, time="0")
+def _case(gated: GatedCandidate, test: Case) -> ElementTree.Element:
+    case = ElementTree.Element("testcase", classname=f"vestige.{gated.name}", name=test.name, time="0")
     if test.state == "pass":
         ElementTree.SubElement(case, "system-out").text = f"{test.title}. {test.text}"
     else:

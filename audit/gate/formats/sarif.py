@@ -9,13 +9,12 @@ from urllib.parse import quote
 
 from vestige.audit.files.text import one_line
 from vestige.audit.gate.formats.cases import Case, cases
-from vestige.audit.gate.gate import Gate, Judged
+from vestige.audit.gate.gate import Gate, GatedCandidate
 from vestige.learners.errors import ConfigError
 from vestige.learners.files.io import digest
 
 Profile = Literal["plain", "github"]
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-KIND = {"pass": "pass", "fail": "fail", "open": "open"}
 
 
 def sarif(found: Gate, profile: Profile = "plain") -> bytes:
@@ -23,18 +22,19 @@ def sarif(found: Gate, profile: Profile = "plain") -> bytes:
 
     plain: every test; ``kind`` is pass, fail (level error) or open (level none), located in the report. github: only
     what fails (level error) and what is INCONCLUSIVE (level warning), located in the policy's file, as code scanning
-    does not tell kinds apart. ConfigError for ``github`` where the policy has no file.
+    does not distinguish kinds. ConfigError for ``github`` where the policy has no file.
     """
     if profile == "github" and found.requirement.path is None:
         raise ConfigError(
             "--sarif-profile github: expected --policy FILE to locate the results in, got a ready profile; write the "
             "profile into a policy file"
         )
-    tests = [(judged, case) for judged in found.candidates for case in cases(judged.audit, judged.unplanned)]
+    tests = [(gated, case) for gated in found.candidates for case in cases(gated.audit, gated.unplanned)]
     rules = {_rule_id(case): case.title for _, case in tests}
+    places = {name: place for place, name in enumerate(rules)}
     results = [
-        _result(found, judged, case, list(rules), profile)
-        for judged, case in tests
+        _result(found, gated, case, profile) | {"ruleIndex": places[_rule_id(case)]}
+        for gated, case in tests
         if profile == "plain" or case.state != "pass"
     ]
     driver = {
@@ -55,34 +55,29 @@ def _rule_id(case: Case) -> str:
     return "vestige/" + re.sub(r"[^\w.-]+", "-", case.name)
 
 
-def _result(found: Gate, judged: Judged, case: Case, rules: list[str], profile: Profile) -> dict[str, Any]:
-    rule = _rule_id(case)
-    name = judged.name
-    mark = digest(judged.audit.candidate, rule)[:16]
+def _result(found: Gate, gated: GatedCandidate, case: Case, profile: Profile) -> dict[str, Any]:
+    path, kind, rule = Path(gated.source), str(case.state), _rule_id(case)
+    level = "error" if case.state == "fail" else "none"
     if profile == "github":
         path, kind = found.requirement.path or Path(), "fail"
         level = "error" if case.state == "fail" else "warning"
-    else:
-        path, kind = Path(judged.source), KIND[case.state]
-        level = "error" if case.state == "fail" else "none"
     return {
         "ruleId": rule,
-        "ruleIndex": rules.index(rule),
         "kind": kind,
         "level": level,
-        "message": {"text": f"{name}: {case.name}: {case.text}"},
+        "message": {"text": f"{gated.name}: {case.name}: {case.text}"},
         "locations": [
             {
                 "physicalLocation": {"artifactLocation": {"uri": _uri(path)}, "region": {"startLine": 1}},
-                "logicalLocations": [{"name": name, "kind": "candidate"}],
+                "logicalLocations": [{"name": gated.name, "kind": "candidate"}],
             }
         ],
-        "partialFingerprints": {"primaryLocationLineHash": f"{mark}:1"},
+        "partialFingerprints": {"primaryLocationLineHash": f"{digest(gated.audit.candidate, rule)[:16]}:1"},
     }
 
 
 def _uri(path: Path) -> str:
     """Relative to the working folder, from where code scanning takes the repository's root to be; a path elsewhere by
-    its name alone, which tells nothing of the machine."""
+    its name alone, which says nothing about the machine."""
     whole, here = path.absolute(), Path.cwd()
     return quote(whole.relative_to(here).as_posix() if whole.is_relative_to(here) else path.name)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from vestige.audit.files.text import marked_up
-from vestige.audit.gate.gate import Gate, Judged
+from vestige.audit.gate.gate import Gate, GatedCandidate
 from vestige.audit.gate.text import count
 from vestige.learners.errors import DataError
 
@@ -51,20 +51,25 @@ def _page(found: Gate, room: int) -> str:
     return page + missing
 
 
-def _row(judged: Judged) -> str:
-    verdict = judged.audit.verdict
+def _row(gated: GatedCandidate) -> str:
+    verdict = gated.audit.verdict
     outcome = verdict.outcome if verdict.outcome == "PASS" else f"**{verdict.outcome}**"
     reasons = marked_up(", ".join(verdict.reasons))
-    return f"| {marked_up(judged.name)} | {outcome} | {reasons} | {verdict.grade} | {marked_up(judged.source)} |\n"
+    return f"| {marked_up(gated.name)} | {outcome} | {reasons} | {verdict.grade} | {marked_up(gated.source)} |\n"
 
 
-def _details(judged: Judged) -> str:
-    verdict = judged.audit.verdict
-    lines = [verdict.headline, *verdict.explanations, *(f"Note: {one}" for one in verdict.notes), *verdict.would_change]
+def _details(gated: GatedCandidate) -> str:
+    verdict = gated.audit.verdict
+    lines = [
+        verdict.headline,
+        *verdict.explanations,
+        *(f"Note: {note}" for note in verdict.notes),
+        *verdict.would_change,
+    ]
     points = "".join(f"- {marked_up(line, 1000)}\n" for line in lines)
-    return f"<details><summary>{marked_up(judged.name)}</summary>\n\n{points}\n</details>\n\n"
+    return f"<details><summary>{marked_up(gated.name)}</summary>\n\n{points}\n</details>\n\n"
 
 
 def _remarks(found: Gate) -> Iterator[str]:
-    lines = [*found.remarks, *(f"{one.what}: {one.state} ({one.digest[:12]})" for one in found.cited)]
+    lines = [*found.remarks, *(f"{entry.what}: {entry.state} ({entry.digest[:12]})" for entry in found.cited)]
     yield from (f"- {marked_up(line, 400)}\n" for line in lines)

@@ -1,6 +1,6 @@
 """The gate's files: where they may go, and all of them written whole."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os.path import realpath
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def check_targets(targets: Mapping[str, Path], inputs: Sequence[Path]) -> None:
         place = realpath(path)
         if place in taken:
             raise ConfigError(
-                f"{option}: expected a file of its own, got {path}, which is {taken[place]} as well; take another name"
+                f"{option}: expected a separate file, got {path}, which is {taken[place]} as well; take another name"
             )
         taken[place] = f"given to {option}"
 
@@ -31,17 +31,10 @@ def check_targets(targets: Mapping[str, Path], inputs: Sequence[Path]) -> None:
 def write(found: Gate, targets: Mapping[str, Path], sarif_profile: Profile = "plain") -> None:
     """Write what ``targets`` asks for: ``--junit``, ``--summary`` (appended to what is there), ``--sarif``,
     ``--in-toto``. Each file is whole or as it was; where one cannot be made, none is written."""
-    made = {}
-    for option, path in targets.items():
-        if option == "--junit":
-            made[path] = junit(found)
-        elif option == "--summary":
-            try:
-                made[path] = summary(found, path.read_bytes() if path.exists() else b"")
-            except DataError as error:
-                raise DataError(f"{path}: {error}") from None
-        elif option == "--sarif":
-            made[path] = sarif(found, sarif_profile)
-        else:
-            made[path] = in_toto(found)
-    write_together(made)
+    make: dict[str, Callable[[Path], bytes]] = {
+        "--junit": lambda path: junit(found),
+        "--summary": lambda path: summary(found, path.read_bytes() if path.exists() else b""),
+        "--sarif": lambda path: sarif(found, sarif_profile),
+        "--in-toto": lambda path: in_toto(found),
+    }
+    write_together({path: make[option](path) for option, path in targets.items()})

@@ -91,7 +91,9 @@ def run(*arguments: str) -> int:
 def audits() -> dict[str, Audit]:
     """One candidate of each outcome."""
     made = {outcome: audited(world, name=outcome.lower()) for outcome, world in WORLDS.items()}
-    assert {outcome: audit.verdict.outcome for outcome, audit in made.items()} == {one: one for one in WORLDS}
+    assert {outcome: audit.verdict.outcome for outcome, audit in made.items()} == {
+        outcome: outcome for outcome in WORLDS
+    }
     return made
 
 

@@ -35,17 +35,19 @@ def as_candidate(audit: Audit, name: str = "model") -> Audit:
     ],
 )
 def test_the_change_of_a_verdict(audits: dict[str, Audit], old: str, new: str, change: str) -> None:
-    found = compare_reports(*(reported([as_candidate(audits[one])]) for one in (old, new)))
+    found = compare_reports(*(reported([as_candidate(audits[outcome])]) for outcome in (old, new)))
     (pair,) = found.pairs
     assert (pair.old, pair.new, pair.change) == (old, new, change)
     assert pair.new_reasons == audits[new].verdict.reasons
 
 
 def test_endpoints_and_utility(audits: dict[str, Audit]) -> None:
-    fail, good = (as_candidate(audits[one]) for one in ("FAIL", "PASS"))
+    fail, good = (as_candidate(audits[outcome]) for outcome in ("FAIL", "PASS"))
     (pair,) = compare_reports(reported([fail]), reported([good])).pairs
     parts = {part.name: part for part in pair.parts}
-    tried = [one.name for one in good.endpoints if one.candidate is not None]  # there are no shadows in either
+    tried = [
+        endpoint.name for endpoint in good.endpoints if endpoint.candidate is not None
+    ]  # there are no shadows in either
     assert list(parts) == [*tried, "utility retain", "utility unseen"]
     a2 = parts["A2"]
     assert (a2.old.decision, a2.new.decision, a2.change, a2.drift, a2.clear) == (

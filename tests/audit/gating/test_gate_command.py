@@ -41,7 +41,7 @@ def test_the_exit_code_is_that_of_the_worst_candidate(
     ],
 )
 def test_several_reports(reports: dict[str, Path], outcomes: tuple[str, ...], code: int) -> None:
-    assert gate(*(reports[one] for one in outcomes), "--profile", "standard") == code
+    assert gate(*(reports[outcome] for outcome in outcomes), "--profile", "standard") == code
 
 
 def test_a_folder_stands_for_the_report_in_it(audits: dict[str, Audit], tmp_path: Path) -> None:
@@ -75,15 +75,15 @@ def test_inconclusive_is_green_only_where_somebody_says_so(
 ) -> None:
     policy = Policy.of({"inconclusive": of_policy})
     chosen = list(audits.values()) if outcome == "all" else [audits[outcome]]
-    said = {one.candidate: one.verdict.outcome for one in chosen}
+    said = {audit.candidate: audit.verdict.outcome for audit in chosen}
     # Only a note tells of the setting; the verdict is the same.
     report = reported(chosen, policy)
     notes = ("POLICY_OVERRIDES: settings that differ from profile standard: inconclusive = warn.",)
     path, file = tmp_path / "report.json", tmp_path / "policy.toml"
 
     def noted(content: dict[str, Any]) -> None:
-        for one in content["audits"] if of_policy == "warn" else ():
-            one["verdict"]["notes"] = [*one["verdict"]["notes"], *notes]
+        for audit in content["audits"] if of_policy == "warn" else ():
+            audit["verdict"]["notes"] = [*audit["verdict"]["notes"], *notes]
 
     write_edited(report, path, noted)
     file.write_text(f'inconclusive = "{of_policy}"\n')
@@ -95,7 +95,7 @@ def test_inconclusive_is_green_only_where_somebody_says_so(
     assert gate(path, "--policy", file, *extra, "--json") == code
     record = json.loads(capsys.readouterr().out)
     assert record["exit_code"] == code and record["outcome"] == worst
-    assert {one["candidate"]: one["outcome"] for one in record["candidates"]} == said
+    assert {candidate["candidate"]: candidate["outcome"] for candidate in record["candidates"]} == said
 
 
 def test_json_for_machines(reports: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,8 +103,8 @@ def test_json_for_machines(reports: dict[str, Path], capsys: pytest.CaptureFixtu
     record = json.loads(capsys.readouterr().out)
     assert "margins AUC 0.05" in record["headline"] and record["policy"]["margin_auc"] == 0.05
     assert record["policy"]["hash"] == Policy().hash
-    assert [one["outcome"] for one in record["candidates"]] == ["PASS", "FAIL", "INCONCLUSIVE"]
-    assert [(one["kind"], one["state"]) for one in record["cited"]] == [
+    assert [candidate["outcome"] for candidate in record["candidates"]] == ["PASS", "FAIL", "INCONCLUSIVE"]
+    assert [(entry["kind"], entry["state"]) for entry in record["cited"]] == [
         ("outputs", "not at hand"),
         ("registration", "not at hand"),
     ]
@@ -130,7 +130,7 @@ def test_usage_errors(
 ) -> None:
     given = {"REPORT": reports["PASS"], "POLICY": policy_file}
     before = {path: path.read_bytes() for path in given.values()}
-    assert gate(*(given.get(one, one) for one in arguments)) == 2
+    assert gate(*(given.get(argument, argument) for argument in arguments)) == 2
     assert "Error" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in given.values()} == before
 
@@ -220,7 +220,7 @@ def test_a_policy_that_was_changed_after_its_registration(
 
     write_edited(registered_otherwise(audits), path, hidden)
     assert gate(path, "--profile", "standard", "--allow-changed-policy") == 4
-    assert "changed to be true" in capsys.readouterr().err
+    assert "policy, changed: expected true" in capsys.readouterr().err
 
 
 def test_a_report_without_registration_says_so(

@@ -28,9 +28,9 @@ def of_endpoint(name: str, **values: Any) -> Edit:
     """Set fields of an endpoint; a value that is a function is applied to the old one."""
 
     def change(audit: dict[str, Any]) -> None:
-        one = next(one for one in audit["endpoints"] if one["name"] == name)
+        endpoint = next(endpoint for endpoint in audit["endpoints"] if endpoint["name"] == name)
         for key, value in values.items():
-            one[key] = value(one[key]) if callable(value) else value
+            endpoint[key] = value(endpoint[key]) if callable(value) else value
 
     return of_audit(change)
 
@@ -47,12 +47,14 @@ def to_pass(report: dict[str, Any]) -> None:
 
 def to_pass_in_every_word(report: dict[str, Any]) -> None:
     to_pass(report)
-    for one in report["audits"][0]["endpoints"]:
-        one.update(decision="within", p_value=1.0, p_holm=1.0)
+    for endpoint in report["audits"][0]["endpoints"]:
+        endpoint.update(decision="within", p_value=1.0, p_holm=1.0)
 
 
 def without(name: str) -> Edit:
-    return of_audit(lambda audit: audit.update(endpoints=[one for one in audit["endpoints"] if one["name"] != name]))
+    return of_audit(
+        lambda audit: audit.update(endpoints=[endpoint for endpoint in audit["endpoints"] if endpoint["name"] != name])
+    )
 
 
 def not_estimable(name: str, reason: str) -> Edit:
@@ -167,7 +169,7 @@ EDITS: list[tuple[str, str, Edit, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("outcome", "edit", "words"), [one[1:] for one in EDITS], ids=[one[0] for one in EDITS])
+@pytest.mark.parametrize(("outcome", "edit", "words"), [edit[1:] for edit in EDITS], ids=[edit[0] for edit in EDITS])
 def test_an_edited_report_is_refused(
     audits: dict[str, Audit], tmp_path: Path, outcome: str, edit: Edit, words: str
 ) -> None:
@@ -240,8 +242,12 @@ def test_values_that_stand_twice_must_agree(audits: dict[str, Audit], tmp_path: 
 
     def edit(report: dict[str, Any]) -> None:
         audit = report["audits"][0]
-        one = next(one for one in audit["attacks"] if (one["name"], one["signal"]) == ("threshold_classwise", "logit"))
-        one["candidate"] -= 0.05
+        attack = next(
+            attack
+            for attack in audit["attacks"]
+            if (attack["name"], attack["signal"]) == ("threshold_classwise", "logit")
+        )
+        attack["candidate"] -= 0.05
 
     path = write_edited(reported([audits["PASS"]]), tmp_path / "report.json", edit)
     with pytest.raises(DataError, match="A1, candidate, retrains, original"):

@@ -57,7 +57,7 @@ def policy() -> Requirement:
 
 
 def states(found: Gate) -> dict[str, str]:
-    return {one.what: one.state for one in found.cited}
+    return {entry.what: entry.state for entry in found.cited}
 
 
 def model(place: Path, role: str, number: int = 0) -> Path:
@@ -70,7 +70,7 @@ def test_everything_that_is_at_hand_is_checked(place: Path) -> None:
     assert by_what.pop("pixels and labels of 'digits'") == "not checkable"
     assert len(by_what) == 7 and set(by_what.values()) == {"checked"}
     assert {"weights of the original", "weights of retrain 3", "registered policy (matched by sizes)"} < set(by_what)
-    assert {one.candidate for one in found.cited if one.candidate} == {"finetune", "gradient_ascent"}
+    assert {entry.candidate for entry in found.cited if entry.candidate} == {"finetune", "gradient_ascent"}
 
 
 def test_what_is_not_at_hand_is_said(place: Path) -> None:
@@ -102,7 +102,7 @@ def changed(path: Path, target: Path | None = None) -> Path:
 @pytest.mark.parametrize("named", [True, False])
 def test_another_checkpoint_in_the_place_of_a_cited_one(place: Path, role: str, named: bool) -> None:
     path = changed(model(place, role))
-    with pytest.raises(DataError, match=r"expected the weights of .* as the report cites it, got [0-9a-f]{16}"):
+    with pytest.raises(DataError, match=r"expected weights of .* as the report cites, got [0-9a-f]{16}"):
         gate([place / "report"], policy(), evidence=[path if named else place / "models"])
 
 
@@ -117,7 +117,7 @@ def test_a_digest_edited_in_the_report(place: Path) -> None:
     text = path.read_text()
     weights = json.loads(text)["audits"][0]["weights"]
     path.write_text(text.replace(weights, "0" * 64))
-    with pytest.raises(DataError, match="expected the weights of candidate 'finetune' with digest 0000000000000000"):
+    with pytest.raises(DataError, match="expected weights of candidate 'finetune' with digest 0000000000000000"):
         gate([path], policy(), evidence=[place / "models"])
 
 
@@ -167,7 +167,7 @@ def test_the_registration_must_be_the_cited_one(place: Path) -> None:
         gate([place / "report"], policy(), evidence=[path])
     content["policy_hash"] = Policy.of(content["policy"]).hash
     path.write_text(json.dumps(content))
-    with pytest.raises(DataError, match="expected the registered policy with digest"):
+    with pytest.raises(DataError, match="expected registered policy with digest"):
         gate([place / "report"], policy(), evidence=[place])
     content["preconditions"]["forget"] = 99
     path.write_text(json.dumps(content))
@@ -179,9 +179,9 @@ def test_the_statement_names_the_file_of_a_confirmed_candidate(place: Path) -> N
     found = gate([place / "report"], policy(), evidence=[place])
     subjects = json.loads(in_toto(found))["subject"]
     files = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (place / "models").glob("candidate-*")}
-    assert {one["digest"]["sha256"] for one in subjects} == files and len(files) == 2
+    assert {subject["digest"]["sha256"] for subject in subjects} == files and len(files) == 2
     without = json.loads(in_toto(gate([place / "report"], policy())))["subject"]
-    assert all(list(one["digest"]) == ["vestigeWeights"] for one in without)
+    assert all(list(subject["digest"]) == ["vestigeWeights"] for subject in without)
 
 
 @pytest.fixture
@@ -236,9 +236,9 @@ def test_the_registration_of_other_outputs_is_none_of_this_audit_s(from_outputs:
     content = json.loads(path.read_text())
     content["subject"] = "0" * 64
     path.write_text(json.dumps(content))
-    assert [one.state for one in cited(from_outputs, from_outputs)] == ["checked", "not at hand"]
+    assert [entry.state for entry in cited(from_outputs, from_outputs)] == ["checked", "not at hand"]
     by_sizes = cited(from_outputs, from_outputs / "r")
-    assert [one.state for one in by_sizes] == ["not at hand", "checked"]
+    assert [entry.state for entry in by_sizes] == ["not at hand", "checked"]
     assert by_sizes[1].what == "registered policy (matched by sizes)"
 
 
@@ -253,12 +253,12 @@ def test_probabilities_are_found_under_their_own_subject(tmp_path: Path) -> None
     np.savez(tmp_path / "p.npz", labels=outputs.labels, role=outputs.role, **values)
     command = ("audit", "--outputs", str(tmp_path / "p.npz"), "--probabilities", "--report", str(tmp_path / "r"))
     assert run(*command) in (0, 1, 3)
-    assert [one.state for one in cited(tmp_path, tmp_path)] == ["checked", "checked"]
+    assert [entry.state for entry in cited(tmp_path, tmp_path)] == ["checked", "checked"]
 
 
 def test_reports_of_the_real_command_pass_the_gate_with_their_controls(from_outputs: Path, workspace: Path) -> None:
     for folder, required in ((from_outputs / "r", Requirement.of(Policy())), (workspace / "report", policy())):
         found = gate([folder], required)
         report: Report = found.candidates[0].report
-        assert [one.audit for one in found.candidates] == list(report.audits)
-        assert all(one.audit.controls is not None for one in found.candidates)
+        assert [candidate.audit for candidate in found.candidates] == list(report.audits)
+        assert all(candidate.audit.controls is not None for candidate in found.candidates)

@@ -55,7 +55,7 @@ def test_the_script_shows_every_verdict_with_its_exit_code(tried: tuple[Path, st
         assert f"{outcome}: margins AUC 0.05, TPR 0.02 at FPR 0.01; 1 candidate" in said
         assert f"exit code {code}" in said
         report = json.loads((folder / name / "report.json").read_text())
-        assert [one["verdict"]["outcome"] for one in report["audits"]] == [outcome]
+        assert [audit["verdict"]["outcome"] for audit in report["audits"]] == [outcome]
         assert {"junit.xml", "gate.md", "gate.sarif"} <= {path.name for path in (folder / name).iterdir()}
 
 
@@ -110,12 +110,12 @@ def test_the_files_follow_the_published_schemas(
 def test_only_actions_of_github_itself_pinned_by_version() -> None:
     steps = load("github-workflow.yml")["jobs"]["gate"]["steps"] + load("action/action.yml")["runs"]["steps"]
     used = [step["uses"] for step in steps if "uses" in step]
-    assert {one.split("@")[0] for one in used} == {
+    assert {action.split("@")[0] for action in used} == {
         "actions/checkout",
         "actions/setup-python",
         "actions/upload-artifact",
     }
-    assert all(one.split("@v")[1].count(".") == 2 for one in used)
+    assert all(action.split("@v")[1].count(".") == 2 for action in used)
     for step in steps:
         assert "${{" not in step.get("run", "")
 

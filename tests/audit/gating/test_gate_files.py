@@ -24,7 +24,7 @@ from vestige.audit.gate.formats.in_toto import in_toto
 from vestige.audit.gate.formats.junit import junit
 from vestige.audit.gate.formats.sarif import sarif
 from vestige.audit.gate.formats.summary import summary
-from vestige.audit.gate.gate import Gate, Judged, Requirement, gate
+from vestige.audit.gate.gate import Gate, GatedCandidate, Requirement, gate
 from vestige.audit.policy import Policy
 from vestige.audit.results.json import to_json
 from vestige.audit.results.report import Audit
@@ -38,8 +38,11 @@ def found(reports: dict[str, Path], policy_file: Path) -> Gate:
 
 def named(found: Gate, *names: str, weights: str | None = None) -> Gate:
     """The gate's PASS candidate under other names."""
-    one = found.candidates[0]
-    candidates = [Judged(one.source, one.report, replace(one.audit, candidate=name, weights=weights)) for name in names]
+    candidate = found.candidates[0]
+    candidates = [
+        GatedCandidate(candidate.source, candidate.report, replace(candidate.audit, candidate=name, weights=weights))
+        for name in names
+    ]
     return replace(found, candidates=tuple(candidates))
 
 
@@ -56,8 +59,8 @@ def test_junit_as_a_consumer_reads_it(found: Gate) -> None:
     assert read.skipped == 0 and all(suite.skipped == 0 for suite in read)
     for suite, judged in zip(read, found.candidates, strict=True):
         tests = {case.name: case for case in suite}
-        endpoints = [one.name for one in judged.audit.endpoints]
-        groups = [one.name for one in judged.audit.groups]
+        endpoints = [endpoint.name for endpoint in judged.audit.endpoints]
+        groups = [group.name for group in judged.audit.groups]
         assert groups == ["most memorised quarter"]
         assert list(tests) == ["verdict", *endpoints, *groups, "utility retain", "utility unseen"]
         kinds = [type(result) for case in tests.values() for result in case.result]
@@ -103,17 +106,21 @@ def results(content: bytes) -> list[dict[str, Any]]:
     rules = [rule["id"] for rule in run_["tool"]["driver"]["rules"]]
     assert len(set(rules)) == len(rules)
     found: list[dict[str, Any]] = run_["results"]
-    assert all(rules[one["ruleIndex"]] == one["ruleId"] for one in found)
-    marks = [one["partialFingerprints"]["primaryLocationLineHash"] for one in found]
+    assert all(rules[result["ruleIndex"]] == result["ruleId"] for result in found)
+    marks = [result["partialFingerprints"]["primaryLocationLineHash"] for result in found]
     assert len(set(marks)) == len(marks)
     return found
 
 
 def test_sarif_plain_follows_the_schema_and_tells_all_kinds(found: Gate) -> None:
     plain = results(sarif(found))
-    assert len(plain) == sum(len(cases(one.audit)) for one in found.candidates)
-    assert {(one["kind"], one["level"]) for one in plain} == {("pass", "none"), ("fail", "error"), ("open", "none")}
-    verdicts = [one["kind"] for one in plain if one["ruleId"] == "vestige/verdict"]
+    assert len(plain) == sum(len(cases(candidate.audit)) for candidate in found.candidates)
+    assert {(result["kind"], result["level"]) for result in plain} == {
+        ("pass", "none"),
+        ("fail", "error"),
+        ("open", "none"),
+    }
+    verdicts = [result["kind"] for result in plain if result["ruleId"] == "vestige/verdict"]
     assert verdicts == ["pass", "fail", "open"]
 
 
@@ -128,10 +135,10 @@ def test_sarif_for_github_tells_only_what_is_not_green(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     github = results(sarif(found, "github"))
-    assert {(one["kind"], one["level"]) for one in github} == {("fail", "error"), ("fail", "warning")}
-    places = {one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for one in github}
+    assert {(result["kind"], result["level"]) for result in github} == {("fail", "error"), ("fail", "warning")}
+    places = {result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for result in github}
     assert places == {"policy.toml"}
-    by_level = {one["level"]: one["locations"][0]["logicalLocations"][0]["name"] for one in github}
+    by_level = {result["level"]: result["locations"][0]["logicalLocations"][0]["name"] for result in github}
     assert by_level == {"error": "fail", "warning": "inconclusive"}
     assert results(sarif(named(found, "a"), "github")) == []
     with pytest.raises(ConfigError, match="--policy FILE"):
@@ -142,34 +149,39 @@ def test_sarif_tells_nothing_of_where_files_lie_elsewhere(found: Gate, monkeypat
     monkeypatch.chdir("/")
     assert "%" not in json.dumps(results(sarif(found))[0]["locations"])
     monkeypatch.chdir("/usr")
-    uris = {one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for one in results(sarif(found))}
+    uris = {result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for result in results(sarif(found))}
     assert uris == {"all.json"}
 
 
 @pytest.mark.parametrize(("outcome", "result"), [(0, "PASSED"), (1, "FAILED"), (2, "FAILED")])
 def test_in_toto_as_its_own_classes_read_it(found: Gate, outcome: int, result: str) -> None:
-    one = found.candidates[outcome]
-    weighed = Judged(one.source, one.report, replace(one.audit, weights="ab" * 32))
+    candidate = found.candidates[outcome]
+    weighed = GatedCandidate(candidate.source, candidate.report, replace(candidate.audit, weights="ab" * 32))
     content = in_toto(replace(found, candidates=(weighed,)))
     message = json_format.Parse(content, StatementMessage())
     Statement.copy_from_pb(message).validate()
     assert message.predicate_type == "https://in-toto.io/attestation/test-result/v0.1"
-    assert message.subject[0].name == one.name and dict(message.subject[0].digest) == {"vestigeWeights": "ab" * 32}
+    assert message.subject[0].name == candidate.name and dict(message.subject[0].digest) == {
+        "vestigeWeights": "ab" * 32
+    }
     predicate = json_format.ParseDict(json_format.MessageToDict(message.predicate), ResultMessage())
     assert predicate.result == result and list(predicate.warned_tests) == []
     assert dict(predicate.configuration[0].digest) == {
         "vestigePolicy": Policy().hash,
         "sha256": found.requirement.sha256,
     }
-    names = {f"{one.name}/{case.name}": case.state for case in cases(one.audit)}
+    names = {f"{candidate.name}/{case.name}": case.state for case in cases(candidate.audit)}
     assert set(predicate.passed_tests) == {name for name, state in names.items() if state == "pass"}
     assert set(predicate.failed_tests) == {name for name, state in names.items() if state != "pass"}
-    assert (f"{one.name}/verdict" in predicate.passed_tests) == (result == "PASSED")
+    assert (f"{candidate.name}/verdict" in predicate.passed_tests) == (result == "PASSED")
 
 
 def test_in_toto_of_several_candidates_passes_only_where_all_pass(found: Gate) -> None:
     assert json.loads(in_toto(named(found, "a", "b", weights="00")))["predicate"]["result"] == "PASSED"
-    weighed = [Judged(one.source, one.report, replace(one.audit, weights="00")) for one in found.candidates]
+    weighed = [
+        GatedCandidate(candidate.source, candidate.report, replace(candidate.audit, weights="00"))
+        for candidate in found.candidates
+    ]
     statement = json.loads(in_toto(replace(found, candidates=tuple(weighed))))
     assert statement["predicate"]["result"] == "FAILED" and len(statement["subject"]) == 3
 
@@ -178,7 +190,7 @@ def test_in_toto_needs_a_digest_of_the_candidate(
     reports: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     targets = {"--in-toto": tmp_path / "statement.json", "--junit": tmp_path / "junit.xml"}
-    options = [str(one) for pair in targets.items() for one in pair]
+    options = [str(value) for pair in targets.items() for value in pair]
     assert run("gate", str(reports["PASS"]), "--profile", "standard", *options) == 4
     assert "made from outputs" in capsys.readouterr().err
     assert not any(path.exists() for path in targets.values())
@@ -237,7 +249,7 @@ def test_files_are_written_whatever_the_verdict(
     reports: dict[str, Path], policy_file: Path, tmp_path: Path, outcome: str, code: int
 ) -> None:
     targets = {"--junit": "out/j.xml", "--summary": "out/s.md", "--sarif": "out/r.sarif"}
-    options = [str(one) for option, name in targets.items() for one in (option, tmp_path / name)]
+    options = [str(argument) for option, name in targets.items() for argument in (option, tmp_path / name)]
     command = ("gate", str(reports[outcome]), "--policy", str(policy_file), *options, "--sarif-profile", "github")
     assert run(*command) == code
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["j.xml", "r.sarif", "s.md"]

@@ -41,7 +41,9 @@ def grouped() -> Audit:
 @pytest.mark.parametrize("leak", [0.0, 1.5])
 def test_reports_with_groups_are_let_through(policy: Policy, leak: float, tmp_path: Path) -> None:
     audit = _audit(policy, leak)
-    assert [one.standing for one in audit.groups].count("outside") == (1 if leak and policy.margin_group < 0.2 else 0)
+    assert [group.standing for group in audit.groups].count("outside") == (
+        1 if leak and policy.margin_group < 0.2 else 0
+    )
     path = tmp_path / "report.json"
     path.write_text(to_json(reported([audit], policy)), encoding="utf-8")
     assert gate([path], Requirement.of(policy)).outcome == audit.verdict.outcome
@@ -60,7 +62,7 @@ def test_a_report_on_people_is_let_through_and_its_sizes_are_held(tmp_path: Path
 
 
 def _group(change: Change) -> Change:
-    return lambda audit: change(next(one for one in audit["groups"] if one["name"] == "class 2"))
+    return lambda audit: change(next(group for group in audit["groups"] if group["name"] == "class 2"))
 
 
 EDITS: dict[str, Change] = {

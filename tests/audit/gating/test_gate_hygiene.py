@@ -36,22 +36,22 @@ def report() -> Report:
 
 def finding(content: dict[str, Any], check: str) -> dict[str, Any]:
     every = content["audits"][0]["hygiene"]["findings"] + content["data"]["hygiene"]["findings"]
-    return next(one for one in every if one["check"] == check)
+    return next(finding for finding in every if finding["check"] == check)
 
 
 def test_an_honest_report_passes_and_its_warnings_are_repeated(report: Report, tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_text(to_json(report), encoding="utf-8")
     found = gate([path], Requirement.of(Policy()))
-    warned = [one for one in found.remarks if "data and models" in one]
-    assert len(warned) == 3 and any("20 of 200 forget images have an altered copy" in one for one in warned)
+    warned = [remark for remark in found.remarks if "data and models" in remark]
+    assert len(warned) == 3 and any("20 of 200 forget images have an altered copy" in remark for remark in warned)
     assert junit(found).count(b'name="warning"') == 3
     assert b"altered copy in the retain set" in summary(found)
 
 
 def remove(content: dict[str, Any]) -> None:
     findings = content["audits"][0]["hygiene"]["findings"]
-    findings.remove(next(one for one in findings if one["check"] == "confidence"))
+    findings.remove(next(finding for finding in findings if finding["check"] == "confidence"))
 
 
 def clear(content: dict[str, Any]) -> None:
@@ -103,7 +103,7 @@ def test_an_original_that_knows_nothing_must_be_called_implausible(report: Repor
     """Accuracy on retain rows is stated elsewhere, so a plausibility that was cleared does not hide it."""
 
     def edit(content: dict[str, Any]) -> None:
-        accuracy = next(one for one in content["audits"][0]["utility"] if one["role"] == "retain")
+        accuracy = next(part for part in content["audits"][0]["utility"] if part["role"] == "retain")
         accuracy["original"] = 0.3
 
     path = write_edited(report, tmp_path / "report.json", edit)

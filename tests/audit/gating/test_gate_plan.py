@@ -28,6 +28,7 @@ from vestige.learners.errors import DataError
 from vestige.learners.files.io import canonical_json, digest
 
 POLICY = Policy(margin_auc=0.3, margin_tpr=0.2, margin_utility=0.3)
+PLANNED = replace(Requirement.of(POLICY), require_plan=True)
 WRITTEN = datetime(2026, 1, 2, tzinfo=UTC)
 Edit = Callable[[dict[str, Any]], Any]
 
@@ -104,26 +105,28 @@ def test_honest_records_go_through_with_and_without_the_file(
     for report, state in ((kept, "judged under the plan"), (changed, "not as planned"), (bare, "")):
         path = written(report, tmp_path / "report.json")
         alone = gate([path], policy_of(report))
-        assert [one.state for one in alone.cited if one.kind == "plan"] == (["not at hand"] if state else [])
+        assert [entry.state for entry in alone.cited if entry.kind == "plan"] == (["not at hand"] if state else [])
         assert any(state in remark for remark in alone.remarks) or not state
         if state:
             found = gate([path], policy_of(report), plans=[file])
-            cited = next(one for one in found.cited if one.kind == "plan")
+            cited = next(entry for entry in found.cited if entry.kind == "plan")
             assert (cited.state, cited.file, cited.digest) == ("checked", str(file), plan.hash)
     record = changed.audits[0].plan
-    assert record is not None and [one.what for one in record.differences] == ["margin_auc", "retrains"]
+    assert record is not None and [difference.what for difference in record.differences] == ["margin_auc", "retrains"]
 
 
 def test_the_copy_beside_a_report_is_found_and_must_be_whole(kept: Report, plan: PlanFile, tmp_path: Path) -> None:
     written(kept, tmp_path / "report.json")
     copy = keep_plan(plan, tmp_path)
     for path in (tmp_path, tmp_path / "report.json"):
-        assert next(one.state for one in gate([path], policy_of(kept)).cited if one.kind == "plan") == "checked"
+        assert next(entry.state for entry in gate([path], policy_of(kept)).cited if entry.kind == "plan") == "checked"
     copy.write_text(copy.read_text().replace("0.3", "0.4"))
     with pytest.raises(DataError, match="it was edited after it was written"):
         gate([tmp_path], policy_of(kept))
     copy.unlink()
-    assert next(one.state for one in gate([tmp_path], policy_of(kept)).cited if one.kind == "plan") == "not at hand"
+    assert (
+        next(entry.state for entry in gate([tmp_path], policy_of(kept)).cited if entry.kind == "plan") == "not at hand"
+    )
 
 
 EDITS: dict[str, tuple[str, Edit, str]] = {
@@ -192,7 +195,7 @@ def test_retrains_that_are_copies_count_as_given(outputs: Outputs, copy: str, tm
     made = make_plan(POLICY, sizes_of(few), subject=subject_of(few), created=WRITTEN)
     write_plan(made, tmp_path / "plan.json")
     path = written(report_of(few, made), tmp_path / "report.json")
-    found = gate([path], Requirement.of(POLICY), plans=[tmp_path / "plan.json"], require_plan=True)
+    found = gate([path], PLANNED, plans=[tmp_path / "plan.json"])
     assert found.unplanned == () and found.candidates[0].unplanned == ""
 
 
@@ -223,7 +226,7 @@ def test_a_plan_of_other_outputs_is_found_out_where_both_are_at_hand(outputs: Ou
         audit = report.audits[0]
         assert audit.plan is not None
         record = replace(audit.plan, hash=made.hash, bound=made.bound)
-        notes = tuple(one.replace(audit.plan.hash[:12], made.hash[:12]) for one in audit.verdict.notes)
+        notes = tuple(note.replace(audit.plan.hash[:12], made.hash[:12]) for note in audit.verdict.notes)
         forged = replace(report, audits=(replace(audit, plan=record, verdict=replace(audit.verdict, notes=notes)),))
         path, plan_file = written(forged, tmp_path / "report.json"), tmp_path / "made.json"
         write_plan(made, plan_file, force=True)
@@ -249,33 +252,33 @@ def test_a_required_plan(
     write_plan(make_plan(POLICY, Sizes(300, 1600, 9), created=WRITTEN), other)
     path = written(kept, tmp_path / "kept.json")
     for plans in ([], [file]):
-        assert gate([path], Requirement.of(POLICY), plans=plans, require_plan=True).passes
+        assert gate([path], PLANNED, plans=plans).passes
     sized = written(report_of(outputs, read_plan(other)), tmp_path / "sized.json")
-    found = gate([path, sized], Requirement.of(POLICY), plans=[file], require_plan=True)
-    assert [one.unplanned for one in found.candidates] == [
+    found = gate([path, sized], PLANNED, plans=[file])
+    assert [candidate.unplanned for candidate in found.candidates] == [
         "",
         f"judged under another plan ({read_plan(other).hash[:12]}) than was given",
     ]
     assert found.outcome == "INCONCLUSIVE"
-    found = gate([path], Requirement.of(POLICY, "warn"), require_plan=True)
+    found = gate([path], replace(PLANNED, inconclusive="warn"))
     assert (found.outcome, found.passes) == ("PASS", True)
     for report, why in ((changed, "not as planned"), (bare, "judged under no plan")):
         path = written(report, tmp_path / "report.json")
-        found = gate([path], replace(policy_of(report), inconclusive="warn"), require_plan=True)
+        found = gate([path], replace(policy_of(report), inconclusive="warn", require_plan=True))
         assert (found.outcome, found.passes) == ("INCONCLUSIVE", False)  # a missing plan never only warns
         assert "1 candidate not judged under a plan that was kept" in found.headline
         assert any(why in remark for remark in found.remarks)
         suites = ElementTree.fromstring(junit(found))
         assert (suites.get("failures"), suites.get("errors")) == ("0", "1")
         results = json.loads(sarif(found))["runs"][0]["results"]
-        assert [one["kind"] for one in results if one["ruleId"] == "vestige/plan"] == ["open"]
+        assert [result["kind"] for result in results if result["ruleId"] == "vestige/plan"] == ["open"]
         assert gate([path], policy_of(report)).outcome == "PASS"
 
 
 def test_a_required_plan_in_a_statement(kept: Report, bare: Report, tmp_path: Path) -> None:
     for report, result in ((kept, "PASSED"), (bare, "FAILED")):
         weighed = replace(report, audits=(replace(report.audits[0], weights="3" * 64),))
-        found = gate([written(weighed, tmp_path / "report.json")], Requirement.of(POLICY), require_plan=True)
+        found = gate([written(weighed, tmp_path / "report.json")], PLANNED)
         predicate = json.loads(in_toto(found))["predicate"]
         assert predicate["result"] == result
         assert ("model/plan" in predicate["failedTests"]) == (result == "FAILED")

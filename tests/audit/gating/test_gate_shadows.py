@@ -56,7 +56,7 @@ def test_an_honest_report_passes_the_gate_with_its_own_verdict(kind: str, tmp_pa
 
 def test_what_the_kinds_are(audits: dict[str, Audit]) -> None:
     assert (audits["grade A"].verdict.outcome, audits["grade A"].verdict.grade) == ("PASS", "A")
-    failed = {one.name for one in audits["a leak"].endpoints if one.decision == "outside"}
+    failed = {endpoint.name for endpoint in audits["a leak"].endpoints if endpoint.decision == "outside"}
     assert audits["a leak"].verdict.outcome == "FAIL" and {"A4", "T4", "F4", "F5"} <= failed
 
 
@@ -86,7 +86,7 @@ EDITS: list[tuple[str, str, Edit, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "edit", "words"), [one[1:] for one in EDITS], ids=[one[0] for one in EDITS])
+@pytest.mark.parametrize(("kind", "edit", "words"), [edit[1:] for edit in EDITS], ids=[edit[0] for edit in EDITS])
 def test_an_edited_report_is_refused(
     audits: dict[str, Audit], tmp_path: Path, kind: str, edit: Edit, words: str
 ) -> None:
@@ -99,7 +99,7 @@ def test_an_edited_report_is_refused(
 def test_grade_a_cannot_be_had_by_writing_another_number(tmp_path: Path) -> None:
     outputs, tables = replace(KINDS["grade A"], shadows=32, unlearned=32).draw(1, Policy())
     audit = judge(outputs, Policy(), name="b", seed=1, controls=NOT_RUN, shadows=tables)
-    assert audit.verdict.grade == "B" and any(one.startswith("FEW_SHADOWS: ") for one in audit.verdict.notes)
+    assert audit.verdict.grade == "B" and any(note.startswith("FEW_SHADOWS: ") for note in audit.verdict.notes)
 
     def more(report: dict[str, Any]) -> None:
         report["audits"][0]["shadows"].update(shadows=64, unlearned=64)
