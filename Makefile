@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: demo test lint types unit bench clean
+.PHONY: demo test test-long lint types unit bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/vestige demo
@@ -19,7 +19,11 @@ types: $(VENV)/installed
 	$(BIN)/mypy
 
 unit: $(VENV)/installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not long"
+
+# The long forms of assertions that `make test` makes on fewer tables and shorter training.
+test-long: $(VENV)/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks

@@ -9,11 +9,11 @@ TRAINING, FORGET = 1000, 300
 
 
 def digits():
-    """Images [1797, 8, 8] and labels; a tenth of these are wrong, as in many a real data set."""
+    """Images [1797, 8, 8] and labels; a fifth of these are wrong, as in many a real data set."""
     data, random = load_digits(), np.random.default_rng(0)
     order = random.permutation(len(data.target))
     images, labels = np.rint(data.images[order] * 255 / 16).astype(np.uint8), data.target[order]
-    wrong = random.choice(len(labels), len(labels) // 10, replace=False)
+    wrong = random.choice(len(labels), len(labels) // 5, replace=False)
     labels[wrong] = (labels[wrong] + random.integers(1, 10, len(wrong))) % 10
     return images, labels
 

@@ -15,12 +15,12 @@ from vestige.learners.training.inference import predict_logits
 from vestige.learners.training.recipe import Recipe
 from vestige.learners.training.train import train
 
-SHADOWS = 32
+SHADOWS = 24
 
 
 def test_more_shadows_of_digits_find_more() -> None:
     examples = load_examples("digits").with_label_noise(0.1, 0)
-    recipe = Recipe(architecture="mlp", width=64, epochs=30, batch_size=64, learning_rate=0.05, weight_decay=0.0)
+    recipe = Recipe(architecture="mlp", width=64, epochs=20, batch_size=64, learning_rate=0.05, weight_decay=0.0)
     rows = np.arange(len(examples.labels))
     design = ShadowDesign(examples=examples, recipe=recipe, pool=rows, rows=rows, seed=3)
     cpu = torch.device("cpu")
@@ -42,7 +42,7 @@ def test_more_shadows_of_digits_find_more() -> None:
         folder=Path("."),
     )
     calibration = rows % 10 == 0
-    found = [attack_shadows(bank, calibration, signals=["logit"], shadows=size) for size in (8, 16, 32)]
+    found = [attack_shadows(bank, calibration, signals=["logit"], shadows=size) for size in (6, 12, 24)]
     areas = {
         name: [next(one.auc.mean for one in table.results if one.attack == name) for table in found]
         for name in ("lira_online", "lira_offline", "difficulty", "threshold")

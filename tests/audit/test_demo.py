@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from vestige.audit.cli.entry import main
+from vestige.audit.config.config import AuditConfig
 from vestige.audit.results.json import read_report
-from vestige.audit.workflows.demo import control_problems
+from vestige.audit.workflows.demo import control_problems, demo_config
 
 
 def demo(folder: Path) -> int:
@@ -16,8 +17,20 @@ def demo(folder: Path) -> int:
     return ended.value.code
 
 
+def shorter_demo_config(seed: int) -> AuditConfig:
+    """The demo with every method, on half of the retrains, half of the training and in this process alone."""
+    whole = demo_config(seed)
+    recipe = replace(whole.recipe, epochs=whole.recipe.epochs // 2)
+    return replace(whole, recipe=recipe, retrains=replace(whole.retrains, count=5), workers=1)
+
+
 @pytest.mark.slow
-def test_the_demo_from_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_the_demo_from_nothing(
+    whole: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not whole:
+        monkeypatch.setattr("vestige.audit.workflows.demo.demo_config", shorter_demo_config)
     assert demo(tmp_path / "a") == 0
     said = capsys.readouterr().out
     assert said.splitlines()[-1].endswith("report.html") and "The controls are right" in said

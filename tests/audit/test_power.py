@@ -1,7 +1,5 @@
 """The planning table against verdict.md, section 9, and its honesty about what is out of reach."""
 
-import time
-
 import pytest
 
 from vestige.audit.planning.power import SizesPlan, plan
@@ -70,9 +68,7 @@ def test_sizes_that_make_no_audit_are_refused(sizes: tuple[int, int, int, int], 
 
 @pytest.mark.slow
 def test_the_planning_table_for_a_thousand_forget_examples() -> None:
-    start = time.process_time()
     planned = plan(1000, 10_000, 10, seed=3, runs=150)
-    assert time.process_time() - start < 30
     certify = {one.name: one.certify for one in planned.endpoints if one.primary}
     detect = {one.name: one.detect for one in planned.endpoints if one.primary}
     # The tables used all of U both for thresholds and evaluation; a fifth less costs a few per cent, as does the noise

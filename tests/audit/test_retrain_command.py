@@ -284,7 +284,8 @@ def train(indices, seed):
     import pathlib, time
     model = fast(indices, seed)
     if seed % 100 > 1:
-        time.sleep(600)
+        pathlib.Path({asleep!r}, str(seed)).touch()
+        time.sleep(10**6)
     return model
 """
 )
@@ -294,11 +295,15 @@ def train(indices, seed):
 def test_an_interrupt_keeps_what_is_whole(
     workers: str, number: signal.Signals, inside: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(inside, "slow", SLOW.format(network=NET, data=str(inside / "data.npz")))
+    asleep = tmp_path / "asleep"
+    asleep.mkdir()
+    write(inside, "slow", SLOW.format(network=NET, data=str(inside / "data.npz"), asleep=str(asleep)))
     given = ["retrain", "--train", "slow:train", *DATA, "--count", "3", "--out", str(tmp_path / "out")]
     err = tmp_path / "err.txt"
     with err.open("w") as stream:
         process = start(*given, "--workers", workers, folder=inside, stderr=stream)
+    # Not while a process is being started: each worker is in the middle of its retrain.
+    when(process, lambda: len(list(asleep.iterdir())) == int(workers))
     when(process, lambda: (tmp_path / "out" / "retrain-1.safetensors").exists())
     check(interrupt(process, number, whole_group=number == signal.SIGINT), err.read_text())
     assert not remains(tmp_path) and [path.name for path in (tmp_path / "out").iterdir()] == ["retrain-1.safetensors"]

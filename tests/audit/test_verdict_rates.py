@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from vestige.audit.endpoints.decisions import fail_test
 from vestige.audit.endpoints.endpoints import Measured, measure
@@ -22,6 +23,13 @@ pytestmark = pytest.mark.slow
 Floats = NDArray[np.float64]
 Change = Callable[[Floats], None]
 STANDARD = World()
+
+
+def runs(short: int, long: int) -> pytest.MarkDecorator:
+    """The same assertion on few tables in ``make test`` and on many in ``make test-long``; every bound follows them."""
+    return pytest.mark.parametrize("runs", [short, pytest.param(long, marks=pytest.mark.long)])
+
+
 TABLE_RUNS = 100
 """Runs behind each published rate; its Monte Carlo error adds to the test's own."""
 
@@ -38,6 +46,14 @@ class Rates:
         """Fail unless the share of ``outcome`` is within 3.3 standard errors of a published rate."""
         spread = max(rate * (1 - rate), 0.01) * (1 / self.runs + 1 / TABLE_RUNS)
         assert abs(self.outcomes[outcome] / self.runs - rate) <= 3.3 * np.sqrt(spread), self
+
+    def at_most(self, outcome: str, rate: float) -> None:
+        """Fail when ``outcome`` came so often that it would have probability .03 or less at this rate."""
+        assert self.outcomes[outcome] <= binom.isf(0.03, self.runs, rate), self
+
+    def at_least(self, reached: int, rate: float) -> None:
+        """Fail when as few tables as were ``reached`` would have probability .0033 or less at this rate."""
+        assert reached >= self.runs - binom.isf(0.0033, self.runs, 1 - rate), (reached, self)
 
     def always(self, outcome: str, *reasons: str) -> None:
         """Fail unless every table had this outcome and all of these reasons."""
@@ -67,67 +83,75 @@ def _rates(world: World, runs: int, change: Change | None = None, policy: Policy
     return Rates(runs, outcomes, reasons)
 
 
-def test_vd_14_rate_of_a_fresh_retrain() -> None:
-    rates = _rates(STANDARD, 60)
+@runs(30, 60)
+def test_vd_14_rate_of_a_fresh_retrain(runs: int) -> None:
+    rates = _rates(STANDARD, runs)
     rates.near("PASS", 0.96)
     assert rates.outcomes["FAIL"] == 0
 
 
-def test_vd_14_rate_of_a_fresh_retrain_with_five_retrains() -> None:
-    rates = _rates(replace(STANDARD, forget=1000, retrains=5), 80)
+@runs(40, 80)
+def test_vd_14_rate_of_a_fresh_retrain_with_five_retrains(runs: int) -> None:
+    rates = _rates(replace(STANDARD, forget=1000, retrains=5), runs)
     rates.near("PASS", 0.70)
     assert rates.outcomes["FAIL"] == 0
 
 
-def test_vd_15_rate_of_a_copy() -> None:
+@runs(20, 40)
+def test_vd_15_rate_of_a_copy(runs: int) -> None:
     def copy(phi: Floats) -> None:
         phi[10] = phi[0]
 
-    _rates(STANDARD, 40, copy).near("PASS", 0.99)
+    _rates(STANDARD, runs, copy).near("PASS", 0.99)
 
 
-def test_vd_16_17_rates_of_leaks() -> None:
-    _rates(replace(STANDARD, candidate=memorised(1.5)), 15).always("FAIL", "LEAK")
-    _rates(replace(STANDARD, candidate=memorised(0.75)), 15).always("FAIL", "LEAK")
+@runs(8, 15)
+def test_vd_16_17_rates_of_leaks(runs: int) -> None:
+    _rates(replace(STANDARD, candidate=memorised(1.5)), runs).always("FAIL", "LEAK")
+    _rates(replace(STANDARD, candidate=memorised(0.75)), runs).always("FAIL", "LEAK")
 
 
-def test_vd_18_rate_of_a_small_shift() -> None:
-    rates = _rates(replace(STANDARD, candidate=constant(0.13)), 60)
+@runs(30, 60)
+def test_vd_18_rate_of_a_small_shift(runs: int) -> None:
+    rates = _rates(replace(STANDARD, candidate=constant(0.13)), runs)
     rates.near("PASS", 0.28)
-    # At most alpha: with 60 runs, 7 or more would have probability .003 at 5 %.
-    assert rates.outcomes["FAIL"] <= 6
+    rates.at_most("FAIL", 0.05)  # alpha
 
 
-def test_vd_19_rates_of_overshooting() -> None:
-    _rates(replace(STANDARD, candidate=constant(-1.5)), 15).always("FAIL", "OVER_FORGET", "SCATTER", "TAIL")
-    inverted = _rates(STANDARD, 20, lambda phi: np.negative(phi[10, :2000], out=phi[10, :2000]))
+@runs(10, 20)
+def test_vd_19_rates_of_overshooting(runs: int) -> None:
+    _rates(replace(STANDARD, candidate=constant(-1.5)), runs).always("FAIL", "OVER_FORGET", "SCATTER", "TAIL")
+    inverted = _rates(STANDARD, runs, lambda phi: np.negative(phi[10, :2000], out=phi[10, :2000]))
     inverted.always("FAIL", "SCATTER", "TAIL")
     assert inverted.reasons["OVER_FORGET"] == 0
 
 
-def test_vd_20_rate_of_everything_inverted() -> None:
+@runs(10, 20)
+def test_vd_20_rate_of_everything_inverted(runs: int) -> None:
     world = replace(STANDARD, retain=500)
-    rates = _rates(world, 20, lambda phi: np.negative(phi[10], out=phi[10]))
+    rates = _rates(world, runs, lambda phi: np.negative(phi[10], out=phi[10]))
     rates.always("FAIL", "UTILITY")
     # What the attacks alone say is PASS, at the retrain's rate: no other reason.
-    assert sum(rates.reasons.values()) - rates.runs <= 4, rates
+    assert sum(rates.reasons.values()) - runs <= runs // 5, rates
 
 
-def test_vd_21_rate_of_two_directions() -> None:
+@runs(8, 15)
+def test_vd_21_rate_of_two_directions(runs: int) -> None:
     def halves(random: np.random.Generator, n: int) -> Floats:
         return np.where(np.arange(n) % 2, 1.5, -1.5)
 
-    _rates(replace(STANDARD, candidate=halves), 15).always("FAIL", "SCATTER")
+    _rates(replace(STANDARD, candidate=halves), runs).always("FAIL", "SCATTER")
 
 
-def test_vd_22_rate_of_a_few_exposed() -> None:
+@runs(25, 50)
+def test_vd_22_rate_of_a_few_exposed(runs: int) -> None:
     def few(random: np.random.Generator, n: int) -> Floats:
         return np.where(np.arange(n) < n // 20, 4.0, 0.0)
 
-    rates = _rates(replace(STANDARD, candidate=few), 50)
-    # At a rate of .98, 5 or more misses in 50 have probability .003.
-    assert rates.outcomes["FAIL"] >= 46 and rates.outcomes["PASS"] == 0
-    assert rates.reasons["TAIL"] + rates.reasons["SCATTER"] >= 46
+    rates = _rates(replace(STANDARD, candidate=few), runs)
+    rates.at_least(rates.outcomes["FAIL"], 0.98)
+    rates.at_least(rates.reasons["TAIL"] + rates.reasons["SCATTER"], 0.98)
+    assert rates.outcomes["PASS"] == 0
 
 
 def test_vd_23_rates_with_a_hundred_examples() -> None:
@@ -148,19 +172,22 @@ def test_vd_23_rates_with_a_hundred_examples() -> None:
     assert leaks.outcomes["FAIL"] >= 60 and leaks.outcomes["PASS"] == 0, leaks
 
 
-def test_vd_25_27_rates_without_assay_sensitivity() -> None:
+@runs(8, 15)
+def test_vd_25_27_rates_without_assay_sensitivity(runs: int) -> None:
     contaminated = replace(STANDARD, retrain=memorised(1.5), candidate=memorised(1.5))
     for world in (contaminated, replace(STANDARD, original=none)):
-        _rates(world, 15).always("INCONCLUSIVE", "NO_ASSAY_SENSITIVITY")
+        _rates(world, runs).always("INCONCLUSIVE", "NO_ASSAY_SENSITIVITY")
 
 
-def test_vd_26_rate_of_a_harder_forget_set() -> None:
+@runs(8, 15)
+def test_vd_26_rate_of_a_harder_forget_set(runs: int) -> None:
     world = replace(STANDARD, forget_difficulty=-0.6459, candidate=constant(0.6459))
-    _rates(world, 15).always("FAIL", "LEAK")
+    _rates(world, runs).always("FAIL", "LEAK")
 
 
-def test_vd_36_rate_of_a_residue() -> None:
-    rates = _rates(replace(STANDARD, candidate=memorised(0.15)), 50)
+@runs(25, 50)
+def test_vd_36_rate_of_a_residue(runs: int) -> None:
+    rates = _rates(replace(STANDARD, candidate=memorised(0.15)), runs)
     rates.near("PASS", 0.12)
     rates.near("INCONCLUSIVE", 0.88)
     assert rates.outcomes["FAIL"] <= 2

@@ -23,6 +23,10 @@ PROGRAM = "import sys; from vestige.audit.cli.entry import main; main(sys.argv[1
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
 
 
+GUARD = 1800.0
+"""Seconds after which a test that waits for an event is taken to hang for ever; no test comes near it."""
+
+
 def command(arguments: Sequence[str]) -> list[str]:
     """How the command is started as a process."""
     return [sys.executable, "-c", PROGRAM, *arguments]
@@ -48,9 +52,9 @@ def _heed_interrupts() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def ended(process: "subprocess.Popen[str]", seconds: float = 120) -> Said:
+def ended(process: "subprocess.Popen[str]") -> Said:
     """Wait for a process of ``start``; its pipes are closed."""
-    out, err = process.communicate(timeout=seconds)
+    out, err = process.communicate(timeout=GUARD)
     return Said(process.returncode, out or "", err or "")
 
 

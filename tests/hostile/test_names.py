@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from tests.command import Said
+from tests.hostile.conftest import GUARD
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.exposure.exposed_ids import FORMULA, safe_cell
 from vestige.audit.files.text import HIDDEN
@@ -170,7 +171,7 @@ def test_no_script_runs_in_a_browser_and_nothing_is_loaded(page: Path, tmp_path:
     titles = {}
     for file in (page, bare, control):
         command = [browser(), *options, f"file://{file}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=GUARD, check=False)
         if not done.stdout.strip():
             pytest.skip(f"Chromium does not start here: {done.stderr[-200:]}")
         titles[file.name] = re.findall("<title>(.*?)</title>", done.stdout, re.DOTALL)[0]

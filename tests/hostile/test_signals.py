@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 
 from tests.command import Said
-from tests.hostile.conftest import TINY, ended, remains, start, write_npz
+from tests.hostile.conftest import GUARD, TINY, ended, remains, start, write_npz
 from vestige.audit.results.json import read_report
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="process groups and signals of POSIX")
-WAIT = 60.0
 
 
 def group_members(group: int) -> list[int]:
@@ -35,23 +34,41 @@ def group_members(group: int) -> list[int]:
 def interrupt(process: "subprocess.Popen[str]", number: int, *, whole_group: bool = True) -> Said:
     """Send the signal as a terminal (to the group) or a supervisor (to the process) does, and see how it ends."""
     os.killpg(process.pid, number) if whole_group else os.kill(process.pid, number)
-    said = ended(process, WAIT)
-    until = time.monotonic() + 10
-    while time.monotonic() < until and group_members(process.pid):
-        time.sleep(0.1)
-    left = group_members(process.pid)
-    for one in left:
-        os.kill(one, signal.SIGKILL)
-    assert not left, "processes were left behind"
+    said = ended(process)
+    empty(process.pid)
     return said
 
 
+def empty(group: int) -> None:
+    """Wait until no process of the group is alive."""
+    until = time.monotonic() + GUARD
+    while time.monotonic() < until and group_members(group):
+        time.sleep(0.05)
+    left = group_members(group)
+    for number in left:
+        os.kill(number, signal.SIGKILL)
+    assert not left, "processes were left behind"
+
+
 def when(process: "subprocess.Popen[str]", ready: Callable[[], bool]) -> None:
-    until = time.monotonic() + WAIT
+    until = time.monotonic() + GUARD
     while not ready():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until, "it never came to that"
         time.sleep(0.02)
+
+
+def has_loaded(process: int, library: str) -> bool:
+    """Whether a process has compiled code of the library in its memory."""
+    try:
+        return f"/{library}/" in Path(f"/proc/{process}/maps").read_text()
+    except OSError:  # it has ended
+        return False
+
+
+def workers_with_torch(process: "subprocess.Popen[str]") -> int:
+    """How many workers of the command have begun to import torch: what they were sent, they have received."""
+    return sum(has_loaded(one, "torch") for one in group_members(process.pid) if one != process.pid)
 
 
 def said_in(path: Path, words: str) -> Callable[[], bool]:
@@ -86,7 +103,7 @@ def test_an_interrupt_ends_a_run_in_order(
     with err.open("w") as stream:
         process = start(*arguments, folder=tmp_path, stderr=stream)
     if moment == "workers":  # while they import
-        when(process, lambda: len(group_members(process.pid)) >= 3)
+        when(process, lambda: workers_with_torch(process) == 2)
     else:
         when(process, said_in(err, moment))
     check(interrupt(process, number, whole_group=whole_group), err.read_text())
@@ -113,10 +130,11 @@ def test_the_same_command_goes_on_and_gives_what_it_would_have_given(tmp_path: P
 
 def test_an_interrupt_of_an_audit_and_of_a_demo(tmp_path: Path, arrays: dict[str, Any]) -> None:
     write_npz(tmp_path / "outputs.npz", **arrays)
-    # Whatever it is at: importing, reading, judging. From one moment on it is done, and its own code counts.
-    for seconds in (1.0, 2.5):
+    # While it imports and later, when it judges or is done already: then its own code counts.
+    for library in ("numpy", "scipy"):
         process = start("audit", "--outputs", "outputs.npz", "--report", "report", folder=tmp_path)
-        time.sleep(seconds)
+        while process.poll() is None and not has_loaded(process.pid, library):
+            time.sleep(0.005)
         said = interrupt(process, signal.SIGINT)
         if said.code != 3:
             check(said, said.err)
@@ -132,23 +150,19 @@ def test_an_interrupt_of_an_audit_and_of_a_demo(tmp_path: Path, arrays: dict[str
 
 
 def test_a_parent_that_is_killed_leaves_no_worker_at_work(tmp_path: Path) -> None:
-    """Nothing can be tidied up then; the workers end by themselves, and the next run clears what is left."""
-    (tmp_path / "audit.toml").write_text(TINY.replace("epochs = 6", "epochs = 40"))
+    """Nothing can be tidied up then; the workers end by themselves, though they have work for days, and the next run
+    clears what is left."""
+    (tmp_path / "audit.toml").write_text(TINY.replace("epochs = 6", "epochs = 1000000"))
     err = tmp_path / "err.txt"
     with err.open("w") as stream:
         process = start(
             "run", "audit.toml", "--workspace", "w", folder=tmp_path, stderr=stream, stdout=subprocess.DEVNULL
         )
-    when(process, said_in(err, "training 4 models: 10"))
+    when(process, said_in(err, "training 4 models: 0"))
+    when(process, lambda: workers_with_torch(process) == 2)
     process.kill()
     process.wait()
-    until = time.monotonic() + 30
-    while time.monotonic() < until and group_members(process.pid):
-        time.sleep(0.1)
-    left = group_members(process.pid)
-    for one in left:
-        os.kill(one, signal.SIGKILL)
-    assert not left
+    empty(process.pid)
 
 
 def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from vestige.audit.endpoints.endpoints import DEFINITIONS
 from vestige.audit.endpoints.scores import MIN_RETRAINS
 from vestige.audit.exposure.retained import WORDS, compare
 from vestige.audit.gate.recompute.claims import Claim, Claims, Rule, Stated, agree, all_follow, fields_follow, within
-from vestige.audit.results.evidence import AttackResult, Utility
+from vestige.audit.results.evidence import SignalAttack, Utility
 from vestige.audit.results.report import Audit
 from vestige.audit.statistics import intervals
 from vestige.audit.statistics.epsilon import Mistakes, clopper_pearson_epsilon, one_run_epsilon
@@ -44,7 +44,7 @@ def repeated_values(stated: Stated) -> Claims:
                 yield Claim(f"{name}, candidate, mean of the retrains, original", means, plotted)
 
 
-def _attacks(audit: Audit, name: str, signal: str | None) -> list[AttackResult]:
+def _attacks(audit: Audit, name: str, signal: str | None) -> list[SignalAttack]:
     return [attack for attack in audit.attacks if (attack.name, attack.signal) == (name, signal)]
 
 
