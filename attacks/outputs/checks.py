@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.attacks.arrays import Labels
 from vestige.attacks.signals.blocks import blocks
+from vestige.learners.arrays import Labels
 from vestige.learners.errors import DataError
 
 ROLES = ("forget", "unseen", "retain")

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.attacks.arrays import Floats, Labels, Mask
 from vestige.attacks.outputs import checks, npz
-from vestige.attacks.signals.blocks import answers_of, equal, row_slices, signal_tables
+from vestige.attacks.signals.blocks import equal, predictions_of, row_slices, signal_tables
+from vestige.learners.arrays import Floats, Labels, Mask
 from vestige.learners.errors import DataError
 from vestige.learners.files.io import write_streamed
 from vestige.learners.files.scratch import scratch_array
@@ -97,9 +97,9 @@ class Outputs:
         return {}
 
     @cached_property
-    def answers(self) -> Labels:
-        """The class that each of the ``models`` answers, ``[models, n]``; of equal logits the first."""
-        return answers_of(self.models)
+    def predictions(self) -> Labels:
+        """The class with the largest logit of each of the ``models``; of equal logits the first."""
+        return predictions_of(self.models)
 
     def same(self, first: int, second: int) -> bool:
         """Whether two of the ``models`` gave the same logits, number by number."""

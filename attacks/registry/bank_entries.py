@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.attacks.arrays import Floats, Mask, NotEstimable
+from vestige.attacks.arrays import NotEstimable
 from vestige.attacks.scores.gaussians import Variance
 from vestige.attacks.scores.label_only import augmentation_vote
 from vestige.attacks.scores.lira import Form
@@ -27,6 +27,7 @@ from vestige.attacks.scores.rmia_shadows import RmiaForm, rmia_leave_pair_out
 from vestige.attacks.scores.threshold import class_centred
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.attacks.signals.signals import SIGNALS
+from vestige.learners.arrays import Floats, Mask
 
 Scores = NDArray[np.floating[Any]]
 BankFunction = Callable[[ShadowBank, Mask, str], Scores]

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vestige.attacks.arrays import Floats, Mask
 from vestige.attacks.registry.bank_entries import loss_of, losses, votes
 from vestige.attacks.registry.inputs import AttackInputs
 from vestige.attacks.scores.before_after import before_after
@@ -22,6 +21,7 @@ from vestige.attacks.scores.threshold import class_centred
 from vestige.attacks.scores.ulira import ulira
 from vestige.attacks.shadows.bank import OfAugmentation
 from vestige.attacks.signals.signals import SIGNALS
+from vestige.learners.arrays import Floats, Mask
 from vestige.learners.errors import DataError
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.attacks.arrays import Floats, Labels, Mask
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.attacks.signals.signals import SIGNALS, logit
+from vestige.learners.arrays import Floats, Labels, Mask
 from vestige.learners.errors import DataError
 
 Logits = NDArray[np.floating[Any]]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.attacks.arrays import Floats, Labels, Mask
+from vestige.learners.arrays import Floats, Labels, Mask
 from vestige.learners.data.examples import Indices
 from vestige.learners.errors import DataError
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vestige.attacks.arrays import Labels, Mask
+from vestige.learners.arrays import Labels, Mask
 from vestige.learners.data.examples import Examples, Indices
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.io import canonical_json, digest

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from vestige.attacks.arrays import Floats
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.attacks.shadows.design import ShadowDesign, chunks, even
 from vestige.attacks.shadows.store import ShadowStore
 from vestige.attacks.shadows.work import Answers, Kept, make_shadow, shadow_of, unlearn_shadow
+from vestige.learners.arrays import Floats
 from vestige.learners.data.examples import Indices
 from vestige.learners.engine.engines import Engine, Processes
 from vestige.learners.errors import DataError
