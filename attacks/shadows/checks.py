@@ -1,4 +1,4 @@
-"""What is wrong with a bank, or with holding a target against it: sentences for the person who reads the scores."""
+"""What is wrong with a bank, or with comparing a target with it: sentences for the reader of the scores."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ WEAK = 16
 """Fewer shadows than this miss much of what a stronger attacker would see (ground truth: LIRA-17)."""
 
 SLACK = 0.01
-"""Difference of accuracy that is no sign of another recipe, beside four deviations of the shadows' own."""
+"""Difference of accuracy that is no sign of another recipe, in addition to four deviations of the shadows' accuracy."""
 
 
 def bank_problems(
@@ -23,7 +23,7 @@ def bank_problems(
 
     accuracy_in, accuracy_out: fractions, of the target on examples that it was trained on and on others; None where
     they are not known. Looked at: whether the target's accuracy is among the shadows', the balance of membership,
-    models that are equal, outputs that are no logits, and how much so few shadows can tell."""
+    models that are equal, outputs that are no logits, and the number of shadows."""
     return tuple(
         [
             *_accuracy(bank.accuracy_in, accuracy_in, "examples that it was trained on"),
@@ -58,7 +58,7 @@ def _balance(bank: ShadowBank) -> list[str]:
         return []
     return [
         f"{off} of {len(inside)} examples are not in for half of the shadows ({inside.min()} to {inside.max()} of "
-        f"{len(bank)}): the numbers themselves tell members apart; use whole complementary pairs"
+        f"{len(bank)}): their numbers alone give members away; use whole complementary pairs"
     ]
 
 
@@ -67,7 +67,7 @@ def _equal(tables: Sequence[NDArray[np.float32]]) -> list[str]:
     if distinct == len(tables):
         return []
     twins = len(tables) - distinct
-    return [f"{twins} of {len(tables)} shadows say exactly what another says: train them with own seeds"]
+    return [f"{twins} of {len(tables)} shadows equal another one: train each with its own seed"]
 
 
 def _outputs(bank: ShadowBank) -> list[str]:

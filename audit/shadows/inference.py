@@ -22,13 +22,15 @@ def augmented_logits(
 ) -> NDArray[np.float32]:
     """Logits ``[views, m, classes]`` of one of the audit's models under the bank's views, kept in the workspace."""
     model, _ = workspace.load(key, plan.device)
-    views = parse_augmentations(shadows.views)
+    views = parse_augmentations(shadows.augmentations)
 
     def flat() -> NDArray[np.float32]:
         found = predict_augmentations(model, plan.examples, rows, views, plan.device)
         return np.moveaxis(found, 0, 1).reshape(len(rows), -1)
 
-    name = digest(weights_digest(model), code_version("vestige.learners.training.augmentations"), *shadows.views)
+    name = digest(
+        weights_digest(model), code_version("vestige.learners.training.augmentations"), *shadows.augmentations
+    )
     kept = workspace.logits(key, name, rows, flat)
     return np.moveaxis(kept.reshape(len(rows), len(views), -1), 1, 0)
 

@@ -104,11 +104,11 @@ def _with_method(
         return replace(counted, evidence=replace(counted.evidence, unlearned_problem="; ".join(faults)))
     chosen = _alone(material, place)[len(material.retrains) :]
     others = [one - len(material.retrains) for one in chosen]
-    assert material.other_views is not None
+    assert material.other_augmentations is not None
     own = replace(
         material,
         others=material.others[others],
-        other_views=material.other_views[others],
+        other_augmentations=material.other_augmentations[others],
         unlearned=unlearned.at(rows),
     )
     made = _made(ULIRA, own)
@@ -157,8 +157,8 @@ def _material(
         others=np.stack([*(one.candidate[asked] for one in outputs), first.original[asked]]),
         original=first.original[asked],
         shadows=bank,
-        retrain_views=views[:k],
-        other_views=views[k:],
+        retrain_augmentations=views[:k],
+        other_augmentations=views[k:],
     )
 
 

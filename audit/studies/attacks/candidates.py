@@ -116,7 +116,7 @@ def attack_candidates(
 def _refuse_comparison(against: tuple[str, str], shadows: ShadowBank | None, missing: Sequence[str]) -> None:
     """Before hours of training: an attack to compare with that lacks shadows, or a candidate's unlearned ones."""
     attack = ATTACKS[against[0]]
-    lacks_shadows = attack.requires in ("shadows", "views") and shadows is None
+    lacks_shadows = attack.requires in ("shadows", "augmentations") and shadows is None
     if lacks_shadows or (attack.requires == "unlearned" and missing):
         whose = f" of {', '.join(missing)}" if attack.requires == "unlearned" else ""
         raise ConfigError(
@@ -150,8 +150,8 @@ def _material(
         others=np.stack([*(one.candidate[asked] for one in outputs), first.original[asked]]),
         original=first.original[asked],
         shadows=None if shadows is None else shadows.at(rows),
-        retrain_views=None if shadows is None else np.stack([views(one) for one in plan.retrains]),
-        other_views=None if shadows is None else np.stack([views(one) for one in questioned]),
+        retrain_augmentations=None if shadows is None else np.stack([views(one) for one in plan.retrains]),
+        other_augmentations=None if shadows is None else np.stack([views(one) for one in questioned]),
         features=_features(plan, rows),
         seed=plan.config.seed,
     )

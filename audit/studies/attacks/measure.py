@@ -9,7 +9,7 @@ from scipy import stats
 from vestige.attacks.arrays import NotEstimable
 from vestige.attacks.metrics.influence import auc_influence, clustered_variance, share_interval
 from vestige.attacks.metrics.roc import auc, estimable, threshold_at_fpr, tpr_at_fpr
-from vestige.attacks.registry.entries import Scored
+from vestige.attacks.registry.attack import Scored
 from vestige.attacks.registry.inputs import AttackInputs
 from vestige.audit.results.attacks import AttackResult, OperatingPoint
 from vestige.audit.statistics.intervals import auc_interval

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.attacks.arrays import NotEstimable
-from vestige.attacks.registry.attack import Attack
+from vestige.attacks.registry.attack import Attack, Scored
 from vestige.attacks.registry.attacks import ATTACKS
-from vestige.attacks.registry.entries import Scored
 from vestige.attacks.registry.inputs import AttackInputs
-from vestige.attacks.registry.numbers import NUMBERS, Answered
+from vestige.attacks.registry.numbers import NUMBERS, RoleLogits
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.attacks.signals.signals import SIGNALS
 from vestige.audit.results.attacks import AttackResult, AttackTable, NumberResult
@@ -126,7 +125,7 @@ def literature_numbers(
         for kind, tables in models.items():
             each = []
             for logits in tables:
-                parts = [Answered(logits[role == one], labels[role == one]) for one in ("retain", "unseen", "forget")]
+                parts = [RoleLogits(logits[role == one], labels[role == one]) for one in ("retain", "unseen", "forget")]
                 each.append(number.function(parts[0], parts[1], parts[2], seed))
             values[kind] = float(np.mean(each)) if each else None
         candidate = values["candidate"]
