@@ -110,7 +110,7 @@ class Amnesiac(ContrastHost):
         if ledger is None:
             raise DataError(
                 f"{name}: expected the ledger of the original's training, got none; "
-                "let vestige run train the original beside amnesiac, or keep one with learners.LedgerWriter"
+                "let vestige run train the original for amnesiac, or keep one with learners.LedgerWriter"
             )
         if ledger.weights != weights_digest(model):
             raise DataError(
@@ -128,17 +128,17 @@ class Amnesiac(ContrastHost):
     def _take_back(self, model: Classifier, updates: NDArray[np.float64]) -> None:
         """Subtract from the parameters, in float64."""
         parameters = list(model.parameters())
-        parts = np.split(updates, np.cumsum([one.numel() for one in parameters])[:-1])
+        parts = np.split(updates, np.cumsum([parameter.numel() for parameter in parameters])[:-1])
         with torch.no_grad():
             for parameter, update in zip(parameters, parts, strict=True):
                 before = parameter.detach().to("cpu", torch.float64)
                 parameter.copy_(before - torch.from_numpy(update).view(parameter.shape))
-                check_finite_weights(self.entry.name, "the weights", parameter, self.knob)
+                check_finite_weights(self.entry.name, "the weights", parameter, self.step_parameter)
 
 
 def _norms(model: nn.Module) -> list[_BatchNorm]:
     """Batch normalisations that keep running statistics."""
-    return [one for one in model.modules() if isinstance(one, _BatchNorm) and one.track_running_stats]
+    return [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
 
 
 def _take_statistics(model: Classifier, task: Task, norms: list[_BatchNorm], pool: Pool, batch_size: int) -> None:

@@ -100,7 +100,7 @@ class BadTeacher(Unlearner):
         "share": Scaled(1.0, 2.0, 5.0),
         "retain_share": Among(0.3, 1.0),
     }
-    knob: ClassVar[str] = "learning_rate"
+    step_parameter: ClassVar[str] = "learning_rate"
 
     learning_rate: Positive | None = None
     share: Share | None = None
@@ -118,7 +118,7 @@ class BadTeacher(Unlearner):
         kept = retain_subset(task, filled(self.retain_share))
         if not len(kept):
             task.meter.note(f"no retain image was drawn: retain_share of {len(task.retain)} images is less than one")
-        adam = constant_adam(filled(self.learning_rate), self.knob)
+        adam = constant_adam(filled(self.learning_rate), self.step_parameter)
         steps, batches = Steps(self.entry.name, model, adam), _both(task, kept)
         order, augmentation = (torch_generator(task.seed, "both", purpose) for purpose in ("order", "augmentation"))
         for epoch in range(epochs):

@@ -57,7 +57,7 @@ def prune(wide: nn.Linear, head: nn.Linear) -> None:
 )
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class BoundaryExpansion(ForgetPhase):
-    """``min CE(f+(x), C)`` over D_f, where f+ has a freshly drawn output C beside the C old ones, cut off at the end.
+    """``min CE(f+(x), C)`` over D_f, where f+ has a freshly drawn output C with the C old ones, cut off at the end.
 
     All parameters train. The hyper-parameters are those of ``ForgetPhase``; the rate is that of a whole pass. The
     stopping rule reads the network without the extra output: what has been pushed down is only the class's share of the

@@ -75,7 +75,7 @@ class Fisher(Unlearner):
     Cost: 3 image passes for each of m = min(images, retain images), or m x (1 + 2 x classes) with ``exact``.
     """
 
-    knob: ClassVar[str] = "alpha"
+    step_parameter: ClassVar[str] = "alpha"
     search: ClassVar[Mapping[str, Grid]] = {"alpha": Scaled(0.01, 0.1, 1.0, 10.0)}
     by_size: ClassVar[Mapping[str, BySize[Any]]] = {"alpha": BySize(xs=1e-6, s=3e-7, m=1e-7, l=1e-6)}
     by_size_of_class: ClassVar[Mapping[str, BySize[Any]]] = {"alpha": BySize(xs=1e-7, s=2e-7, m=1e-7, l=1e-6)}

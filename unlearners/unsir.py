@@ -61,7 +61,7 @@ class Unsir(Unlearner):
     epochs) x retain images in use x 3.
     """
 
-    knob: ClassVar[str] = "impair_rate"
+    step_parameter: ClassVar[str] = "impair_rate"
     by_size: ClassVar[Mapping[str, BySize[Any]]] = {
         "noise_images": BySize(xs=64, s=64, m=256, l=256),
         "impair_rate": BySize(xs=3e-3, s=1e-2, m=5e-4, l=1e-3),

@@ -1,4 +1,4 @@
-"""What the models said about the audited examples: the doorway through which every audit starts."""
+"""Logits of the models on the audited examples: every audit starts from them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -25,7 +25,7 @@ class Outputs:
 
     labels: int64 ``[n]`` in ``0 .. classes - 1``. role: str ``[n]`` of ``forget`` / ``unseen`` / ``retain``, the first
     two both present. candidate: float16, float32 or float64 ``[n, classes]``. retrain: ``[K, n, classes]``, K >= 0,
-    where the readers demand K >= 1 unless told otherwise. original: ``[n, classes]`` or None. shadow: ``[S, n,
+    where the readers demand K >= 1 by default. original: ``[n, classes]`` or None. shadow: ``[S, n,
     classes]`` of models trained on neither forget nor unseen examples, or None. group, subject, id: str ``[n]`` or
     None; ids are unique. saturated: number of (model, example) pairs whose label had probability 1, when the logits
     were recovered from probabilities; else 0.
@@ -86,7 +86,7 @@ class Outputs:
     def signals(self, *names: str) -> dict[str, Floats]:
         """Signals ``[models, n]`` of ``vestige.attacks.signals.signals`` by name, models in the order of ``models``.
 
-        The logits are read once, in blocks, for all names that were not asked for before.
+        The logits are read once, in blocks, for all names that are new.
         """
         if missing := [name for name in names if name not in self._signals]:
             self._signals.update(signal_tables(self.models, self.labels, missing))
@@ -124,13 +124,13 @@ class Outputs:
         # Before the cast: an unsigned label beyond int64 must not wrap around into a valid one.
         checks.check_labels(raw_labels, arrays["candidate"].shape[1])
         labels = raw_labels.astype(np.int64)
-        given = {name: arrays[name] for name in checks.LOGITS if name in arrays}
+        tables = {name: arrays[name] for name in checks.LOGITS if name in arrays}
         saturated = int(arrays.get("saturated", np.int64(0)))
         if probabilities:
-            logits = {name: _log_probabilities(name, values) for name, values in given.items()}
-            saturated = sum(checks.saturated_labels(values, labels) for values in given.values())
+            logits = {name: _log_probabilities(name, values) for name, values in tables.items()}
+            saturated = sum(checks.saturated_labels(values, labels) for values in tables.values())
         else:
-            logits = {name: _as_logits(values) for name, values in given.items()}
+            logits = {name: _as_logits(values) for name, values in tables.items()}
         texts = {name: _as_text(name, arrays[name]) for name in checks.TEXTS if name in arrays}
         return cls(labels=labels, **logits, **texts, saturated=saturated)  # type: ignore[arg-type]
 
@@ -159,7 +159,9 @@ class Outputs:
             with npz.open_archive(file) as archive:
                 headers = npz.read_headers(archive, known=checks.KNOWN, max_bytes=max_bytes)
                 if blind:
-                    headers = {name: one for name, one in headers.items() if name not in ("candidate", "saturated")}
+                    headers = {
+                        name: header for name, header in headers.items() if name not in ("candidate", "saturated")
+                    }
                 shapes = {name: (header.shape, header.dtype) for name, header in headers.items()}
                 if blind and "retrain" in shapes:
                     shapes["candidate"] = shapes["retrain"][0][1:], np.dtype(np.float32)
@@ -182,7 +184,7 @@ class Outputs:
         """Write an ``.npz`` that ``read`` takes back bit for bit: whole or not at all, equal outputs as equal bytes."""
         arrays = self._arrays()
         if not len(self.retrain):
-            del arrays["retrain"]  # a file of one model, which can be audited beside others
+            del arrays["retrain"]  # a file of one model, which can be audited with others
         write_streamed(Path(path), lambda stream: npz.write_archive(stream, arrays))
 
     def _arrays(self) -> dict[str, NDArray[Any]]:

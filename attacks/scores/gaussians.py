@@ -134,7 +134,7 @@ def blocks(tables: Tables, examples: int) -> Iterator[tuple[slice, Float64[Array
         raise DataError(f"shadows: expected values of {examples} examples from each model, got {sorted(shapes)}")
     whole = tables if isinstance(tables, np.ndarray) else None
     augmentations = np.size(tables[0]) // max(1, examples)
-    # Many blocks even of a small bank, so that what is worked on stays small beside the bank itself.
+    # Many blocks even of a small bank, so that the values at work stay small against the bank itself.
     size = max(32, min(BLOCK_VALUES // (len(tables) * max(1, augmentations)), -(-examples // BLOCKS)))
     for start in range(0, examples, size):
         block = slice(start, min(start + size, examples))

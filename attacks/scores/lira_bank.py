@@ -124,8 +124,8 @@ def _levels(
         for name, side in (("IN", inside), ("OUT", outside)):
             if side is None:
                 continue
-            part = side.variance.sum(-1, keepdims=True)
-            sums[name] = sums[name] + part if name in sums else part
+            total = side.variance.sum(-1, keepdims=True)
+            sums[name] = sums[name] + total if name in sums else total
             if rule == "shrunken":
                 more = spread_of(side.variance, count)
                 spreads[name] = spreads[name] + more if name in spreads else more

@@ -69,10 +69,10 @@ def ulira_leave_pair_out(
             f"got {len(forgetting)}; train more shadows"
         )
     rule = resolve(variance, len(forgetting))
-    parts = []
+    pairs = []
     for first in range(0, len(forgetting), 2):
         rest = [model for model in range(len(forgetting)) if model not in (first, first + 1)]
-        parts.append(
+        pairs.append(
             ulira(
                 np.stack([np.atleast_2d(forgotten[model]) for model in (first, first + 1)]),
                 [forgotten[model] for model in rest],
@@ -82,5 +82,5 @@ def ulira_leave_pair_out(
                 variance=rule,
             )
         )
-    scores = np.concatenate([part.scores for part in parts])
-    return replace(parts[0], scores=scores, floored=sum(part.floored for part in parts))
+    scores = np.concatenate([pair.scores for pair in pairs])
+    return replace(pairs[0], scores=scores, floored=sum(pair.floored for pair in pairs))

@@ -34,7 +34,7 @@ def store_of(design: ShadowDesign, root: Path) -> ShadowStore:
 def unlearned_store(
     design: ShadowDesign, root: Path, method: str, parameters: Mapping[str, Any], validation: Indices, setting: str
 ) -> ShadowStore:
-    """The folder of what a method makes of them, beside the shadows."""
+    """The folder of what a method makes of them, in that of the shadows."""
     description = {
         "method": method,
         "parameters": dict(parameters),

@@ -22,7 +22,7 @@ _PART = re.compile(r"\.shadow-(\d+)\.(\d+)(\.old)?\.part")
 @dataclass(frozen=True)
 class ShadowStore:
     """The folder of the models of one design (or of one method's models made from them). key: of the design, written
-    into every model; description: beside them, for people."""
+    into every model; description: a file with them, for people."""
 
     folder: Path
     key: str

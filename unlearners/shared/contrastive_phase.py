@@ -76,7 +76,8 @@ class ContrastivePhase(Unlearner):
     ) -> Classifier:
         """Take the steps of Algorithm 1 in place, a pass at a time until the rule holds.
 
-        draw: a fresh retain batch, from the labels of the anchors. after_step: told the retain batch of each step.
+        draw: a fresh retain batch, from the labels of the anchors. after_step: called with the retain batch of each
+        step.
         """
         name, passes = self.entry.name, filled(self.passes)
         steps, forget = self._steps(task, model), Pool(task, "forget")

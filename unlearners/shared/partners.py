@@ -47,7 +47,7 @@ class Partners:
         """One random example of each class."""
         chosen = []
         for label in classes:
-            own = self._task.retain[self._labels == label]
-            chosen.append(own[int(torch.randint(len(own), (1,), generator=self._choice))])
+            of_class = self._task.retain[self._labels == label]
+            chosen.append(of_class[int(torch.randint(len(of_class), (1,), generator=self._choice))])
         batches = Batches(self._task.examples, np.array(chosen), self._task.recipe, self._task.device)
         return batches.draw(len(chosen), self._choice, self._augmentation)

@@ -1,4 +1,4 @@
-"""One model's outputs as a NumPy file: ``.npy`` of logits, or ``.npz`` with labels and the like beside them."""
+"""One model's outputs as a NumPy file: ``.npy`` of logits, or ``.npz`` with labels and the like in it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ class ArrayFile:
     def open(cls, path: Path, columns: Columns, *, max_bytes: int) -> "ArrayFile":
         """The file at ``path``; nothing is unpickled, and shapes are judged by the headers. DataError on any fault."""
         need_file(path)
-        own = tuple(columns.given().values())
-        known = tuple(dict.fromkeys((*LOGITS, *(name for part in _FACTS for name in DEFAULTS[part]), *own)))
+        named = columns.given().values()
+        known = tuple(dict.fromkeys((*LOGITS, *(name for part in _FACTS for name in DEFAULTS[part]), *named)))
         try:
             if path.suffix.lower() == ".npy":
                 values = _npy(path)
@@ -63,7 +63,7 @@ class ArrayFile:
         return [name for name, shape in self.shapes.items() if len(shape) == 2]
 
     def read(self, texts: Sequence[str], numbers: Sequence[str], max_bytes: int, *, label: str | None = None) -> Sheet:
-        """The arrays that were asked for."""
+        """The arrays of these names."""
         try:
             arrays = self._load((*texts, *numbers))
             coded = {name: _coded(name, arrays[name]).texts() for name in texts}
