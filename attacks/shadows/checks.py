@@ -58,7 +58,7 @@ def _balance(bank: ShadowBank) -> list[str]:
         return []
     return [
         f"{off} of {len(inside)} examples are not in for half of the shadows ({inside.min()} to {inside.max()} of "
-        f"{len(bank)}): their numbers alone give members away; use whole complementary pairs"
+        f"{len(bank)}): the numbers themselves tell members apart; use whole complementary pairs"
     ]
 
 
@@ -67,7 +67,7 @@ def _equal(tables: Sequence[NDArray[np.float32]]) -> list[str]:
     if distinct == len(tables):
         return []
     twins = len(tables) - distinct
-    return [f"{twins} of {len(tables)} shadows equal another one: train each with its own seed"]
+    return [f"{twins} of {len(tables)} shadows say exactly what another says: train them with own seeds"]
 
 
 def _outputs(bank: ShadowBank) -> list[str]:

@@ -376,7 +376,7 @@ def bank(**change: Any) -> ShadowBank:
         "forgot": np.zeros((16, 40), bool),
         "labels": np.zeros(40, np.int64),
         "rows": np.arange(40),
-        "views": ("identity",),
+        "augmentations": ("identity",),
         "phi": tuple(logits[..., 0]),
         "logits": tuple(logits),
         "accuracy_in": random.normal(0.95, 0.01, 16),
