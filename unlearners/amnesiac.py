@@ -5,11 +5,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from vestige.learners.arrays import Floats
 from vestige.learners.errors import DataError
 from vestige.learners.training.architectures import Classifier
 from vestige.learners.training.checkpoints import weights_digest
@@ -125,7 +125,7 @@ class Amnesiac(ContrastHost):
             )
         return ledger
 
-    def _take_back(self, model: Classifier, updates: NDArray[np.float64]) -> None:
+    def _take_back(self, model: Classifier, updates: Floats) -> None:
         """Subtract from the parameters, in float64."""
         parameters = list(model.parameters())
         parts = np.split(updates, np.cumsum([parameter.numel() for parameter in parameters])[:-1])

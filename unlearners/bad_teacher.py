@@ -6,11 +6,11 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 from scipy.special import log_softmax, rel_entr
 from torch import Tensor
 
+from vestige.learners.arrays import Logits
 from vestige.learners.data.examples import Indices
 from vestige.learners.seeds import derive_seed, torch_generator
 from vestige.learners.training.architectures import Classifier, build_classifier
@@ -25,7 +25,7 @@ from vestige.unlearners.shared.optimisation import Steps, constant_adam
 from vestige.unlearners.shared.steps import autocast, frozen_copy, train_mode
 
 
-def zero_retrain_forgetting(candidate: NDArray[np.floating], incompetent: NDArray[np.floating]) -> float:
+def zero_retrain_forgetting(candidate: Logits, incompetent: Logits) -> float:
     """ZRF in [0, 1]: 1 less the mean Jensen-Shannon divergence, in bits, of two models' softmax outputs on the forget
     set; 1 when they agree. Logits ``[n, classes]``; incompetent: of an untrained network.
 

@@ -60,9 +60,7 @@ def collect_outputs(
     arrays |= {name: np.asarray(values) for name, values in texts.items() if values is not None}
     arrays |= {"labels": truth, "role": np.asarray(role)}
     if not probabilities:
-        for name in checks.LOGITS:
-            if name in arrays:
-                checks.check_not_probabilities(name, arrays[name])
+        checks.check_not_probabilities(arrays)
     return Outputs.from_arrays(arrays, probabilities=probabilities, without_retrains=True)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vestige.attacks.outputs import checks, npz
 from vestige.attacks.signals.blocks import equal, predictions_of, row_slices, signal_tables
-from vestige.learners.arrays import Floats, Labels, Mask
+from vestige.learners.arrays import Floats, Labels, Logits, Mask
 from vestige.learners.errors import DataError
 from vestige.learners.files.io import write_streamed
 from vestige.learners.files.scratch import scratch_array
@@ -32,16 +32,16 @@ class Outputs:
     Logits may be mapped from a file: they are read in blocks. Anything else is refused with DataError.
     """
 
-    labels: NDArray[np.int64]
+    labels: Labels
     role: NDArray[np.str_]
-    candidate: NDArray[np.floating[Any]]
-    retrain: NDArray[np.floating[Any]]
-    original: NDArray[np.floating[Any]] | None = None
+    candidate: Logits
+    retrain: Logits
+    original: Logits | None = None
     group: NDArray[np.str_] | None = None
     subject: NDArray[np.str_] | None = None
     id: NDArray[np.str_] | None = None
     saturated: int = 0
-    shadow: NDArray[np.floating[Any]] | None = None
+    shadow: Logits | None = None
 
     def __post_init__(self) -> None:
         arrays = self._arrays()
@@ -79,7 +79,7 @@ class Outputs:
         return mask
 
     @property
-    def models(self) -> list[NDArray[np.floating[Any]]]:
+    def models(self) -> list[Logits]:
         """The logits ``[n, classes]`` of the retrains, the candidate and, where there is one, the original."""
         return [*self.retrain, self.candidate, *(() if self.original is None else (self.original,))]
 
@@ -131,7 +131,7 @@ class Outputs:
             saturated = sum(checks.saturated_labels(values, labels) for values in tables.values())
         else:
             logits = {name: _as_logits(values) for name, values in tables.items()}
-        texts = {name: _as_text(name, arrays[name]) for name in checks.TEXTS if name in arrays}
+        texts = {name: as_text(name, arrays[name]) for name in checks.TEXTS if name in arrays}
         return cls(labels=labels, **logits, **texts, saturated=saturated)  # type: ignore[arg-type]
 
     @classmethod
@@ -173,9 +173,7 @@ class Outputs:
                 shape = shapes["candidate"][0]
                 arrays["candidate"] = np.broadcast_to(np.float32(1 / shape[1] if probabilities else 0.0), shape)
             if not probabilities:
-                for name in checks.LOGITS:
-                    if name in arrays:
-                        checks.check_not_probabilities(name, arrays[name])
+                checks.check_not_probabilities(arrays)
             return cls.from_arrays(arrays, probabilities=probabilities, without_retrains=without_retrains)
         except DataError as error:
             raise DataError(f"{file}: {error}") from error
@@ -207,14 +205,14 @@ def _narrow(values: NDArray[Any]) -> NDArray[Any]:
     return np.array(values.tolist(), dtype=np.str_) if values.dtype.kind == "U" and values.size else values
 
 
-def _as_logits(values: NDArray[Any]) -> NDArray[np.floating[Any]]:
+def _as_logits(values: NDArray[Any]) -> Logits:
     """As float32 or float64; what is mapped stays where it is."""
     if isinstance(values, np.memmap) and values.dtype in (np.float16, np.float32, np.float64):
         return values
     return _converted(values, np.float32 if values.dtype.itemsize <= 4 else np.float64)
 
 
-def _log_probabilities(name: str, values: NDArray[Any]) -> NDArray[np.floating[Any]]:
+def _log_probabilities(name: str, values: NDArray[Any]) -> Logits:
     """As float64, or float32 where that is mapped: a logarithm keeps its relative precision there."""
     checks.check_probabilities(name, values)
     least = float(np.finfo(values.dtype).smallest_subnormal)
@@ -226,7 +224,7 @@ def _log_probabilities(name: str, values: NDArray[Any]) -> NDArray[np.floating[A
 
 def _converted(
     values: NDArray[Any], dtype: type[np.floating[Any]], change: Callable[[NDArray[Any]], NDArray[Any]] | None = None
-) -> NDArray[np.floating[Any]]:
+) -> Logits:
     """A copy of logits ``[..., n, classes]``, made block by block."""
     copy = scratch_array(values.shape, dtype)
     for into, model in zip(copy, values, strict=True) if values.ndim > 2 else ((copy, values),):
@@ -235,7 +233,8 @@ def _converted(
     return copy
 
 
-def _as_text(name: str, values: NDArray[Any]) -> NDArray[np.str_]:
+def as_text(name: str, values: NDArray[Any]) -> NDArray[np.str_]:
+    """Texts, or what stands for them, as str; bytes are UTF-8."""
     if values.dtype.kind != "S":
         return values.astype(np.str_)
     try:

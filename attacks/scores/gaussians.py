@@ -6,7 +6,7 @@ which of them count for an example: those that trained on it (IN), those that di
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -20,7 +20,7 @@ from vestige.learners.errors import ConfigError, DataError
 Variance = Literal["auto", "fixed", "per_example", "shrunken"]
 Rule = Literal["fixed", "per_example", "shrunken"]
 Centre = Literal["mean", "median"]
-Tables = Sequence[NDArray[np.floating]] | NDArray[np.floating]
+Tables = Sequence[NDArray[np.floating[Any]]] | NDArray[np.floating[Any]]
 """One table ``[augmentations, n]`` (or ``[n]``: a single one) for each model, in memory or mapped."""
 
 PER_EXAMPLE_FROM = 64

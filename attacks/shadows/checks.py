@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from vestige.attacks.scores.gaussians import PER_EXAMPLE_FROM
 from vestige.attacks.shadows.bank import ShadowBank
+from vestige.learners.arrays import Floats
 from vestige.learners.files.io import digest
 
 WEAK = 16
@@ -36,7 +37,7 @@ def bank_problems(
     )
 
 
-def _accuracy(shadows: NDArray[np.float64], target: float | None, where: str) -> list[str]:
+def _accuracy(shadows: Floats, target: float | None, where: str) -> list[str]:
     known = shadows[np.isfinite(shadows)]
     if target is None or not len(known):
         return []

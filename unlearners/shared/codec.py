@@ -4,10 +4,9 @@ Source of both: Azadkia and Chatterjee 2021, "A simple measure of conditional de
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from vestige.learners.arrays import Floats
+from vestige.learners.arrays import Floats, Indices
 
 JITTER = 1e-6
 """Noise on variables of standard deviation 1: enough to part equal values, too little to move others."""
@@ -64,7 +63,7 @@ def foci(y: Floats, variables: Floats, random: np.random.Generator, *, most: int
     return [int(varying[k]) for k in chosen]
 
 
-def _unconditional(rank: Floats, above: Floats, neighbours: NDArray[np.int64]) -> Floats:
+def _unconditional(rank: Floats, above: Floats, neighbours: Indices) -> Floats:
     """T for each column of neighbours ``[n, k]``."""
     n = len(rank)
     below = np.minimum(rank[:, None], rank[neighbours])
@@ -84,17 +83,17 @@ def _ranks(y: Floats) -> Floats:
     return np.searchsorted(np.sort(y), y, side="right").astype(np.float64)
 
 
-def _neighbours(points: Floats) -> NDArray[np.int64]:
+def _neighbours(points: Floats) -> Indices:
     """Position of the nearest other point."""
     if points.ndim == 1:
         return _neighbours_by_column(points[:, None])[:, 0]
     _, two = cKDTree(points).query(points, k=2)
     itself = np.arange(len(points))
-    nearest: NDArray[np.int64] = np.where(two[:, 1] == itself, two[:, 0], two[:, 1])
+    nearest: Indices = np.where(two[:, 1] == itself, two[:, 0], two[:, 1])
     return nearest
 
 
-def _neighbours_by_column(columns: Floats) -> NDArray[np.int64]:
+def _neighbours_by_column(columns: Floats) -> Indices:
     """The same for each column ``[n, k]`` by itself, by sorting."""
     n, k = columns.shape
     order = np.argsort(columns, axis=0, kind="stable")

@@ -80,7 +80,6 @@ class ForgetPhase(Unlearner):
         optimisation = Optimisation(
             learning_rate=filled(self.rate) * task.recipe.learning_rate / (batches if self.per_pass else 1),
             momentum=self.momentum,
-            weight_decay=0.0,
             schedule=self.schedule,
             clip=self.clip,
             total=batches * budget,

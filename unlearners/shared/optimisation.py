@@ -24,11 +24,11 @@ class Optimisation:
     """
 
     learning_rate: float
-    momentum: float
-    weight_decay: float
-    schedule: Schedule
-    clip: float | None
-    total: int
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    schedule: Schedule = "constant"
+    clip: float | None = None
+    total: int = 1
     optimiser: Optimiser = "sgd"
     step_parameter: str = "rate"
 
@@ -50,16 +50,7 @@ class Optimisation:
 
 def constant_adam(learning_rate: float, step_parameter: str) -> Optimisation:
     """Adam at one absolute rate, without weight decay."""
-    return Optimisation(
-        learning_rate=learning_rate,
-        momentum=0.0,
-        weight_decay=0.0,
-        schedule="constant",
-        clip=None,
-        total=1,
-        optimiser="adam",
-        step_parameter=step_parameter,
-    )
+    return Optimisation(learning_rate=learning_rate, optimiser="adam", step_parameter=step_parameter)
 
 
 def trainable(model: nn.Module) -> list[nn.Parameter]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.attacks.outputs import npz
+from vestige.attacks.outputs.outputs import as_text
 from vestige.attacks.outputs.tables.columns import DEFAULTS, Columns
 from vestige.attacks.outputs.tables.sheet import Coder, Sheet, check_text, need_file
 from vestige.learners.errors import DataError
@@ -86,10 +87,7 @@ class ArrayFile:
 
 
 def _coded(name: str, values: NDArray[Any]) -> Coder:
-    try:
-        cells = (np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values.astype(str)).astype(object)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{name}: expected UTF-8 text, got other bytes ({error}); save it as text") from error
+    cells = as_text(name, values).astype(object)
     wrong = check_text(name, cells)
     if wrong is not None:
         raise DataError(f"row {wrong[0] + 1}: {wrong[1]}")

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vestige.attacks.outputs.tables.columns import listed
 from vestige.attacks.outputs.tables.sheet import Sheet
+from vestige.learners.arrays import Indices
 from vestige.learners.errors import DataError
 
 _WHOLE = re.compile(r"\+?([0-9]{1,9})(\.0*)?")
@@ -46,7 +46,7 @@ class Classes:
         """Classes of which only the order is known."""
         return cls(tuple(map(str, range(count))), 0, by_place=True)
 
-    def places(self, path: Path, names: Sequence[str]) -> NDArray[np.int64]:
+    def places(self, path: Path, names: Sequence[str]) -> Indices:
         """Place of each of ``names`` (each class once) among the classes; DataError when the two differ."""
         key = [str(int(name)) if self.base is not None and name.strip().isdecimal() else name.strip() for name in names]
         known = {name: place for place, name in enumerate(self.names)}
@@ -63,7 +63,7 @@ class Classes:
         names = list(columns)
         return [names[at] for at in np.argsort(self.places(path, list(columns.values())))]
 
-    def order_in(self, path: Path, other: "Classes") -> NDArray[np.int64] | None:
+    def order_in(self, path: Path, other: "Classes") -> Indices | None:
         """Where another file has these classes among its own; None where its order is the same."""
         if other.by_place or self.by_place:
             named = self if other.by_place else other
@@ -79,7 +79,7 @@ class Classes:
             return None
         return None if other.names == self.names else np.argsort(self.places(path, other.names))
 
-    def labels(self, sheet: Sheet, column: str) -> NDArray[np.int64]:
+    def labels(self, sheet: Sheet, column: str) -> Indices:
         """The place of each row's label; DataError for one that no class column belongs to."""
         texts = sheet.texts[column]
         if self.base is None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from vestige.attacks.outputs.tables.classes import Classes
 from vestige.attacks.outputs.tables.columns import Columns, RoleNames, listed
 from vestige.attacks.outputs.tables.sheet import Sheet, Table, Texts, pandas, unique_ids
+from vestige.learners.arrays import Indices
 from vestige.learners.errors import ConfigError, DataError
 
 FACTS = ("label", "role", "group", "subject")
@@ -30,14 +31,14 @@ def read_facts(columns: Columns, table: Table, max_bytes: int) -> tuple[Sheet, d
     return table.read(list(facts.values()), [], max_bytes, label=facts.get("label")), facts
 
 
-def first_rows(codes: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+def first_rows(codes: NDArray[np.int32], count: int) -> Indices:
     """The first row of each of ``count`` codes."""
     first = np.empty(count, np.int64)
     first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
     return first
 
 
-def check_constant(sheet: Sheet, examples: Texts, facts: dict[str, str], first: NDArray[np.int64]) -> None:
+def check_constant(sheet: Sheet, examples: Texts, facts: dict[str, str], first: Indices) -> None:
     """Refuse an example whose rows disagree about a fact."""
     for part in FACTS:
         if part in facts:
@@ -52,7 +53,7 @@ def check_constant(sheet: Sheet, examples: Texts, facts: dict[str, str], first: 
                 )
 
 
-def align(ids: NDArray[np.object_], sheet: Sheet, column: str) -> NDArray[np.int64]:
+def align(ids: NDArray[np.object_], sheet: Sheet, column: str) -> Indices:
     """The row of ``sheet`` for each of ``ids``; refuses ids that are there twice, missing or too many."""
     names = unique_ids(sheet, column)
     rows = pandas().Index(names, dtype=object).get_indexer(pandas().Index(ids, dtype=object))
@@ -83,7 +84,7 @@ class Facts:
         """None yet; examples in the order of ``sheet``."""
         return cls(sheet.rows, unique_ids(sheet, facts["id"]) if "id" in facts else None, roles)
 
-    def _order(self, sheet: Sheet, facts: dict[str, str]) -> NDArray[np.int64] | None:
+    def _order(self, sheet: Sheet, facts: dict[str, str]) -> Indices | None:
         """The row of ``sheet`` for each example: by id where it has ids, else None: row by row."""
         if "id" in facts:
             if self.ids is None:
@@ -96,7 +97,7 @@ class Facts:
             raise DataError(f"{sheet.path}: expected {self.rows} rows as in the first file, got {sheet.rows}")
         return None
 
-    def add(self, sheet: Sheet, facts: dict[str, str], classes: Classes) -> NDArray[np.int64] | None:
+    def add(self, sheet: Sheet, facts: dict[str, str], classes: Classes) -> Indices | None:
         """Take in the facts of ``sheet``; gives its row for each example (None: in order)."""
         rows = self._order(sheet, facts)
         for part in FACTS:

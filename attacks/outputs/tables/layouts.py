@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vestige.attacks.outputs.tables.arrays import ArrayFile
 from vestige.attacks.outputs.tables.classes import Classes
@@ -14,6 +13,7 @@ from vestige.attacks.outputs.tables.facts import check_constant, fact_columns, f
 from vestige.attacks.outputs.tables.models import Model, ordered, parse_column, parse_model
 from vestige.attacks.outputs.tables.places import Key, scatter
 from vestige.attacks.outputs.tables.sheet import Numbers, Sheet, Table, unique_ids
+from vestige.learners.arrays import Indices
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.scratch import scratch_array
 
@@ -105,7 +105,7 @@ def _number_columns(table: Table, columns: Columns) -> tuple[list[str], Classes 
     return classes.sorted(table.path, class_names), classes
 
 
-def _class_codes(sheet: Sheet, column: str) -> tuple[Classes, NDArray[np.int64]]:
+def _class_codes(sheet: Sheet, column: str) -> tuple[Classes, Indices]:
     """Classes named in a column, and the place of each row's."""
     texts = sheet.texts[column]
     if len(texts.names) < 2:
@@ -114,7 +114,7 @@ def _class_codes(sheet: Sheet, column: str) -> tuple[Classes, NDArray[np.int64]]
     return classes, classes.places(sheet.path, list(texts.names))[texts.codes]
 
 
-def _model_codes(sheet: Sheet, column: str) -> tuple[list[Model], NDArray[np.int64]]:
+def _model_codes(sheet: Sheet, column: str) -> tuple[list[Model], Indices]:
     texts = sheet.texts[column]
     parsed = [parse_model(name) for name in texts.names]
     if None in parsed:

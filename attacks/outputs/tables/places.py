@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.attacks.outputs.tables.sheet import Numbers, Sheet
+from vestige.learners.arrays import Indices
 from vestige.learners.errors import DataError
 from vestige.learners.files.scratch import scratch_array
 
@@ -66,8 +67,8 @@ def put(
     at: int,
     models: int,
     logits: Numbers,
-    rows: NDArray[np.int64] | None = None,
-    columns: NDArray[np.int64] | None = None,
+    rows: Indices | None = None,
+    columns: Indices | None = None,
 ) -> Numbers:
     """``logits`` as model ``at`` of ``stack [models, n, classes]``, which is made or widened when it has to be.
 

@@ -92,9 +92,7 @@ def read_tables(
         arrays, sources = _from_several(source, columns, roles, max_bytes)
     try:
         if not probabilities:
-            for name in checks.LOGITS:
-                if name in arrays:
-                    checks.check_not_probabilities(name, arrays[name])
+            checks.check_not_probabilities(arrays)
         return Outputs.from_arrays(arrays, probabilities=probabilities, without_retrains=without_retrains)
     except DataError as error:
         hint = (

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.learners.arrays import Indices
 from vestige.learners.errors import DataError
 from vestige.learners.files.scratch import scratch_array
 
@@ -44,14 +45,14 @@ class Sheet:
     texts: Mapping[str, Texts]
     numbers: Numbers
     first: tuple[str, int] = ("row", 1)
-    origin: NDArray[np.int64] | None = None
+    origin: Indices | None = None
 
     def where(self, row: int) -> str:
         """The place of a row (from 0) in words."""
         row = row if self.origin is None else int(self.origin[row])
         return f"{self.path}, {self.first[0]} {self.first[1] + row}"
 
-    def rows_at(self, rows: NDArray[np.int64]) -> "Sheet":
+    def rows_at(self, rows: Indices) -> "Sheet":
         """The texts of these rows, without numbers."""
         texts = {name: Texts(texts.codes[rows], texts.names) for name, texts in self.texts.items()}
         return Sheet(self.path, len(rows), texts, self.numbers[:0], self.first, rows)
