@@ -10,8 +10,7 @@ from pydantic.dataclasses import dataclass
 from scipy.special import log_softmax, rel_entr
 from torch import Tensor
 
-from vestige.learners.arrays import Logits
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices, Logits
 from vestige.learners.seeds import derive_seed, torch_generator
 from vestige.learners.training.architectures import Classifier, build_classifier
 from vestige.learners.training.batches import Batches

@@ -8,7 +8,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.seeds import numpy_generator
 from vestige.learners.training.architectures import Classifier
 from vestige.unlearners.core.defaults import BySize, Grid, Scaled, filled

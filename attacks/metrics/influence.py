@@ -8,7 +8,6 @@ targets narrows no interval.
 import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from vestige.attacks.arrays import NotEstimable
 from vestige.attacks.metrics.roc import placements
@@ -94,6 +93,8 @@ def share_interval(hits: ArrayLike, clusters: ArrayLike | None = None, level: fl
     >>> [round(end, 4) for end in share_interval([True, False, False, False])]
     [0.0063, 0.8059]
     """
+    from scipy import stats  # slow to import
+
     caught = np.asarray(hits, np.bool_)
     n, share = len(caught), float(caught.mean())
     worth = float(n)

@@ -11,6 +11,7 @@ from scipy.special import expit
 from vestige.attacks.arrays import NotEstimable, calibration_mask
 from vestige.attacks.scores.gaussians import Tables, blocks, mask_of
 from vestige.attacks.scores.lira import check_out_of_sample, target_values
+from vestige.attacks.scores.lira_bank import complementary
 from vestige.attacks.scores.rmia import expected_probability, likelihood_ratio, number, population_share
 from vestige.learners.arrays import Array, Floats
 from vestige.learners.errors import ConfigError
@@ -61,8 +62,6 @@ def rmia_leave_pair_out(
     As ``rmia_shadows``; models 2 i and 2 i + 1 complement each other. A target's population are those calibration
     examples on which it was not trained. Raises NotEstimable where it has none.
     """
-    from vestige.attacks.scores.lira_bank import complementary
-
     mask, peers = _settings(shadows, member, calibration, form, a, gamma)
     complementary(member, len(shadows))
     total_in, total_out = _sums(shadows, mask)

@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 from numpy.typing import NDArray
 
-from vestige.learners.arrays import Array, Labels
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Array, Indices, Labels
 from vestige.learners.errors import DataError
 
 

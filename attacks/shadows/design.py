@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from vestige.learners.arrays import Labels, Mask
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices, Labels, Mask
+from vestige.learners.data.examples import Examples
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.io import canonical_json, digest
 from vestige.learners.seeds import derive_seed, numpy_generator

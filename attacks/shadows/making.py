@@ -11,8 +11,7 @@ from vestige.attacks.shadows.bank import ShadowBank
 from vestige.attacks.shadows.design import ShadowDesign, chunks, even
 from vestige.attacks.shadows.store import ShadowStore
 from vestige.attacks.shadows.work import Kept, ShadowOutputs, make_shadow, shadow_of, unlearn_shadow
-from vestige.learners.arrays import Floats
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Floats, Indices
 from vestige.learners.engine.engines import Engine, Processes
 from vestige.learners.errors import DataError
 from vestige.learners.files.io import canonical_json, digest

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vestige.attacks.shadows.design import ShadowDesign
 from vestige.attacks.signals.signals import logit
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.errors import DataError
 from vestige.learners.files.io import digest
 from vestige.learners.progress import Progress

@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 import torch
 
-from vestige.learners.data.examples import Examples, Indices
+from vestige.learners.arrays import Indices
+from vestige.learners.data.examples import Examples
 from vestige.learners.data.split import Setting
 from vestige.learners.errors import DataError
 from vestige.learners.training.ledger import Ledger

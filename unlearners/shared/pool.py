@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vestige.learners.data.examples import Indices
+from vestige.learners.arrays import Indices
 from vestige.learners.seeds import torch_generator
 from vestige.learners.training.batches import Batches
 from vestige.unlearners.core.task import Task
