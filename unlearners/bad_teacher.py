@@ -57,8 +57,8 @@ class Teachers(NamedTuple):
 
 def retain_subset(task: Task, share: float) -> Indices:
     """``floor(share * retain images)`` of the retain set, drawn from the task's seed."""
-    drawn = torch.randperm(len(task.retain), generator=torch_generator(task.seed, "retain subset"))
-    return np.sort(task.retain[drawn[: math.floor(share * len(task.retain))].numpy()])
+    order = torch.randperm(len(task.retain), generator=torch_generator(task.seed, "retain subset"))
+    return np.sort(task.retain[order[: math.floor(share * len(task.retain))].numpy()])
 
 
 @register(
@@ -79,8 +79,8 @@ class BadTeacher(Unlearner):
     arbitrary rather than uniform.
 
     The KL is summed over classes and averaged over the batch; the released code averages over classes too, so its loss
-    is ``classes`` times smaller, which Adam hides. The code asks both teachers about every image (5 image passes);
-    here each image meets the one teacher whose answer counts.
+    is ``classes`` times smaller, which Adam hides. The code passes every image through both teachers (5 image passes);
+    here each image meets the one teacher whose output counts.
 
     Defaults: l has the published rate, epoch, temperature and 30 % of the retain set; m is a proposal; xs and s are a
     sweep of this project, in which 30 % of a small retain set, or one epoch, either changed nothing or cost a third of

@@ -58,7 +58,7 @@ class Fisher(Unlearner):
 
     alpha: scale of the variance; 0 returns the original and reads nothing. exponent: v proportional to 1 / F as in the
     released code (``code``), or to its square root as in the paper's bound (``theory``, whose alpha has another scale).
-    exact: the expectation over all labels in place of one label drawn from the network's own answer. images: most
+    exact: the expectation over all labels in place of one label drawn from the network's own prediction. images: most
     retain images that are measured, drawn at random; None for all. batch_size: None for the recipe's; memory only.
 
     The code is followed in all but two things: labels are drawn by default (``exact=True, images=None`` is what it
@@ -68,7 +68,7 @@ class Fisher(Unlearner):
 
     Default alpha: the largest that cost one to three points of accuracy, for xs in a sweep of this project on digits,
     for s in the blind search (``vestige unlearn --tune``) on small CIFAR-10 and Fashion-MNIST; l is the value in use in
-    the released code, m a proposal. No alpha made members of a random forget set harder to tell without
+    the released code, m a proposal. No alpha made members of a random forget set harder to detect without
     a loss of accuracy; whole classes are forgotten by the reset of their rows, at any alpha above 0.
 
     Batch normalisation: running statistics are used and stay; scale and shift get noise.

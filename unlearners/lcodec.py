@@ -69,8 +69,8 @@ class LCodec(Unlearner):
 
     perturbations: copies of the example with Gaussian noise of standard deviation ``spread`` (in units of the network's
     input, which lies in [-2, 2]). On these, FOCI selects the units (convolution filters, rows of linear layers) whose
-    mean activation tells most about the loss, until none tells more or ``most_units`` are selected; after the first,
-    only among the ``offered`` units that tell most by themselves, which bounds the time (the released code tries all,
+    mean activation says most about the loss, until none says more or ``most_units`` are selected; after the first,
+    only among the ``offered`` units that say most by themselves, which bounds the time (the released code tries all,
     each time). last_layers: only units of the last so many convolutions and linear layers count. most: examples that
     are processed; of a larger forget set a random part. hessian_images: retain images that H is computed on, once, at
     the original's weights. noise, epsilon, delta: see ``noise_deviation``. force: go on where the noise drowns the
@@ -224,7 +224,7 @@ class _Removal:
             self._write(chosen, before)
 
     def select(self, x: Tensor, y: Tensor) -> list[Unit]:
-        """The units that tell most about the loss of noisy copies of an image."""
+        """The units that say most about the loss of noisy copies of an image."""
         losses, means = [], []
         count = filled(self._method.perturbations)
         for start in range(0, count, AT_ONCE):
@@ -260,7 +260,7 @@ class _Removal:
             note(f"{still} examples were not removed: no unit varied")
 
     def _measure(self, images: int) -> Curvature:
-        """H on so many retain images, drawn once."""
+        """H on so many retain images, sampled once."""
         task, pool = self._task, Pool(self._task, "retain", augment=False)
         curvature = Curvature(self._layers, images)
         x, _ = pool.draw(images)

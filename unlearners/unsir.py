@@ -157,8 +157,8 @@ def subset(task: Task, per_class: int) -> Indices:
     """At most ``per_class`` retain indices of each class, in ascending order; which ones, the task's seed decides."""
     random = numpy_generator(task.seed, "unsir", "subset")
     labels = task.examples.labels[task.retain]
-    drawn = [random.permutation(task.retain[labels == label])[:per_class] for label in np.unique(labels)]
-    return np.sort(np.concatenate(drawn))
+    sampled = [random.permutation(task.retain[labels == label])[:per_class] for label in np.unique(labels)]
+    return np.sort(np.concatenate(sampled))
 
 
 def mixed(

@@ -76,10 +76,11 @@ def mia_efficacy_svc_confidence(
 
 
 def mia_accuracy_logistic_loss(forget: ArrayLike, test: ArrayLike, *, seed: int) -> float:
-    """Accuracy of a logistic regression that tells forget from test examples by their loss, in percent; 50 is chance.
+    """Accuracy of a logistic regression that separates forget from test examples by their loss, in percent; 50 is
+    chance.
 
-    forget, test: cross-entropy on one model, ``[n]``. Of the larger set as many examples as the smaller has are drawn
-    from the seed; mean over 10 shuffled splits, a tenth held out each time. Losses are clipped to [-400, 400] as in
+    forget, test: cross-entropy on one model, ``[n]``. Of the larger set as many examples as the smaller has are sampled
+    by the seed; mean over 10 shuffled splits, a tenth held out each time. Losses are clipped to [-400, 400] as in
     SCRUB. Raises DataError for no losses, NotEstimable below 10 examples of either kind. Sources: the starting kit of
     the NeurIPS 2023 unlearning challenge; Kurmanji et al. 2023 (arXiv 2302.09880).
     """

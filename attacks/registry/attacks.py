@@ -132,7 +132,7 @@ _TABLE = (
         "lira_online_shrunken",
         "online",
         "shrunken",
-        "lira_online with each example's variance drawn towards the pooled one",
+        "lira_online with each example's variance shrunk towards the pooled one",
         _SMYTH,
     ),
     _lira(
@@ -147,7 +147,7 @@ _TABLE = (
         "lira_offline_shrunken",
         "offline",
         "shrunken",
-        "lira_offline with each example's variance drawn towards the pooled one",
+        "lira_offline with each example's variance shrunk towards the pooled one",
         _SMYTH,
     ),
     _lira(

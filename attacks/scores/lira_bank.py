@@ -38,7 +38,7 @@ def lira_leave_pair_out(
 
     shadows, form and variance as in ``lira``; member: bool ``[N, n]``, where models 2 i and 2 i + 1 complement each
     other and each example is IN for half of the models. Without its complement too, a target meets N / 2 - 1 shadows on
-    either side of every example; with it, their numbers alone would tell which examples the target trained on.
+    either side of every example; with it, their numbers alone would show which examples the target trained on.
 
     By sums from which the pair's own values are taken, in blocks of examples: O(N n). The pooled variance of a target
     leaves its pair out as well. Raises NotEstimable below 6 shadows, DataError where the design is another one.

@@ -52,7 +52,7 @@ def _standardised(
     floor = 1e-3 * float(np.mean(residual**2)) + np.finfo(np.float64).tiny
     log_square = np.log(np.maximum(residual**2, floor))
     expected = _regressor(seed).fit(known, value).predict(features)
-    # Inside the calibration examples the fit has seen the answer; their score is the one out of fold.
+    # Inside the calibration examples the fit has seen the value itself; their score is the one out of fold.
     expected[calibration] = value - residual
     # The logarithm of a squared standard normal has this mean.
     log_square -= digamma(0.5) + np.log(2.0)

@@ -30,7 +30,7 @@ def shadow_classifier(
     targets: logits ``[P, n, classes]`` of models that are not among the shadows. shadows: logits of N models, each
     ``[n, classes]``. member: bool ``[N, n]``. labels ``[n]``. The network of a class (one hidden layer of 64) learns
     the log posteriors of that class's examples on all shadows, as many of members as of others, at most 10,000 of
-    either, drawn from the seed. Nothing of a target is learnt from. Raises NotEstimable where a class has no IN or no
+    either, sampled by the seed. Nothing of a target is learnt from. Raises NotEstimable where a class has no IN or no
     OUT posterior. Source: Shokri et al. 2017 (arXiv 1610.05820), section V.
     """
     mask, truth = mask_of(member, len(shadows)), np.asarray(labels)

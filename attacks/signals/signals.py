@@ -65,7 +65,7 @@ def max_confidence(logits: ArrayLike, labels: ArrayLike) -> Float64[Array, "*mod
 def entropy(logits: ArrayLike, labels: ArrayLike) -> Float64[Array, "*models n"]:
     """Negated entropy sum_j p_j log p_j, ``[..., n]`` in [-log classes, 0]; ``labels`` are checked but not used.
 
-    A confidently wrong answer looks like a member. Source: Salem et al. 2019 (arXiv 1806.01246), adversary 3.
+    A confidently wrong prediction looks like a member. Source: Salem et al. 2019 (arXiv 1806.01246), adversary 3.
 
     >>> entropy([[2.0, 1.0, 0.0]], [1]).round(10).tolist()
     [-0.8323955818]

@@ -1,4 +1,4 @@
-"""Gradients as measurements: in eval mode, in float32 (not TF32), on un-augmented images, billed as they are read."""
+"""Gradients as measurements: in eval mode, in float32 (not TF32), on un-augmented images, counted as they are read."""
 
 import math
 import warnings
@@ -77,7 +77,7 @@ def full_precision() -> Iterator[None]:
 
 @contextmanager
 def transforms() -> Iterator[None]:
-    """Inside, torch.func does not tell the caller of its own slow paths and of what it imports, and attention takes the
+    """Inside, torch.func does not warn the caller of its own slow paths and of what it imports, and attention takes the
     plain path: the fused ones have no forward-mode derivative. Full precision."""
     fast = torch.backends.mha.get_fastpath_enabled()
     with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH), full_precision():

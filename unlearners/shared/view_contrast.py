@@ -38,8 +38,8 @@ class ViewContrast:
     noise: Annotated[Positive, Strict()] = 0.1
 
     def noisy(self, name: str, task: Task) -> bool:
-        """Whether the views are made by noise; the same answer for the whole run. Raises ConfigError on behalf of
-        method ``name`` where nothing would tell the two views apart."""
+        """Whether the views are made by noise; the same for the whole run. Raises ConfigError on behalf of
+        method ``name`` where the two views would be equal."""
         if self.views == "recipe" and task.recipe.augmentation == "none":
             raise ConfigError(
                 f"{name}: expected views = 'noise' for a recipe without augmentation, got 'recipe', which would make "
