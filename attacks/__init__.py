@@ -1,4 +1,4 @@
-"""Floor 3: what an attacker can tell from outputs. Plain arrays in, scores out, higher = more member-like.
+"""Floor 3: what an attacker can learn from outputs. Plain arrays in, scores out, higher = more member-like.
 
 The public names, loaded when they are first used; ``__init__.pyi`` lists them."""
 

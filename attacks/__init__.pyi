@@ -1,9 +1,5 @@
 from .arrays import NotEstimable as NotEstimable
-from .metrics.influence import auc_influence as auc_influence
-from .metrics.influence import clustered_variance as clustered_variance
-from .metrics.influence import two_way_variance as two_way_variance
 from .metrics.roc import auc as auc
-from .metrics.roc import delong_variance as delong_variance
 from .metrics.roc import roc_curve as roc_curve
 from .metrics.roc import threshold_at_fpr as threshold_at_fpr
 from .metrics.roc import tpr_at_fpr as tpr_at_fpr

@@ -1,20 +1,18 @@
-"""Array types of this floor and the checks that several attacks share."""
+"""The checks that several attacks share."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Bool, Float64
+from numpy.typing import ArrayLike
 
+from vestige.learners.arrays import Array, Floats
 from vestige.learners.errors import DataError
-
-Floats = NDArray[np.float64]
-Labels = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 
 class NotEstimable(DataError):
     """The statistic cannot be claimed from so few examples or models; the message says what would be needed."""
 
 
-def model_scores(name: str, values: ArrayLike) -> Floats:
+def model_scores(name: str, values: ArrayLike) -> Float64[Array, "models n"]:
     """``values`` as float64 ``[models, n]``, refused when they have another shape or a NaN in them."""
     scores = np.asarray(values, dtype=np.float64)
     if scores.ndim != 2:
@@ -42,7 +40,7 @@ def only_finite(name: str, scores: Floats) -> None:
         )
 
 
-def calibration_mask(calibration: ArrayLike, examples: int) -> Mask:
+def calibration_mask(calibration: ArrayLike, examples: int) -> Bool[Array, " n"]:
     """``calibration`` as bool ``[examples]`` with at least one true value."""
     mask = np.asarray(calibration)
     if mask.dtype != np.bool_ or mask.shape != (examples,):
@@ -54,7 +52,9 @@ def calibration_mask(calibration: ArrayLike, examples: int) -> Mask:
     return mask
 
 
-def same_examples(name: str, scores: Floats, other_name: str, others: Floats) -> None:
+def same_examples(
+    name: str, scores: Float64[Array, "models n"], other_name: str, others: Float64[Array, "others m"]
+) -> None:
     """Refuse two tables of scores over different numbers of examples."""
     if scores.shape[1] != others.shape[1]:
         raise DataError(

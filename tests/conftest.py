@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import tests.typecheck  # noqa: F401  so that --jaxtyping-packages finds it
 from vestige.learners.data.examples import Examples
 from vestige.learners.training.recipe import Recipe
 

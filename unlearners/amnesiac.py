@@ -5,11 +5,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from vestige.learners.arrays import Floats
 from vestige.learners.errors import DataError
 from vestige.learners.training.architectures import Classifier
 from vestige.learners.training.checkpoints import weights_digest
@@ -110,7 +110,7 @@ class Amnesiac(ContrastHost):
         if ledger is None:
             raise DataError(
                 f"{name}: expected the ledger of the original's training, got none; "
-                "let vestige run train the original beside amnesiac, or keep one with learners.LedgerWriter"
+                "let vestige run train the original for amnesiac, or keep one with learners.LedgerWriter"
             )
         if ledger.weights != weights_digest(model):
             raise DataError(
@@ -125,20 +125,20 @@ class Amnesiac(ContrastHost):
             )
         return ledger
 
-    def _take_back(self, model: Classifier, updates: NDArray[np.float64]) -> None:
+    def _take_back(self, model: Classifier, updates: Floats) -> None:
         """Subtract from the parameters, in float64."""
         parameters = list(model.parameters())
-        parts = np.split(updates, np.cumsum([one.numel() for one in parameters])[:-1])
+        parts = np.split(updates, np.cumsum([parameter.numel() for parameter in parameters])[:-1])
         with torch.no_grad():
             for parameter, update in zip(parameters, parts, strict=True):
                 before = parameter.detach().to("cpu", torch.float64)
                 parameter.copy_(before - torch.from_numpy(update).view(parameter.shape))
-                check_finite_weights(self.entry.name, "the weights", parameter, self.knob)
+                check_finite_weights(self.entry.name, "the weights", parameter, self.step_parameter)
 
 
 def _norms(model: nn.Module) -> list[_BatchNorm]:
     """Batch normalisations that keep running statistics."""
-    return [one for one in model.modules() if isinstance(one, _BatchNorm) and one.track_running_stats]
+    return [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
 
 
 def _take_statistics(model: Classifier, task: Task, norms: list[_BatchNorm], pool: Pool, batch_size: int) -> None:

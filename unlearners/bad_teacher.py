@@ -6,12 +6,11 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 from scipy.special import log_softmax, rel_entr
 from torch import Tensor
 
-from vestige.learners.arrays import Indices
+from vestige.learners.arrays import Indices, Logits
 from vestige.learners.seeds import derive_seed, torch_generator
 from vestige.learners.training.architectures import Classifier, build_classifier
 from vestige.learners.training.batches import Batches
@@ -25,7 +24,7 @@ from vestige.unlearners.shared.optimisation import Steps, constant_adam
 from vestige.unlearners.shared.steps import autocast, frozen_copy, train_mode
 
 
-def zero_retrain_forgetting(candidate: NDArray[np.floating], incompetent: NDArray[np.floating]) -> float:
+def zero_retrain_forgetting(candidate: Logits, incompetent: Logits) -> float:
     """ZRF in [0, 1]: 1 less the mean Jensen-Shannon divergence, in bits, of two models' softmax outputs on the forget
     set; 1 when they agree. Logits ``[n, classes]``; incompetent: of an untrained network.
 
@@ -58,8 +57,8 @@ class Teachers(NamedTuple):
 
 def retain_subset(task: Task, share: float) -> Indices:
     """``floor(share * retain images)`` of the retain set, drawn from the task's seed."""
-    drawn = torch.randperm(len(task.retain), generator=torch_generator(task.seed, "retain subset"))
-    return np.sort(task.retain[drawn[: math.floor(share * len(task.retain))].numpy()])
+    order = torch.randperm(len(task.retain), generator=torch_generator(task.seed, "retain subset"))
+    return np.sort(task.retain[order[: math.floor(share * len(task.retain))].numpy()])
 
 
 @register(
@@ -80,8 +79,8 @@ class BadTeacher(Unlearner):
     arbitrary rather than uniform.
 
     The KL is summed over classes and averaged over the batch; the released code averages over classes too, so its loss
-    is ``classes`` times smaller, which Adam hides. The code asks both teachers about every image (5 image passes);
-    here each image meets the one teacher whose answer counts.
+    is ``classes`` times smaller, which Adam hides. The code passes every image through both teachers (5 image passes);
+    here each image meets the one teacher whose output counts.
 
     Defaults: l has the published rate, epoch, temperature and 30 % of the retain set; m is a proposal; xs and s are a
     sweep of this project, in which 30 % of a small retain set, or one epoch, either changed nothing or cost a third of
@@ -100,7 +99,7 @@ class BadTeacher(Unlearner):
         "share": Scaled(1.0, 2.0, 5.0),
         "retain_share": Among(0.3, 1.0),
     }
-    knob: ClassVar[str] = "learning_rate"
+    step_parameter: ClassVar[str] = "learning_rate"
 
     learning_rate: Positive | None = None
     share: Share | None = None
@@ -118,7 +117,7 @@ class BadTeacher(Unlearner):
         kept = retain_subset(task, filled(self.retain_share))
         if not len(kept):
             task.meter.note(f"no retain image was drawn: retain_share of {len(task.retain)} images is less than one")
-        adam = constant_adam(filled(self.learning_rate), self.knob)
+        adam = constant_adam(filled(self.learning_rate), self.step_parameter)
         steps, batches = Steps(self.entry.name, model, adam), _both(task, kept)
         order, augmentation = (torch_generator(task.seed, "both", purpose) for purpose in ("order", "augmentation"))
         for epoch in range(epochs):

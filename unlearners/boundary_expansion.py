@@ -57,11 +57,11 @@ def prune(wide: nn.Linear, head: nn.Linear) -> None:
 )
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class BoundaryExpansion(ForgetPhase):
-    """``min CE(f+(x), C)`` over D_f, where f+ has a freshly drawn output C beside the C old ones, cut off at the end.
+    """``min CE(f+(x), C)`` over D_f, where f+ has a freshly drawn output C with the C old ones, cut off at the end.
 
     All parameters train. The hyper-parameters are those of ``ForgetPhase``; the rate is that of a whole pass. The
     stopping rule reads the network without the extra output: what has been pushed down is only the class's share of the
-    softmax, so a network that answers C may still answer the class when C is gone.
+    softmax, so a network that predicts C may still predict the class when C is gone.
 
     The extra output is cut off, as in the authors' code; another published code keeps it and evaluates it. The new row
     is drawn as in any fresh linear layer, so its logit starts near 0 below the class's own. Batch normalisation uses

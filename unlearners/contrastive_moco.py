@@ -47,7 +47,7 @@ class ContrastiveMoCo(ContrastivePhase):
     A class that goes whole has no keys of its own for the softmax to push away from, and its denominator then undoes
     most of the pull; for classes the loss is ``contrastive_class_loss`` against the queue.
 
-    queue: keys; at least 20 for each class and at most the retain images, and the record tells when that changes it.
+    queue: keys; at least 20 for each class and at most the retain images, and the record says when that changes it.
     key_momentum: m; 0 keeps the encoder equal to the network, 1 equal to the original. The other parameters are those
     of ``contrastive``: rate (a multiple of the recipe's), passes, omega, temperature, weight, retain_weight,
     batch_size, momentum (of SGD), normalise, bn, max_utility_loss (a fraction).
@@ -96,9 +96,9 @@ class ContrastiveMoCo(ContrastivePhase):
 
         def enqueue(x: Tensor, y: Tensor) -> None:
             with torch.no_grad(), autocast(task):
-                found = encoder.represent(x)
+                representation = encoder.represent(x)
             task.meter.forward("retain", len(y))
-            keys.enqueue(F.normalize(found.float(), dim=1) if unit else found.float(), y)
+            keys.enqueue(F.normalize(representation.float(), dim=1) if unit else representation.float(), y)
 
         def follow(x: Tensor, y: Tensor) -> None:
             move_towards(encoder, model, filled(self.key_momentum))
@@ -116,11 +116,11 @@ class ContrastiveMoCo(ContrastivePhase):
         return self._run(model, task, draw=lambda y: retain.draw(self.batch_size), term=term, after_step=follow)
 
     def _size(self, task: Task) -> int:
-        asked, smallest = filled(self.queue), KEYS_PER_CLASS * task.examples.classes
-        size = min(max(asked, smallest), len(task.retain))
-        if size != asked:
+        wanted, smallest = filled(self.queue), KEYS_PER_CLASS * task.examples.classes
+        size = min(max(wanted, smallest), len(task.retain))
+        if size != wanted:
             task.meter.note(
-                f"the queue holds {size} keys in place of {asked}: at least {KEYS_PER_CLASS} a class, "
+                f"the queue holds {size} keys in place of {wanted}: at least {KEYS_PER_CLASS} a class, "
                 f"at most the {len(task.retain)} retain images"
             )
         return size
@@ -146,6 +146,6 @@ def balanced(task: Task, size: int) -> Indices:
     labels = task.examples.labels[shuffled]
     place = np.zeros(len(shuffled), dtype=np.int64)  # how many of its class come before each
     for label in np.unique(labels):
-        own = labels == label
-        place[own] = np.arange(int(own.sum()))
+        of_class = labels == label
+        place[of_class] = np.arange(int(of_class.sum()))
     return shuffled[np.argsort(place, kind="stable")[:size]]

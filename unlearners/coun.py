@@ -1,4 +1,4 @@
-"""CoUn: fine-tuning beside a contrastive module, on the retain set alone."""
+"""CoUn: fine-tuning with a contrastive module, on the retain set alone."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar

@@ -32,7 +32,7 @@ def erasure_loss(logits: Tensor, targets: Tensor) -> Tensor:
 
 @register(
     "delete",
-    description="Distil the original into itself with the true class masked out of its answer.",
+    description="Distil the original into itself with the true class masked out of its prediction.",
     citation="Zhou et al. 2025, arXiv 2503.23751 (DELETE)",
     settings=("class", "sample", "subject"),
     reads=("forget", "validation"),
@@ -45,8 +45,8 @@ class Delete(ForgetPhase):
     the other classes keeps its ratios. Made for whole classes: on other forget sets it wants every forget example
     wrong, which a retrain's would not be; in this project's sweep utility fell first. The record says so.
 
-    Targets are made once, on un-augmented images with the original in eval mode. The released code asks the original
-    again for every augmented batch, which costs a forward pass an image and pass and is the same where the recipe has
+    Targets are made once, on un-augmented images with the original in eval mode. The released code runs the original
+    again on every augmented batch, which costs a forward pass an image and pass and is the same where the recipe has
     no augmentation. It masks with -1e10, which float16 cannot hold; here it is minus infinity in float32. Batch
     normalisation uses its running statistics, which is a switch of the code. Without retain images the class goes
     unrecognised but stays visible to an attack.
@@ -80,7 +80,7 @@ class Delete(ForgetPhase):
         )
 
     def _targets(self, model: Classifier, task: Task) -> Tensor:
-        """The original's answers without the true class, float32 ``[n_forget, classes]``."""
+        """The original's predictions without the true class, float32 ``[n_forget, classes]``."""
         model.eval()
         targets = []
         for x, y in Pool(task, "forget", augment=False).plain(task.recipe.batch_size):

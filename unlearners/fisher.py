@@ -58,7 +58,7 @@ class Fisher(Unlearner):
 
     alpha: scale of the variance; 0 returns the original and reads nothing. exponent: v proportional to 1 / F as in the
     released code (``code``), or to its square root as in the paper's bound (``theory``, whose alpha has another scale).
-    exact: the expectation over all labels in place of one label drawn from the network's own answer. images: most
+    exact: the expectation over all labels in place of one label drawn from the network's own prediction. images: most
     retain images that are measured, drawn at random; None for all. batch_size: None for the recipe's; memory only.
 
     The code is followed in all but two things: labels are drawn by default (``exact=True, images=None`` is what it
@@ -68,14 +68,14 @@ class Fisher(Unlearner):
 
     Default alpha: the largest that cost one to three points of accuracy, for xs in a sweep of this project on digits,
     for s in the blind search (``vestige unlearn --tune``) on small CIFAR-10 and Fashion-MNIST; l is the value in use in
-    the released code, m a proposal. No alpha made members of a random forget set harder to tell without
+    the released code, m a proposal. No alpha made members of a random forget set harder to detect without
     a loss of accuracy; whole classes are forgotten by the reset of their rows, at any alpha above 0.
 
     Batch normalisation: running statistics are used and stay; scale and shift get noise.
     Cost: 3 image passes for each of m = min(images, retain images), or m x (1 + 2 x classes) with ``exact``.
     """
 
-    knob: ClassVar[str] = "alpha"
+    step_parameter: ClassVar[str] = "alpha"
     search: ClassVar[Mapping[str, Grid]] = {"alpha": Scaled(0.01, 0.1, 1.0, 10.0)}
     by_size: ClassVar[Mapping[str, BySize[Any]]] = {"alpha": BySize(xs=1e-6, s=3e-7, m=1e-7, l=1e-6)}
     by_size_of_class: ClassVar[Mapping[str, BySize[Any]]] = {"alpha": BySize(xs=1e-7, s=2e-7, m=1e-7, l=1e-6)}

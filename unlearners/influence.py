@@ -70,7 +70,7 @@ class Influence(Unlearner):
     for each iteration with ``cg`` (a tangent pass is counted as a backward pass, which costs as much).
     """
 
-    knob: ClassVar[str] = "alpha"
+    step_parameter: ClassVar[str] = "alpha"
     search: ClassVar[Mapping[str, Grid]] = {
         "alpha": Scaled(0.3, 1.0, 3.0),
         "damping": Scaled(0.1, 1.0, 10.0),
@@ -95,7 +95,7 @@ class Influence(Unlearner):
     @model_validator(mode="after")
     def _woodbury_needs_single_gradients(self) -> Self:
         if self.curvature == "gauss_newton" and self.solver == "woodbury":
-            raise ValueError("solver auto or cg beside curvature = gauss_newton")
+            raise ValueError("solver auto or cg with curvature = gauss_newton")
         return self
 
     def unlearn(self, model: Classifier, task: Task) -> Classifier:
@@ -110,7 +110,7 @@ class Influence(Unlearner):
         reading = Reading(task, sum(batch_count(size, batch_size) for size in sizes) + solving)
         v = self._direction(model, task, reading, batch_size)
         step = filled(self.alpha) * self._solve(model, task, reading, v, solver)
-        check_finite_weights(self.entry.name, "the step", step, self.knob)
+        check_finite_weights(self.entry.name, "the step", step, self.step_parameter)
         with torch.no_grad():
             for weight, part in zip(trainable(model), like_weights(model, step), strict=True):
                 weight.add_(part)

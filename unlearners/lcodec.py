@@ -69,8 +69,8 @@ class LCodec(Unlearner):
 
     perturbations: copies of the example with Gaussian noise of standard deviation ``spread`` (in units of the network's
     input, which lies in [-2, 2]). On these, FOCI selects the units (convolution filters, rows of linear layers) whose
-    mean activation tells most about the loss, until none tells more or ``most_units`` are selected; after the first,
-    only among the ``offered`` units that tell most by themselves, which bounds the time (the released code tries all,
+    mean activation says most about the loss, until none says more or ``most_units`` are selected; after the first,
+    only among the ``offered`` units that say most by themselves, which bounds the time (the released code tries all,
     each time). last_layers: only units of the last so many convolutions and linear layers count. most: examples that
     are processed; of a larger forget set a random part. hessian_images: retain images that H is computed on, once, at
     the original's weights. noise, epsilon, delta: see ``noise_deviation``. force: go on where the noise drowns the
@@ -104,7 +104,7 @@ class LCodec(Unlearner):
     GiB for it is refused before an image is read; that is why r is small for m and l.
     """
 
-    advice: ClassVar[str | None] = "raise lcodec.damping"
+    hint: ClassVar[str | None] = "raise lcodec.damping"
     by_size: ClassVar[Mapping[str, BySize[Any]]] = {
         "perturbations": BySize(xs=200, s=200, m=1000, l=1000),
         "damping": BySize(xs=0.3, s=0.3, m=0.1, l=0.1, few_images=0.3),
@@ -167,19 +167,19 @@ class LCodec(Unlearner):
         n, damping = task.training_images, filled(self.damping)
         deviation = noise_deviation(self.epsilon, self.delta, damping, n)
         slices = [read_slice(layer, row) for layer in layers for row in range(layer.weight.shape[0])]
-        own = float(np.median([float(one.std(correction=0)) for one in slices]))
+        typical = float(np.median([float(weights.std(correction=0)) for weights in slices]))
         removals = min(len(task.forget), self.most)
         summed = deviation * math.sqrt(removals)
-        if summed > own and not self.force:
-            enough = 1.01 * damping * (summed / own) ** (1 / 3) if own > 0 else math.inf
+        if summed > typical and not self.force:
+            enough = 1.01 * damping * (summed / typical) ** (1 / 3) if typical > 0 else math.inf
             raise DataError(
-                f"lcodec: expected noise of at most {own:.3g}, the median deviation of a unit's weights, "
+                f"lcodec: expected noise of at most {typical:.3g}, the median deviation of a unit's weights, "
                 f"got {summed:.3g} ({deviation:.3g} for each of {removals} examples, n = {n}); "
                 f"raise lcodec.damping to {enough:.3g} or more, raise lcodec.epsilon, or set lcodec.noise to false"
             )
         task.meter.note(
             f"noise of deviation {deviation:.3g} a removal, at most {summed:.3g} in all; "
-            f"median deviation of a unit's weights {own:.3g}"
+            f"median deviation of a unit's weights {typical:.3g}"
         )
         return deviation
 
@@ -224,7 +224,7 @@ class _Removal:
             self._write(chosen, before)
 
     def select(self, x: Tensor, y: Tensor) -> list[Unit]:
-        """The units that tell most about the loss of noisy copies of an image."""
+        """The units that say most about the loss of noisy copies of an image."""
         losses, means = [], []
         count = filled(self._method.perturbations)
         for start in range(0, count, AT_ONCE):
@@ -237,7 +237,7 @@ class _Removal:
             targets = y.expand(size)
             losses.append(F.cross_entropy(logits.double(), targets, label_smoothing=smoothing, reduction="none"))
             means.append(activations(self._layers, calls).double())
-        check_finite_weights("lcodec", "the loss of noisy copies", torch.cat(losses), advice=self._method.advice)
+        check_finite_weights("lcodec", "the loss of noisy copies", torch.cat(losses), hint=self._method.hint)
         columns = torch.cat(means).cpu().numpy()
         chosen = foci(
             torch.cat(losses).cpu().numpy(),
@@ -260,20 +260,20 @@ class _Removal:
             note(f"{still} examples were not removed: no unit varied")
 
     def _measure(self, images: int) -> Curvature:
-        """H on so many retain images, drawn once."""
+        """H on so many retain images, sampled once."""
         task, pool = self._task, Pool(self._task, "retain", augment=False)
         curvature = Curvature(self._layers, images)
         x, _ = pool.draw(images)
-        for part in torch.split(x, AT_ONCE):
-            curvature.add(self._model, part)
-            task.meter.forward("retain", len(part))
-            task.meter.backward("retain", len(part) * self._model.classes)
+        for batch in torch.split(x, AT_ONCE):
+            curvature.add(self._model, batch)
+            task.meter.forward("retain", len(batch))
+            task.meter.backward("retain", len(batch) * self._model.classes)
         return curvature
 
     def _step(self, x: Tensor, y: Tensor, chosen: list[Unit], before: list[Tensor]) -> None:
         task, method = self._task, self._method
         used = sorted({unit.layer for unit in chosen})
-        owned = [one for k in used for one in _tensors(self._layers[k])]
+        owned = [tensor for k in used for tensor in _tensors(self._layers[k])]
         with torch.enable_grad(), full_precision():
             loss = retain_loss(self._model(x), y, task.recipe)
             gradients = iter(torch.autograd.grad(loss, owned))
@@ -284,15 +284,15 @@ class _Removal:
         direction = newton_direction(self._curvature.factor(chosen), torch.cat(slices).double(), filled(method.damping))
         moved = torch.cat(before).double() + direction / (task.training_images - 1)
         moved = moved + self._deviation * torch.randn(len(moved), generator=self._noise).to(moved)
-        check_finite_weights("lcodec", "the weights", moved, advice=method.advice)
-        self._write(chosen, list(torch.split(moved.to(before[0].dtype), [len(one) for one in before])))
+        check_finite_weights("lcodec", "the weights", moved, hint=method.hint)
+        self._write(chosen, list(torch.split(moved.to(before[0].dtype), [len(weights) for weights in before])))
 
     def _write(self, chosen: list[Unit], values: list[Tensor]) -> None:
-        for unit, one in zip(chosen, values, strict=True):
-            write_slice(self._layers[unit.layer], unit.row, one)
+        for unit, weights in zip(chosen, values, strict=True):
+            write_slice(self._layers[unit.layer], unit.row, weights)
 
     def _accuracy(self, held_out: Batches) -> float:
-        return accuracy("lcodec", self._model, held_out, self._task, "validation", advice=self._method.advice)
+        return accuracy("lcodec", self._model, held_out, self._task, "validation", hint=self._method.hint)
 
 
 def _tensors(layer: Layer) -> list[Tensor]:

@@ -34,7 +34,7 @@ def neggrad_loss(retain: Tensor, forget: Tensor, beta: float) -> Tensor:
 )
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class NegGradPlus(ContrastHost):
-    """``L = beta * CE(b_r) - (1 - beta) * CE(b_f)``, one forget batch beside each retain batch.
+    """``L = beta * CE(b_r) - (1 - beta) * CE(b_f)``, one forget batch with each retain batch.
 
     beta: weight of the retain term; at 1 the forget term is skipped and the method is ``finetune``. clip: largest
     gradient norm while the forget term is in. cap: a forget batch whose loss exceeds ``cap * ln(classes)`` is left out

@@ -50,7 +50,7 @@ class RandomLabel(RandomLabels):
     @model_validator(mode="after")
     def _contrast_needs_retain(self) -> Self:
         if self.contrastive is not None and not self.retain:
-            raise ValueError("no contrastive module beside retain = false, for it works on retain batches")
+            raise ValueError("no contrastive module with retain = false, for it works on retain batches")
         return self
 
     def unlearn(self, model: Classifier, task: Task) -> Classifier:

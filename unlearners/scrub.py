@@ -41,18 +41,17 @@ class Scrub(ContrastHost):
     alpha, gamma: weights of the retain set's KL and cross-entropy. msteps: max passes, at most one an epoch.
     forget_batch_size: of max passes, None for 64, or the retain batch if that is smaller; where classes are forgotten,
     for 16 in small networks and 64 in others. ``forget images / forget_batch_size`` is the number of ascent steps of a
-    max pass and the method's main knob; a fixed size gives each forget example the same push whatever the size of the
-    set.
-    clip: largest gradient norm, of all steps. cap: a forget batch whose KL, without T^2, exceeds ``cap * ln(classes)``
-    is left without a step. rewind: SCRUB+R, return the epoch whose forget error is closest to that of validation
-    examples with the forget set's classes; see ``Rewind``. It reads validation images, for this choice alone (the
-    registry, which speaks of the defaults, does not list them), and raises DataError without.
+    max pass and the method's main hyper-parameter; a fixed size gives each forget example the same push whatever the
+    size of the set. clip: largest gradient norm, of all steps. cap: a forget batch whose KL, without T^2, exceeds ``cap
+    * ln(classes)`` is left without a step. rewind: SCRUB+R, return the epoch whose forget error is closest to that of
+    validation examples with the forget set's classes; see ``Rewind``. It reads validation images, for this choice alone
+    (the registry, which speaks of the defaults, does not list them), and raises DataError without.
 
     Original and student start as the same function, where the gradient of a max pass is zero. Batch statistics in the
     student's max pass (``bn = "train"``, as published) or dropout break the tie. Where there are none, in a perceptron
     or with ``bn = "frozen_on_forget"``, one min pass goes before the first epoch, and the record says so.
 
-    The authors' code neither clips nor caps. Here all steps are clipped: in the sweep, clipped ascent beside unclipped
+    The authors' code neither clips nor caps. Here all steps are clipped: in the sweep, clipped ascent with unclipped
     repair destroyed the model, since T^2 makes the repair's gradients large. Their schedule falls in steps; ours
     is constant.
 
@@ -146,7 +145,7 @@ class Scrub(ContrastHost):
 
 def same_function(model: nn.Module, *, frozen: bool) -> bool:
     """Whether train mode leaves the outputs what they are in eval mode: no batch statistics, no dropout, no dropped
-    paths. A copy of the network in eval mode then cannot be told from it."""
+    paths. A copy of the network in eval mode then is equal to it."""
     with train_mode(model, frozen=frozen):
         return not any(_differs(module) for module in model.modules() if module.training)
 

@@ -62,7 +62,7 @@ class SSD(Unlearner):
     Nothing can diverge, since no weight grows. Cost: (n_forget + n) x 3 image passes.
     """
 
-    knob: ClassVar[str] = "alpha"
+    step_parameter: ClassVar[str] = "alpha"
     search: ClassVar[Mapping[str, Grid]] = {"alpha": Scaled(0.3, 1.0, 3.0, 10.0), "lam": Scaled(0.1, 1.0, 5.0)}
     by_size: ClassVar[Mapping[str, BySize[Any]]] = {"alpha": BySize(xs=3.0, s=2.0, m=10.0, l=10.0)}
     by_size_of_class: ClassVar[Mapping[str, BySize[Any]]] = {"alpha": BySize(xs=10.0, s=80.0, m=10.0, l=10.0)}
@@ -83,9 +83,11 @@ class SSD(Unlearner):
         everywhere = self._importances(model, task, both, size, steps=(steps[0], sum(steps)))
         moved = 0
         with torch.no_grad():
-            for weight, own, overall in zip(trainable(model), forget, everywhere, strict=True):
-                check_finite_weights(self.entry.name, "the importances", torch.stack([own, overall]), self.knob)
-                after = dampened(weight, overall, own, filled(self.alpha), self.lam)
+            for weight, of_forget, overall in zip(trainable(model), forget, everywhere, strict=True):
+                check_finite_weights(
+                    self.entry.name, "the importances", torch.stack([of_forget, overall]), self.step_parameter
+                )
+                after = dampened(weight, overall, of_forget, filled(self.alpha), self.lam)
                 moved += int((after != weight).sum())
                 weight.copy_(after)
         task.meter.note(f"{moved} of {sum(weight.numel() for weight in trainable(model))} weights were dampened")
@@ -110,14 +112,14 @@ class SSD(Unlearner):
 
 
 def _batches(task: Task, indices: Indices, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Shuffled, un-augmented batches of both roles, each image billed to its own."""
+    """Shuffled, un-augmented batches of both roles, each image counted for its role."""
     shuffled = numpy_generator(task.seed, "ssd", "order").permutation(indices)
     of_forget = np.isin(shuffled, task.forget)
     batches = unaugmented(task, shuffled)
     for number, (x, y) in enumerate(batches.plain(size)):
         yield x, y
-        own = int(of_forget[number * size : (number + 1) * size].sum())
-        task.meter.forward("forget", own)
-        task.meter.backward("forget", own)
-        task.meter.forward("retain", len(y) - own)
-        task.meter.backward("retain", len(y) - own)
+        forgotten = int(of_forget[number * size : (number + 1) * size].sum())
+        task.meter.forward("forget", forgotten)
+        task.meter.backward("forget", forgotten)
+        task.meter.forward("retain", len(y) - forgotten)
+        task.meter.backward("retain", len(y) - forgotten)

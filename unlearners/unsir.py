@@ -61,7 +61,7 @@ class Unsir(Unlearner):
     epochs) x retain images in use x 3.
     """
 
-    knob: ClassVar[str] = "impair_rate"
+    step_parameter: ClassVar[str] = "impair_rate"
     by_size: ClassVar[Mapping[str, BySize[Any]]] = {
         "noise_images": BySize(xs=64, s=64, m=256, l=256),
         "impair_rate": BySize(xs=3e-3, s=1e-2, m=5e-4, l=1e-3),
@@ -157,8 +157,8 @@ def subset(task: Task, per_class: int) -> Indices:
     """At most ``per_class`` retain indices of each class, in ascending order; which ones, the task's seed decides."""
     random = numpy_generator(task.seed, "unsir", "subset")
     labels = task.examples.labels[task.retain]
-    drawn = [random.permutation(task.retain[labels == label])[:per_class] for label in np.unique(labels)]
-    return np.sort(np.concatenate(drawn))
+    sampled = [random.permutation(task.retain[labels == label])[:per_class] for label in np.unique(labels)]
+    return np.sort(np.concatenate(sampled))
 
 
 def mixed(

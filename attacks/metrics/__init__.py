@@ -1,1 +1,1 @@
-"""How well scores tell members from others."""
+"""How well scores separate members from others."""

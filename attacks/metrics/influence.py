@@ -1,4 +1,4 @@
-"""How much each example moves an AUC: the ground under intervals where rows belong together or many models are judged.
+"""How much each example moves an AUC: the basis of intervals where rows belong together or many models are judged.
 
 An AUC is, to first order, its expectation plus the sum of the examples' influences. Rows of one person, and the same
 row on many targets, move together: their influences are added before they are squared, so that repeating rows or
@@ -6,16 +6,17 @@ targets narrows no interval.
 """
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import ArrayLike
-from scipy import stats
 
-from vestige.attacks.arrays import Floats, NotEstimable
+from vestige.attacks.arrays import NotEstimable
 from vestige.attacks.metrics.roc import placements
+from vestige.learners.arrays import Array, Floats
 from vestige.learners.errors import DataError
 
 
-def auc_influence(scores: ArrayLike, member: ArrayLike, clusters: ArrayLike | None = None) -> Floats:
-    """Influence of each example on the AUC, ``[n]``, zero in sum; the sum of their squares is DeLong's variance.
+def auc_influence(scores: ArrayLike, member: ArrayLike, clusters: ArrayLike | None = None) -> Float64[Array, " n"]:
+    """Influence of each example on the AUC, zero in sum; the sum of their squares is DeLong's variance.
 
     scores ``[n]``, higher = member. member: bool ``[n]``. clusters ``[n]``: to whom each row belongs, where the
     variance will be taken over people (each side is then scaled by C / (C - 1), C its people); None: every row for
@@ -36,8 +37,8 @@ def auc_influence(scores: ArrayLike, member: ArrayLike, clusters: ArrayLike | No
             f"variance of an AUC: expected at least 2 members and 2 non-members{whose}, got {counts[0]} and {counts[1]}"
         )
     moves = np.empty(len(values))
-    for side, count, placed in zip((inside, ~inside), counts, placements(values[inside], values[~inside]), strict=True):
-        moves[side] = (placed - placed.mean()) * np.sqrt(count / (count - 1.0)) / len(placed)
+    for side, count, share in zip((inside, ~inside), counts, placements(values[inside], values[~inside]), strict=True):
+        moves[side] = (share - share.mean()) * np.sqrt(count / (count - 1.0)) / len(share)
     return moves
 
 
@@ -60,7 +61,7 @@ def two_way_variance(influence: ArrayLike, units: ArrayLike, clusters: ArrayLike
     freedom it has (Satterthwaite's: few models and many examples make something between).
 
     Both the models (``units [T]``: those that were made together, a complementary pair, count as one) and the examples
-    (``clusters [n]``) are a sample: what either brings is added, what both count is taken off; never less than the
+    (``clusters [n]``) are a sample: both parts are added, and what both count is subtracted; never less than the
     larger of the two. Source: Cameron, Gelbach and Miller 2011 (JBES 29:238), section 2.1.
 
     influence: row t holds the model's own value minus the mean over models in its sum (``auc_influence`` sums to zero,
@@ -92,6 +93,8 @@ def share_interval(hits: ArrayLike, clusters: ArrayLike | None = None, level: fl
     >>> [round(end, 4) for end in share_interval([True, False, False, False])]
     [0.0063, 0.8059]
     """
+    from scipy import stats  # slow to import
+
     caught = np.asarray(hits, np.bool_)
     n, share = len(caught), float(caught.mean())
     worth = float(n)

@@ -7,10 +7,12 @@ Jia et al. 2023 (arXiv 2304.04934), Fan et al. 2024 (arXiv 2310.12508) and their
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
-from vestige.attacks.arrays import Floats, NotEstimable, no_nan
+from vestige.attacks.arrays import NotEstimable, no_nan
 from vestige.attacks.signals.signals import correctness
+from vestige.learners.arrays import Array
 from vestige.learners.errors import DataError
 from vestige.learners.seeds import numpy_generator
 
@@ -60,7 +62,7 @@ def mia_efficacy_svc_confidence(
     """
     from sklearn.svm import SVC  # slow to import, and only studies need it
 
-    members, others, asked = (
+    members, others, judged = (
         _probabilities(name, values) for name, values in (("retain", retain), ("test", test), ("forget", forget))
     )
     size = min(len(members), len(others))
@@ -70,14 +72,15 @@ def mia_efficacy_svc_confidence(
     model = SVC(C=3, gamma="auto", kernel="rbf")
     weights = np.concatenate([known_weights, unknown_weights])
     model.fit(np.concatenate([known, unknown])[:, None], member, sample_weight=weights)
-    return 100 * float(np.mean(model.predict(asked[:, None]) == 0))
+    return 100 * float(np.mean(model.predict(judged[:, None]) == 0))
 
 
 def mia_accuracy_logistic_loss(forget: ArrayLike, test: ArrayLike, *, seed: int) -> float:
-    """Accuracy of a logistic regression that tells forget from test examples by their loss, in percent; 50 is chance.
+    """Accuracy of a logistic regression that separates forget from test examples by their loss, in percent; 50 is
+    chance.
 
-    forget, test: cross-entropy on one model, ``[n]``. Of the larger set as many examples as the smaller has are drawn
-    from the seed; mean over 10 shuffled splits, a tenth held out each time. Losses are clipped to [-400, 400] as in
+    forget, test: cross-entropy on one model, ``[n]``. Of the larger set as many examples as the smaller has are sampled
+    by the seed; mean over 10 shuffled splits, a tenth held out each time. Losses are clipped to [-400, 400] as in
     SCRUB. Raises DataError for no losses, NotEstimable below 10 examples of either kind. Sources: the starting kit of
     the NeurIPS 2023 unlearning challenge; Kurmanji et al. 2023 (arXiv 2302.09880).
     """
@@ -89,10 +92,10 @@ def mia_accuracy_logistic_loss(forget: ArrayLike, test: ArrayLike, *, seed: int)
     if size < 10:
         raise NotEstimable(f"logistic MIA: expected at least 10 examples of either kind, got {size}; add examples")
     random = numpy_generator(seed, "logistic loss")
-    drawn = [np.clip(random.choice(side, size, replace=False), -400, 400) for side in sides]
+    sampled = [np.clip(random.choice(side, size, replace=False), -400, 400) for side in sides]
     splits = StratifiedShuffleSplit(n_splits=10, random_state=int(random.integers(2**31)))
     scores = cross_val_score(
-        LogisticRegression(), np.concatenate(drawn)[:, None], np.repeat([1, 0], size), cv=splits, scoring="accuracy"
+        LogisticRegression(), np.concatenate(sampled)[:, None], np.repeat([1, 0], size), cv=splits, scoring="accuracy"
     )
     return 100 * float(scores.mean())
 
@@ -101,16 +104,16 @@ def mia_efficacy_logistic_entropy(retain: ArrayLike, test: ArrayLike, forget: Ar
     """Share of forget examples that a logistic regression on the output's entropy calls members, in percent.
 
     retain, test, forget: entropy on one model, ``[n]``. Members are retain, non-members test examples, weighted to be
-    as many. In this lineage *lower* is read as better forgetting, which a retrain does not bear out: hold it against
+    as many. In this lineage *lower* is read as better forgetting, which a retrain does not bear out: compare it with
     the retrain's. Source: Chundawat et al. 2023 (arXiv 2205.08096) and SSD (Foster et al. 2024, arXiv 2308.07707).
     """
     from sklearn.linear_model import LogisticRegression
 
     named = (("retain", retain), ("test", test), ("forget", forget))
-    members, others, asked = (_numbers(name, values) for name, values in named)
+    members, others, judged = (_numbers(name, values) for name, values in named)
     model = LogisticRegression(class_weight="balanced")
     model.fit(np.concatenate([members, others])[:, None], np.repeat([1, 0], [len(members), len(others)]))
-    return 100 * float(np.mean(model.predict(asked[:, None]) == 1))
+    return 100 * float(np.mean(model.predict(judged[:, None]) == 1))
 
 
 def average_gap(candidate: Sequence[float], retrain: Sequence[float]) -> float:
@@ -127,22 +130,24 @@ def average_gap(candidate: Sequence[float], retrain: Sequence[float]) -> float:
     return float(np.mean(np.abs(np.asarray(candidate, np.float64) - np.asarray(retrain, np.float64))))
 
 
-def _numbers(name: str, values: ArrayLike) -> Floats:
-    found = np.asarray(values, dtype=np.float64)
-    if found.ndim != 1 or not len(found):
-        raise DataError(f"{name}: expected numbers [n] of at least one example, got {list(found.shape)}")
-    no_nan(name, found)
-    return found
+def _numbers(name: str, values: ArrayLike) -> Float64[Array, " n"]:
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1 or not len(numbers):
+        raise DataError(f"{name}: expected numbers [n] of at least one example, got {list(numbers.shape)}")
+    no_nan(name, numbers)
+    return numbers
 
 
-def _probabilities(name: str, values: ArrayLike) -> Floats:
-    found = _numbers(name, values)
-    if found.min() < 0 or found.max() > 1:
-        raise DataError(f"{name}: expected probabilities in [0, 1], got {found.min():g} to {found.max():g}")
-    return found
+def _probabilities(name: str, values: ArrayLike) -> Float64[Array, " n"]:
+    p = _numbers(name, values)
+    if p.min() < 0 or p.max() > 1:
+        raise DataError(f"{name}: expected probabilities in [0, 1], got {p.min():g} to {p.max():g}")
+    return p
 
 
-def _merged(values: Floats, places: int | None) -> tuple[Floats, Floats]:
+def _merged(
+    values: Float64[Array, " n"], places: int | None
+) -> tuple[Float64[Array, " distinct"], Float64[Array, " distinct"]]:
     """Distinct values and how many examples have each; all of them, each once, when nothing is rounded."""
     if places is None:
         return values, np.ones(len(values))

@@ -3,9 +3,11 @@
 import math
 
 import numpy as np
+from jaxtyping import Float64, Int64
 from numpy.typing import ArrayLike
 
-from vestige.attacks.arrays import Floats, Labels, NotEstimable, no_nan
+from vestige.attacks.arrays import NotEstimable, no_nan
+from vestige.learners.arrays import Array
 from vestige.learners.errors import ConfigError, DataError
 
 LEAST_FALSE_POSITIVES = 10
@@ -24,8 +26,8 @@ def auc(members: ArrayLike, nonmembers: ArrayLike) -> float:
     return float(below.sum() / (2 * len(positive) * len(negative)))
 
 
-def auc_rows(members: ArrayLike, nonmembers: ArrayLike) -> Floats:
-    """AUC of each model, ``[models]``, of scores ``[models, n]`` and ``[models, m]``.
+def auc_rows(members: ArrayLike, nonmembers: ArrayLike) -> Float64[Array, " models"]:
+    """AUC of each model, of scores ``[models, n]`` and ``[models, m]``.
 
     >>> auc_rows([[2.0, 1.0], [0.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]]).tolist()
     [0.875, 0.5]
@@ -39,8 +41,10 @@ def auc_rows(members: ArrayLike, nonmembers: ArrayLike) -> Floats:
     return np.array([auc(*pair) for pair in zip(positive, negative, strict=True)], dtype=np.float64)
 
 
-def placements(members: ArrayLike, nonmembers: ArrayLike) -> tuple[Floats, Floats]:
-    """Placement values: share of non-members below each member ``[n]``, of members above each non-member ``[m]``.
+def placements(
+    members: ArrayLike, nonmembers: ArrayLike
+) -> tuple[Float64[Array, " members"], Float64[Array, " nonmembers"]]:
+    """Placement values: share of non-members below each member, of members above each non-member.
 
     Ties count one half; each array has mean AUC. Source: DeLong et al. 1988, section 2 (V10 and V01).
 
@@ -122,7 +126,7 @@ def tpr_at_fpr(
     return float((positive > threshold_at_fpr(negative, fpr)).mean())
 
 
-def roc_curve(members: ArrayLike, nonmembers: ArrayLike) -> tuple[Floats, Floats]:
+def roc_curve(members: ArrayLike, nonmembers: ArrayLike) -> tuple[Float64[Array, " points"], Float64[Array, " points"]]:
     """Corner points (FPR, TPR) for every distinct score, from (0, 0) to (1, 1).
 
     >>> fpr, tpr = roc_curve([1, 0], [1, 0])
@@ -136,8 +140,8 @@ def roc_curve(members: ArrayLike, nonmembers: ArrayLike) -> tuple[Floats, Floats
     return np.concatenate([[0.0], fpr]), np.concatenate([[0.0], tpr])
 
 
-def thin(fpr: ArrayLike, tpr: ArrayLike, points: int = 200) -> tuple[Floats, Floats]:
-    """At most ``points`` of the curve's own points, chosen for a log-log drawing.
+def thin(fpr: ArrayLike, tpr: ArrayLike, points: int = 200) -> tuple[Float64[Array, " kept"], Float64[Array, " kept"]]:
+    """At most ``points`` of the curve's own points, chosen for a log-log plot.
 
     Points inside straight horizontal or vertical runs go first (nothing is lost); then those are kept that divide the
     curve into equal steps of log FPR + log TPR, and some of FPR + TPR. Ends and the first rise from each axis stay.
@@ -155,14 +159,14 @@ def thin(fpr: ArrayLike, tpr: ArrayLike, points: int = 200) -> tuple[Floats, Flo
     always = np.array([0, off_left - 1, off_left, off_bottom - 1, off_bottom, last])
     budget = points - len(always)
     # Both sums grow along the curve, so that equal steps of them are found by bisection.
-    drawn = np.log(np.maximum(x, x[off_left])) + np.log(np.maximum(y, y[off_bottom]))
-    steps = [(drawn, budget - budget // 4), (x + y, budget // 4)]
+    logs = np.log(np.maximum(x, x[off_left])) + np.log(np.maximum(y, y[off_bottom]))
+    steps = [(logs, budget - budget // 4), (x + y, budget // 4)]
     chosen = [np.searchsorted(along, np.linspace(along[0], along[-1], count), "right") - 1 for along, count in steps]
     keep = np.unique(np.concatenate([always, *chosen]))
     return x[keep], y[keep]
 
 
-def _twice_below(scores: Floats, reference: Floats) -> Labels:
+def _twice_below(scores: Float64[Array, " n"], reference: Float64[Array, " m"]) -> Int64[Array, " n"]:
     """2 * #(reference < score) + #(reference == score) for each score."""
     order = np.argsort(scores)
     counts = np.empty(len(scores), np.int64)
@@ -170,7 +174,7 @@ def _twice_below(scores: Floats, reference: Floats) -> Labels:
     return counts
 
 
-def _twice_below_sorted(scores: Floats, reference: Floats) -> Labels:
+def _twice_below_sorted(scores: Float64[Array, " n"], reference: Float64[Array, " m"]) -> Int64[Array, " n"]:
     """The same of scores and a reference in rising order: lookups stay in cache, and only ties are looked up twice."""
     below = np.searchsorted(reference, scores, "left")
     counts = 2 * below
@@ -180,7 +184,7 @@ def _twice_below_sorted(scores: Floats, reference: Floats) -> Labels:
     return counts
 
 
-def _scores(name: str, values: ArrayLike) -> Floats:
+def _scores(name: str, values: ArrayLike) -> Float64[Array, " n"]:
     scores = np.asarray(values, dtype=np.float64)
     if scores.ndim != 1 or len(scores) == 0:
         raise DataError(f"{name}: expected a list of at least one score, got shape {list(scores.shape)}")

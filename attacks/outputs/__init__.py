@@ -1,1 +1,1 @@
-"""What models said about the audited examples: the noun, its files and its checks."""
+"""Logits of models on the audited examples: the type, its files and its checks."""

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.attacks.arrays import Labels
 from vestige.attacks.signals.blocks import blocks
+from vestige.learners.arrays import Labels, Logits
 from vestige.learners.errors import DataError
 
 ROLES = ("forget", "unseen", "retain")
@@ -98,7 +98,7 @@ def check_roles(role: NDArray[np.str_]) -> None:
             raise DataError(f"role: expected {name} examples, got none; an audit compares forget with unseen")
 
 
-def check_finite(name: str, values: NDArray[np.floating[Any]]) -> None:
+def check_finite(name: str, values: Logits) -> None:
     """Refuse NaN and infinite values in logits ``[..., n, classes]``."""
     nan = infinite = 0
     for block in blocks(values):
@@ -112,7 +112,7 @@ def check_finite(name: str, values: NDArray[np.floating[Any]]) -> None:
         )
 
 
-def check_moderate(name: str, values: NDArray[np.floating[Any]]) -> None:
+def check_moderate(name: str, values: Logits) -> None:
     """Refuse finite numbers that no classifier gives and that arithmetic with them would not survive."""
     if values.dtype == np.float16:
         return  # which ends at 65504
@@ -133,7 +133,7 @@ def check_unique(ids: NDArray[np.str_]) -> None:
         raise DataError(f"id: expected each example once, got {repeated} ids repeated (first {first!r}); remove them")
 
 
-def check_probabilities(name: str, values: NDArray[np.floating[Any]]) -> None:
+def check_probabilities(name: str, values: Logits) -> None:
     """Refuse what is not softmax output: outside [0, 1], or rows that do not sum to 1."""
     check_finite(name, values)
     tolerance = _tolerance(values)
@@ -150,12 +150,15 @@ def check_probabilities(name: str, values: NDArray[np.floating[Any]]) -> None:
         )
 
 
-def check_not_probabilities(name: str, values: NDArray[np.floating[Any]]) -> None:
-    """Refuse softmax outputs where logits are expected: phi computed from them would be wrong without a sign of it."""
-    if values.ndim > 2:
-        for index, model in enumerate(values):
-            check_not_probabilities(f"{name}[{index}]", model)
-        return
+def check_not_probabilities(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse softmax outputs among the ``LOGITS``: phi computed from them would be wrong without a sign of it."""
+    for name in LOGITS:
+        values = arrays.get(name, np.empty((0, 0)))
+        for index, model in enumerate(values) if values.ndim > 2 else [(None, values)]:
+            _check_not_probabilities(name if index is None else f"{name}[{index}]", model)
+
+
+def _check_not_probabilities(name: str, values: Logits) -> None:
     if len(values) >= _ROWS_TO_SUSPECT and all(_like_probabilities(block) for block in blocks(values)):
         raise DataError(
             f"{name}: expected logits, got rows in [0, 1] that sum to 1, as softmax outputs do; "
@@ -163,16 +166,16 @@ def check_not_probabilities(name: str, values: NDArray[np.floating[Any]]) -> Non
         )
 
 
-def _like_probabilities(block: NDArray[np.floating[Any]]) -> bool:
+def _like_probabilities(block: Logits) -> bool:
     inside = ((block >= 0) & (block <= 1)).all()
     return bool(inside and (np.abs(block.sum(-1, dtype=np.float64) - 1) <= _tolerance(block)).all())
 
 
-def _tolerance(values: NDArray[np.floating[Any]]) -> float:
+def _tolerance(values: Logits) -> float:
     return _SUM_TOLERANCE.get(values.dtype.itemsize, 1e-3)
 
 
-def saturated_labels(values: NDArray[np.floating[Any]], labels: Labels) -> int:
+def saturated_labels(values: Logits, labels: Labels) -> int:
     """Number of (model, example) pairs in ``values [..., n, classes]`` whose label has probability 1."""
     models = values if values.ndim > 2 else values[None]
     rows = np.arange(len(labels))

@@ -1,4 +1,4 @@
-"""What the models said about the audited examples: the doorway through which every audit starts."""
+"""Logits of the models on the audited examples: every audit starts from them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.attacks.arrays import Floats, Labels, Mask
 from vestige.attacks.outputs import checks
-from vestige.attacks.signals.blocks import answers_of, equal, row_slices, signal_tables
+from vestige.attacks.signals.blocks import equal, predictions_of, row_slices, signal_tables
+from vestige.learners.arrays import Floats, Labels, Logits, Mask
 from vestige.learners.errors import DataError
 from vestige.learners.files import npz
 from vestige.learners.files.io import write_streamed
@@ -26,23 +26,23 @@ class Outputs:
 
     labels: int64 ``[n]`` in ``0 .. classes - 1``. role: str ``[n]`` of ``forget`` / ``unseen`` / ``retain``, the first
     two both present. candidate: float16, float32 or float64 ``[n, classes]``. retrain: ``[K, n, classes]``, K >= 0,
-    where the readers demand K >= 1 unless told otherwise. original: ``[n, classes]`` or None. shadow: ``[S, n,
+    where the readers demand K >= 1 by default. original: ``[n, classes]`` or None. shadow: ``[S, n,
     classes]`` of models trained on neither forget nor unseen examples, or None. group, subject, id: str ``[n]`` or
     None; ids are unique. saturated: number of (model, example) pairs whose label had probability 1, when the logits
     were recovered from probabilities; else 0.
     Logits may be mapped from a file: they are read in blocks. Anything else is refused with DataError.
     """
 
-    labels: NDArray[np.int64]
+    labels: Labels
     role: NDArray[np.str_]
-    candidate: NDArray[np.floating[Any]]
-    retrain: NDArray[np.floating[Any]]
-    original: NDArray[np.floating[Any]] | None = None
+    candidate: Logits
+    retrain: Logits
+    original: Logits | None = None
     group: NDArray[np.str_] | None = None
     subject: NDArray[np.str_] | None = None
     id: NDArray[np.str_] | None = None
     saturated: int = 0
-    shadow: NDArray[np.floating[Any]] | None = None
+    shadow: Logits | None = None
 
     def __post_init__(self) -> None:
         arrays = self._arrays()
@@ -80,14 +80,14 @@ class Outputs:
         return mask
 
     @property
-    def models(self) -> list[NDArray[np.floating[Any]]]:
+    def models(self) -> list[Logits]:
         """The logits ``[n, classes]`` of the retrains, the candidate and, where there is one, the original."""
         return [*self.retrain, self.candidate, *(() if self.original is None else (self.original,))]
 
     def signals(self, *names: str) -> dict[str, Floats]:
         """Signals ``[models, n]`` of ``vestige.attacks.signals.signals`` by name, models in the order of ``models``.
 
-        The logits are read once, in blocks, for all names that were not asked for before.
+        The logits are read once, in blocks, for all names that are new.
         """
         if missing := [name for name in names if name not in self._signals]:
             self._signals.update(signal_tables(self.models, self.labels, missing))
@@ -98,9 +98,9 @@ class Outputs:
         return {}
 
     @cached_property
-    def answers(self) -> Labels:
-        """The class that each of the ``models`` answers, ``[models, n]``; of equal logits the first."""
-        return answers_of(self.models)
+    def predictions(self) -> Labels:
+        """The class with the largest logit of each of the ``models``; of equal logits the first."""
+        return predictions_of(self.models)
 
     def same(self, first: int, second: int) -> bool:
         """Whether two of the ``models`` gave the same logits, number by number."""
@@ -125,14 +125,14 @@ class Outputs:
         # Before the cast: an unsigned label beyond int64 must not wrap around into a valid one.
         checks.check_labels(raw_labels, arrays["candidate"].shape[1])
         labels = raw_labels.astype(np.int64)
-        given = {name: arrays[name] for name in checks.LOGITS if name in arrays}
+        tables = {name: arrays[name] for name in checks.LOGITS if name in arrays}
         saturated = int(arrays.get("saturated", np.int64(0)))
         if probabilities:
-            logits = {name: _log_probabilities(name, values) for name, values in given.items()}
-            saturated = sum(checks.saturated_labels(values, labels) for values in given.values())
+            logits = {name: _log_probabilities(name, values) for name, values in tables.items()}
+            saturated = sum(checks.saturated_labels(values, labels) for values in tables.values())
         else:
-            logits = {name: _as_logits(values) for name, values in given.items()}
-        texts = {name: _as_text(name, arrays[name]) for name in checks.TEXTS if name in arrays}
+            logits = {name: _as_logits(values) for name, values in tables.items()}
+        texts = {name: as_text(name, arrays[name]) for name in checks.TEXTS if name in arrays}
         return cls(labels=labels, **logits, **texts, saturated=saturated)  # type: ignore[arg-type]
 
     @classmethod
@@ -160,7 +160,9 @@ class Outputs:
             with npz.open_archive(file) as archive:
                 headers = npz.read_headers(archive, known=checks.KNOWN, max_bytes=max_bytes)
                 if blind:
-                    headers = {name: one for name, one in headers.items() if name not in ("candidate", "saturated")}
+                    headers = {
+                        name: header for name, header in headers.items() if name not in ("candidate", "saturated")
+                    }
                 shapes = {name: (header.shape, header.dtype) for name, header in headers.items()}
                 if blind and "retrain" in shapes:
                     shapes["candidate"] = shapes["retrain"][0][1:], np.dtype(np.float32)
@@ -172,9 +174,7 @@ class Outputs:
                 shape = shapes["candidate"][0]
                 arrays["candidate"] = np.broadcast_to(np.float32(1 / shape[1] if probabilities else 0.0), shape)
             if not probabilities:
-                for name in checks.LOGITS:
-                    if name in arrays:
-                        checks.check_not_probabilities(name, arrays[name])
+                checks.check_not_probabilities(arrays)
             return cls.from_arrays(arrays, probabilities=probabilities, without_retrains=without_retrains)
         except DataError as error:
             raise DataError(f"{file}: {error}") from error
@@ -183,7 +183,7 @@ class Outputs:
         """Write an ``.npz`` that ``read`` takes back bit for bit: whole or not at all, equal outputs as equal bytes."""
         arrays = self._arrays()
         if not len(self.retrain):
-            del arrays["retrain"]  # a file of one model, which can be audited beside others
+            del arrays["retrain"]  # a file of one model, which can be audited with others
         write_streamed(Path(path), lambda stream: npz.write_archive(stream, arrays))
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
@@ -206,14 +206,14 @@ def _narrow(values: NDArray[Any]) -> NDArray[Any]:
     return np.array(values.tolist(), dtype=np.str_) if values.dtype.kind == "U" and values.size else values
 
 
-def _as_logits(values: NDArray[Any]) -> NDArray[np.floating[Any]]:
+def _as_logits(values: NDArray[Any]) -> Logits:
     """As float32 or float64; what is mapped stays where it is."""
     if isinstance(values, np.memmap) and values.dtype in (np.float16, np.float32, np.float64):
         return values
     return _converted(values, np.float32 if values.dtype.itemsize <= 4 else np.float64)
 
 
-def _log_probabilities(name: str, values: NDArray[Any]) -> NDArray[np.floating[Any]]:
+def _log_probabilities(name: str, values: NDArray[Any]) -> Logits:
     """As float64, or float32 where that is mapped: a logarithm keeps its relative precision there."""
     checks.check_probabilities(name, values)
     least = float(np.finfo(values.dtype).smallest_subnormal)
@@ -225,7 +225,7 @@ def _log_probabilities(name: str, values: NDArray[Any]) -> NDArray[np.floating[A
 
 def _converted(
     values: NDArray[Any], dtype: type[np.floating[Any]], change: Callable[[NDArray[Any]], NDArray[Any]] | None = None
-) -> NDArray[np.floating[Any]]:
+) -> Logits:
     """A copy of logits ``[..., n, classes]``, made block by block."""
     copy = scratch_array(values.shape, dtype)
     for into, model in zip(copy, values, strict=True) if values.ndim > 2 else ((copy, values),):
@@ -234,7 +234,8 @@ def _converted(
     return copy
 
 
-def _as_text(name: str, values: NDArray[Any]) -> NDArray[np.str_]:
+def as_text(name: str, values: NDArray[Any]) -> NDArray[np.str_]:
+    """Texts, or what stands for them, as str; bytes are UTF-8."""
     if values.dtype.kind != "S":
         return values.astype(np.str_)
     try:

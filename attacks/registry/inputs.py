@@ -2,17 +2,13 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vestige.attacks.arrays import Floats, Labels, Mask
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.attacks.signals.signals import SIGNALS, logit
+from vestige.learners.arrays import Floats, Labels, Logits, Mask
 from vestige.learners.errors import DataError
-
-Logits = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -22,10 +18,10 @@ class AttackInputs:
     labels: int64 ``[n]``. calibration: bool ``[n]``, unseen examples set aside; no attack is judged on them. retrains:
     logits ``[K, n, classes]``, K may be 0. others: logits ``[P, n, classes]`` of the models in question (candidate,
     original). original: logits ``[n, classes]`` of the model before unlearning, or None. shadows: a bank on these very
-    examples, or None; retrain_views, other_views: logits ``[K or P, views, n, classes]`` under the bank's views, needed
-    beside it. unlearned: what the method under audit made of the shadows, or None. features: float ``[n, d]`` for
-    quantile regression (without anything that a model trained on the forget set said), or None. seed: of attacks that
-    draw. Raises DataError where the parts do not fit.
+    examples, or None; retrain_augmentations, other_augmentations: logits ``[K or P, augmentations, n, classes]`` under
+    the bank's augmentations, needed with it. unlearned: what the method under audit made of the shadows, or None.
+    features: float ``[n, d]`` for quantile regression (without anything that a model trained on the forget set said),
+    or None. seed: of attacks that draw. Raises DataError where the parts do not fit.
     """
 
     labels: Labels
@@ -34,8 +30,8 @@ class AttackInputs:
     others: Logits
     original: Logits | None = None
     shadows: ShadowBank | None = None
-    retrain_views: Logits | None = None
-    other_views: Logits | None = None
+    retrain_augmentations: Logits | None = None
+    other_augmentations: Logits | None = None
     unlearned: ShadowBank | None = None
     features: Floats | None = None
     seed: int = 0
@@ -50,15 +46,15 @@ class AttackInputs:
             if bank is not None and not np.array_equal(bank.labels, self.labels):
                 raise DataError(f"{name}: expected a bank on these {n} examples, got other ones; use ShadowBank.at")
         if self.shadows is not None:
-            views = len(self.shadows.views)
-            expected["retrain_views"] = (len(self.retrains), views, n, classes)
-            expected["other_views"] = (len(self.others), views, n, classes)
+            augmentations = len(self.shadows.augmentations)
+            expected["retrain_augmentations"] = (len(self.retrains), augmentations, n, classes)
+            expected["other_augmentations"] = (len(self.others), augmentations, n, classes)
         if self.original is not None:
             expected["original"] = (n, classes)
         for name, shape in expected.items():
-            found = getattr(self, name)
-            if found is None or found.shape != shape:
-                got = "none" if found is None else list(found.shape)
+            logits = getattr(self, name)
+            if logits is None or logits.shape != shape:
+                got = "none" if logits is None else list(logits.shape)
                 raise DataError(f"{name}: expected logits {list(shape)}, got {got}")
 
     @property
@@ -76,17 +72,17 @@ class AttackInputs:
         return self.signal("logit")
 
     @cached_property
-    def logits_of_views(self) -> Logits:
-        """Logits of the retrains, then the others, ``[K + P, views, n, classes]``."""
-        if self.retrain_views is None or self.other_views is None:
-            raise DataError("views: expected outputs under the bank's views, got none")
-        views: Logits = np.concatenate([self.retrain_views, self.other_views])
-        return views
+    def logits_of_augmentations(self) -> Logits:
+        """Logits of the retrains, then the others, ``[K + P, augmentations, n, classes]``."""
+        if self.retrain_augmentations is None or self.other_augmentations is None:
+            raise DataError("augmentations: expected outputs under the bank's augmentations, got none")
+        logits: Logits = np.concatenate([self.retrain_augmentations, self.other_augmentations])
+        return logits
 
     @cached_property
-    def phi_of_views(self) -> Floats:
-        """phi of them, ``[K + P, views, n]``."""
-        return logit(self.logits_of_views, self.labels)
+    def phi_of_augmentations(self) -> Floats:
+        """phi of them, ``[K + P, augmentations, n]``."""
+        return logit(self.logits_of_augmentations, self.labels)
 
     @property
     def bank(self) -> ShadowBank:

@@ -4,27 +4,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vestige.attacks.metrics.literature import (
     mia_accuracy_logistic_loss,
     mia_efficacy_logistic_entropy,
     mia_efficacy_svc_confidence,
 )
 from vestige.attacks.signals.signals import SIGNALS
-
-Logits = NDArray[np.floating]
+from vestige.learners.arrays import Floats, Labels, Logits
 
 
 @dataclass(frozen=True, eq=False)
-class Answered:
+class RoleLogits:
     """One model's logits ``[m, classes]`` and the labels ``[m]`` on the examples of one role."""
 
     logits: Logits
-    labels: NDArray[np.int64]
+    labels: Labels
 
-    def signal(self, name: str) -> NDArray[np.float64]:
+    def signal(self, name: str) -> Floats:
         """A signal of the registry, ``[m]``."""
         return SIGNALS[name].function(self.logits, self.labels)
 
@@ -38,19 +34,19 @@ class Number:
     description: str
     citation: str
     desired: str
-    function: Callable[[Answered, Answered, Answered, int], float]
+    function: Callable[[RoleLogits, RoleLogits, RoleLogits, int], float]
 
 
-def _svc(retain: Answered, unseen: Answered, forget: Answered, seed: int) -> float:
-    return mia_efficacy_svc_confidence(*(one.signal("confidence") for one in (retain, unseen, forget)))
+def _svc(retain: RoleLogits, unseen: RoleLogits, forget: RoleLogits, seed: int) -> float:
+    return mia_efficacy_svc_confidence(*(role.signal("confidence") for role in (retain, unseen, forget)))
 
 
-def _logistic_loss(retain: Answered, unseen: Answered, forget: Answered, seed: int) -> float:
+def _logistic_loss(retain: RoleLogits, unseen: RoleLogits, forget: RoleLogits, seed: int) -> float:
     return mia_accuracy_logistic_loss(-forget.signal("loss"), -unseen.signal("loss"), seed=seed)
 
 
-def _logistic_entropy(retain: Answered, unseen: Answered, forget: Answered, seed: int) -> float:
-    return mia_efficacy_logistic_entropy(*(-one.signal("entropy") for one in (retain, unseen, forget)))
+def _logistic_entropy(retain: RoleLogits, unseen: RoleLogits, forget: RoleLogits, seed: int) -> float:
+    return mia_efficacy_logistic_entropy(*(-role.signal("entropy") for role in (retain, unseen, forget)))
 
 
 NUMBERS: Mapping[str, Number] = MappingProxyType(

@@ -1,13 +1,15 @@
 """Before and after: what the difference between the original and the unlearned model gives away."""
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
-from vestige.attacks.arrays import Floats, model_scores, no_nan
+from vestige.attacks.arrays import model_scores, no_nan
+from vestige.learners.arrays import Array
 from vestige.learners.errors import DataError
 
 
-def before_after(original: ArrayLike, targets: ArrayLike) -> Floats:
+def before_after(original: ArrayLike, targets: ArrayLike) -> Float64[Array, "models n"]:
     """phi on the original minus phi on each target, ``[P, n]``; higher = was a member that the target has lost.
 
     original: phi ``[n]`` of the model before unlearning; targets: phi ``[P, n]`` of candidates and retrains. An exact

@@ -1,13 +1,17 @@
 """The population attack: an example's place among unseen examples on the very same model."""
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
-from vestige.attacks.arrays import Floats, calibration_mask, no_nan
+from vestige.attacks.arrays import calibration_mask, no_nan
+from vestige.learners.arrays import Array
 from vestige.learners.errors import DataError
 
 
-def population(scores: ArrayLike, labels: ArrayLike, calibration: ArrayLike, *, per_class: bool = False) -> Floats:
+def population(
+    scores: ArrayLike, labels: ArrayLike, calibration: ArrayLike, *, per_class: bool = False
+) -> Float64[Array, "*models n"]:
     """Share of calibration examples whose signal is smaller, ``[..., n]`` in [0, 1]; higher = member.
 
     scores: a signal ``[..., n]``. labels ``[n]``. calibration: bool ``[n]``, unseen examples set aside; ties count
@@ -22,12 +26,12 @@ def population(scores: ArrayLike, labels: ArrayLike, calibration: ArrayLike, *, 
     if table.ndim < 1 or kinds.shape != table.shape[-1:]:
         raise DataError(f"expected scores [..., n] and labels [n], got {list(table.shape)} and {list(kinds.shape)}")
     no_nan("scores", table)
-    chosen = calibration_mask(calibration, len(kinds))
+    unseen = calibration_mask(calibration, len(kinds))
     places = np.empty_like(table)
     for label in np.unique(kinds) if per_class else [None]:
-        asked = np.ones(len(kinds), bool) if label is None else kinds == label
-        peers = asked & chosen if (asked & chosen).any() else chosen
+        of_class = np.ones(len(kinds), bool) if label is None else kinds == label
+        peers = of_class & unseen if (of_class & unseen).any() else unseen
         for row, out in zip(table.reshape(-1, len(kinds)), places.reshape(-1, len(kinds)), strict=True):
             ranked = np.sort(row[peers])
-            out[asked] = np.searchsorted(ranked, row[asked], side="left") / len(ranked)
+            out[of_class] = np.searchsorted(ranked, row[of_class], side="left") / len(ranked)
     return places

@@ -3,20 +3,22 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float64
 from numpy.typing import ArrayLike
 
-from vestige.attacks.arrays import Floats, Mask, NotEstimable, calibration_mask, model_scores, same_examples
+from vestige.attacks.arrays import NotEstimable, calibration_mask, model_scores, same_examples
+from vestige.learners.arrays import Array, Floats
 
 LEAST_RETRAINS = 3
 
 
 @dataclass(frozen=True, eq=False)
 class RLira:
-    """R-LiRA scores. retrains: float64 ``[K, n]``, each scored against the other K - 1. others: float64 ``[P, n]``,
-    each scored against all K. sigma: the pooled standard deviation, in units of phi. Take ``abs`` for ``|z|``."""
+    """R-LiRA scores. retrains: each scored against the others. others: each scored against all retrains. sigma: the
+    pooled standard deviation, in units of phi. Take ``abs`` for ``|z|``."""
 
-    retrains: Floats
-    others: Floats
+    retrains: Float64[Array, "retrains n"]
+    others: Float64[Array, "others n"]
     sigma: float
 
 
@@ -35,7 +37,7 @@ def rlira(phi_retrains: ArrayLike, phi_other: ArrayLike, calibration: ArrayLike)
     """
     retrains, others = model_scores("phi_retrains", phi_retrains), model_scores("phi_other", phi_other)
     same_examples("phi_retrains", retrains, "phi_other", others)
-    chosen = calibration_mask(calibration, retrains.shape[1])
+    unseen = calibration_mask(calibration, retrains.shape[1])
     if len(retrains) < LEAST_RETRAINS:
         raise NotEstimable(
             f"R-LiRA: expected at least {LEAST_RETRAINS} retrains, got {len(retrains)}; train more retrains"
@@ -46,12 +48,12 @@ def rlira(phi_retrains: ArrayLike, phi_other: ArrayLike, calibration: ArrayLike)
     # A mean of what is left, not a sum minus one's own: the scored model then cannot enter even by rounding.
     elsewhere = np.stack([np.delete(retrains, k, axis=0).mean(0) for k in range(len(retrains))])
     return RLira(
-        retrains=_centred((retrains - elsewhere) / unit, chosen),
-        others=_centred((others - retrains.mean(0)) / unit, chosen),
+        retrains=_centred((retrains - elsewhere) / unit, unseen),
+        others=_centred((others - retrains.mean(0)) / unit, unseen),
         sigma=sigma,
     )
 
 
-def _centred(z: Floats, chosen: Mask) -> Floats:
-    centred: Floats = z - np.median(z.compress(chosen, axis=1), axis=1)[:, None]
+def _centred(z: Float64[Array, "models n"], calibration: Bool[Array, " n"]) -> Float64[Array, "models n"]:
+    centred: Floats = z - np.median(z.compress(calibration, axis=1), axis=1)[:, None]
     return centred

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from vestige.attacks.arrays import Floats, NotEstimable, calibration_mask, model_scores, same_examples
+from vestige.attacks.arrays import NotEstimable, calibration_mask, model_scores, same_examples
+from vestige.learners.arrays import Array, Floats
 from vestige.learners.errors import ConfigError, DataError
 
 LEAST_RETRAINS = 2
@@ -15,11 +17,11 @@ LEAST_RETRAINS = 2
 
 @dataclass(frozen=True, eq=False)
 class Rmia:
-    """RMIA scores in [0, 1]. retrains: float64 ``[K, n]``, each with the other K - 1 as references. others: float64
-    ``[P, n]``, each with all K as references."""
+    """RMIA scores in [0, 1]. retrains: each with the others as references. others: each with all retrains as
+    references."""
 
-    retrains: Floats
-    others: Floats
+    retrains: Float64[Array, "retrains n"]
+    others: Float64[Array, "others n"]
 
 
 def rmia(
@@ -41,22 +43,22 @@ def rmia(
     a, gamma = number("a", a), number("gamma", gamma)
     retrains, others = model_scores("phi_retrains", phi_retrains), model_scores("phi_other", phi_other)
     same_examples("phi_retrains", retrains, "phi_other", others)
-    chosen = calibration_mask(calibration, retrains.shape[1])
+    unseen = calibration_mask(calibration, retrains.shape[1])
     if len(retrains) < LEAST_RETRAINS:
         raise NotEstimable(f"RMIA: expected at least {LEAST_RETRAINS} retrains, got {len(retrains)}; train more")
     p_retrains, p_others = expit(retrains), expit(others)
 
-    def scored(p: Floats, references: Floats) -> Floats:
+    def scored(p: Float64[Array, " n"], references: Float64[Array, "references n"]) -> Float64[Array, " n"]:
         ratio = likelihood_ratio(p, expected_probability(references.mean(0), a))
-        return population_share(ratio, ratio[chosen], gamma)
+        return population_share(ratio, ratio[unseen], gamma)
 
     everywhere = [scored(p, np.delete(p_retrains, k, axis=0)) for k, p in enumerate(p_retrains)]
     rest = [scored(p, p_retrains) for p in p_others]
     return Rmia(retrains=np.stack(everywhere), others=np.array(rest).reshape(others.shape))
 
 
-def out_mean(p_references: ArrayLike, out: ArrayLike) -> Floats:
-    """Mean ``[n]`` of ``p_references [K, n]`` over the references that did not see the example, ``out`` bool
+def out_mean(p_references: ArrayLike, out: ArrayLike) -> Float64[Array, " n"]:
+    """Mean of ``p_references [K, n]`` over the references that did not see the example, ``out`` bool
     ``[K, n]``; an example that every reference saw is refused.
 
     >>> out_mean([[0.9, 0.2], [0.5, 0.4]], [[False, True], [True, True]]).round(10).tolist()
@@ -94,7 +96,7 @@ def likelihood_ratio(p: ArrayLike, expected: ArrayLike) -> Floats:
     return ratio
 
 
-def population_share(ratio: ArrayLike, population: ArrayLike, gamma: float = 1.0) -> Floats:
+def population_share(ratio: ArrayLike, population: ArrayLike, gamma: float = 1.0) -> Float64[Array, " n"]:
     """Share of population examples ``[Z]`` with ratio / population ratio > gamma (strictly), for each of ``[n]``.
 
     >>> population_share([1.2], [0.8, 1.0, 1.2, 1.5]).tolist()
@@ -104,12 +106,12 @@ def population_share(ratio: ArrayLike, population: ArrayLike, gamma: float = 1.0
     ranked = np.sort(np.asarray(population, np.float64))
     if ranked.ndim != 1 or not len(ranked):
         raise DataError(f"population: expected a list of at least one ratio, got shape {list(ranked.shape)}")
-    asked = np.asarray(ratio, np.float64) / gamma
-    if asked.ndim != 1:
-        raise DataError(f"ratio: expected a list of ratios, got shape {list(asked.shape)}")
-    order = np.argsort(asked)  # lookups in rising order stay in cache
-    share = np.empty(len(asked))
-    share[order] = np.searchsorted(ranked, asked[order], side="left") / len(ranked)
+    thresholds = np.asarray(ratio, np.float64) / gamma
+    if thresholds.ndim != 1:
+        raise DataError(f"ratio: expected a list of ratios, got shape {list(thresholds.shape)}")
+    order = np.argsort(thresholds)  # lookups in rising order stay in cache
+    share = np.empty(len(thresholds))
+    share[order] = np.searchsorted(ranked, thresholds[order], side="left") / len(ranked)
     return share
 
 

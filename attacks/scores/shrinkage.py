@@ -1,4 +1,4 @@
-"""Variances of few values drawn towards what all examples together say: empirical Bayes.
+"""Variances of few values, shrunk towards the variance of all examples: empirical Bayes.
 
 The prior of an example's variance is a scaled inverse chi-squared distribution. Its scale and its degrees of freedom
 are found from mean and variance of the examples' log variances. Source: Smyth 2004 (Statistical Applications in
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import digamma, polygamma
 
-from vestige.attacks.arrays import Floats
+from vestige.learners.arrays import Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ def spread_of(variance: Floats, count: Floats | float) -> Spread:
 
 
 def shrink(variance: Floats, count: Floats | float, spread: Spread) -> Floats:
-    """``variance [..., n]`` drawn towards the prior, with the divisor that it had."""
+    """``variance [..., n]`` shrunk towards the prior, with the divisor that it had."""
     degrees = np.asarray(count, np.float64) - 1
     prior, scale = spread.prior()
     weight = np.where(np.isfinite(prior), degrees / (np.where(np.isfinite(prior), prior, 1.0) + degrees), 0.0)

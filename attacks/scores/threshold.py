@@ -1,13 +1,15 @@
 """Threshold attacks: one cut on a signal for the whole population, or one for each class."""
 
 import numpy as np
+from jaxtyping import Float64, Int64
 from numpy.typing import ArrayLike
 
-from vestige.attacks.arrays import Floats, Labels, calibration_mask, no_nan
+from vestige.attacks.arrays import calibration_mask, no_nan
+from vestige.learners.arrays import Array, Floats
 from vestige.learners.errors import DataError
 
 
-def class_centred(scores: ArrayLike, labels: ArrayLike, calibration: ArrayLike) -> Floats:
+def class_centred(scores: ArrayLike, labels: ArrayLike, calibration: ArrayLike) -> Float64[Array, "*models n"]:
     """Scores ``[..., n]`` minus the median over calibration examples of the same class *on the same model*.
 
     labels ``[n]``; calibration bool ``[n]``: unseen examples set aside for this. A class without calibration examples
@@ -22,13 +24,15 @@ def class_centred(scores: ArrayLike, labels: ArrayLike, calibration: ArrayLike) 
     if table.ndim < 1 or kinds.shape != table.shape[-1:]:
         raise DataError(f"expected scores [..., n] and labels [n], got {list(table.shape)} and {list(kinds.shape)}")
     no_nan("scores", table)
-    chosen = calibration_mask(calibration, len(kinds))
+    unseen = calibration_mask(calibration, len(kinds))
     present, index = np.unique(kinds, return_inverse=True)
-    return table - _class_medians(table.compress(chosen, axis=-1), index[chosen], len(present)).take(index, axis=-1)
+    return table - _class_medians(table.compress(unseen, axis=-1), index[unseen], len(present)).take(index, axis=-1)
 
 
-def _class_medians(scores: Floats, index: Labels, classes: int) -> Floats:
-    """Median of ``scores [..., m]`` over each class of ``index [m]``, ``[..., classes]``, by one sort per model."""
+def _class_medians(
+    scores: Float64[Array, "*models m"], index: Int64[Array, " m"], classes: int
+) -> Float64[Array, "*models {classes}"]:
+    """Median of the scores over each class of ``index``, by one sort per model."""
     order = np.lexsort((scores, np.broadcast_to(index, scores.shape)), axis=-1)
     ranked = np.take_along_axis(scores, order, -1)
     count = np.bincount(index, minlength=classes)

@@ -1,4 +1,4 @@
-"""The bank: what many shadow models say about the audited examples, and who trained on what."""
+"""The bank: outputs of many shadow models on the audited examples, and which model trained on what."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float32, Float64
 from numpy.typing import NDArray
 
-from vestige.attacks.arrays import Floats, Labels, Mask
-from vestige.learners.arrays import Indices
+from vestige.learners.arrays import Array, Indices, Labels
 from vestige.learners.errors import DataError
 
 
@@ -17,25 +17,24 @@ from vestige.learners.errors import DataError
 class ShadowBank:
     """Outputs of N shadows on m audited examples, mapped from files.
 
-    member: bool ``[N, m]``, who trained on what (of unlearned models: before unlearning). forgot: bool ``[N, m]``, what
-    a method was told to forget, all False where none ran. labels: int64 ``[m]``. rows: their indices in the audit's
-    examples. views: names. phi: N tables float32 ``[views, m]``. logits: N tables ``[views, ..., classes]`` of all rows
-    of the files; ``logits_of`` cuts them to ``places``, the bank's rows among them (None: all).
-    accuracy_in, accuracy_out: float64 ``[N]``, on the rows trained on and on the others; NaN without any. seconds,
-    flops: float64 ``[N]``. folder: where they lie.
+    member: which model trained on what (of unlearned models: before unlearning). forgot: what a method was requested to
+    forget, all False where none ran. labels: of the m examples. rows: their indices in the audit's examples.
+    augmentations: names. phi: N tables float32 ``[augmentations, m]``. logits: N tables ``[augmentations, ...,
+    classes]`` of all rows of the files; ``logits_of`` cuts them to ``places``, the bank's rows among them (None: all).
+    accuracy_in, accuracy_out: on the rows trained on and on the others; NaN without any. folder: of the files.
     """
 
-    member: Mask
-    forgot: Mask
+    member: Bool[Array, "models m"]
+    forgot: Bool[Array, "models m"]
     labels: Labels
     rows: Indices
-    views: tuple[str, ...]
+    augmentations: tuple[str, ...]
     phi: tuple[NDArray[np.float32], ...]
     logits: tuple[NDArray[np.float32], ...]
-    accuracy_in: Floats
-    accuracy_out: Floats
-    seconds: Floats
-    flops: Floats
+    accuracy_in: Float64[Array, " models"]
+    accuracy_out: Float64[Array, " models"]
+    seconds: Float64[Array, " models"]
+    flops: Float64[Array, " models"]
     folder: Path
     places: Indices | None = None
 
@@ -45,14 +44,14 @@ class ShadowBank:
     def at(self, rows: Indices) -> "ShadowBank":
         """The same models on some of the rows only (indices into the audit's examples); DataError for one it lacks.
 
-        phi is copied; logits stay where they are and are cut when they are asked for."""
+        phi is copied; logits stay where they are and are cut when they are read."""
         order = np.argsort(self.rows)
         places = order[np.minimum(np.searchsorted(self.rows, rows, sorter=order), len(order) - 1)]
         lacking = int((self.rows[places] != rows).sum())
         if lacking:
             raise DataError(
                 f"shadows: expected outputs on all {len(rows)} audited examples, {lacking} are not in the bank; "
-                "make a bank with vestige shadows for this very audit"
+                "make a bank for this audit with vestige shadows"
             )
         return replace(
             self,
@@ -81,22 +80,22 @@ class ShadowBank:
             flops=self.flops[models],
         )
 
-    def logits_of(self, model: int, view: int | None = None) -> NDArray[np.float32]:
-        """Logits of one model on the bank's rows, ``[views, m, classes]``, or ``[m, classes]`` of one view."""
-        table = self.logits[model] if view is None else self.logits[model][view]
+    def logits_of(self, model: int, augmentation: int | None = None) -> Float32[Array, "*augmentations m classes"]:
+        """Logits of one model on the bank's rows, under all augmentations or one."""
+        table = self.logits[model] if augmentation is None else self.logits[model][augmentation]
         cut: NDArray[np.float32] = np.asarray(table if self.places is None else np.take(table, self.places, axis=-2))
         return cut
 
 
 @dataclass(frozen=True, eq=False)
 class OfAugmentation(Sequence[NDArray[np.float32]]):
-    """The logits ``[m, classes]`` of each model of a bank under one view, read when they are asked for."""
+    """The logits ``[m, classes]`` of each model of a bank under one augmentation, read one by one."""
 
     bank: ShadowBank
-    view: int = 0
+    augmentation: int = 0
 
     def __len__(self) -> int:
         return len(self.bank)
 
     def __getitem__(self, model: Any) -> Any:
-        return self.bank.logits_of(model, self.view)
+        return self.bank.logits_of(model, self.augmentation)

@@ -1,4 +1,4 @@
-"""What is wrong with a bank, or with holding a target against it: sentences for the person who reads the scores."""
+"""What is wrong with a bank, or with comparing a target with it: sentences for the reader of the scores."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 
 from vestige.attacks.scores.gaussians import PER_EXAMPLE_FROM
 from vestige.attacks.shadows.bank import ShadowBank
+from vestige.learners.arrays import Floats
 from vestige.learners.files.io import digest
 
 WEAK = 16
 """Fewer shadows than this miss much of what a stronger attacker would see (ground truth: LIRA-17)."""
 
 SLACK = 0.01
-"""Difference of accuracy that is no sign of another recipe, beside four deviations of the shadows' own."""
+"""Difference of accuracy that is no sign of another recipe, in addition to four deviations of the shadows' accuracy."""
 
 
 def bank_problems(
@@ -23,7 +24,7 @@ def bank_problems(
 
     accuracy_in, accuracy_out: fractions, of the target on examples that it was trained on and on others; None where
     they are not known. Looked at: whether the target's accuracy is among the shadows', the balance of membership,
-    models that are equal, outputs that are no logits, and how much so few shadows can tell."""
+    models that are equal, outputs that are no logits, and the number of shadows."""
     return tuple(
         [
             *_accuracy(bank.accuracy_in, accuracy_in, "examples that it was trained on"),
@@ -36,7 +37,7 @@ def bank_problems(
     )
 
 
-def _accuracy(shadows: NDArray[np.float64], target: float | None, where: str) -> list[str]:
+def _accuracy(shadows: Floats, target: float | None, where: str) -> list[str]:
     known = shadows[np.isfinite(shadows)]
     if target is None or not len(known):
         return []

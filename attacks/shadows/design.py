@@ -1,4 +1,4 @@
-"""The design of a shadow bank: who trains on what, and what every model is asked. Nothing is trained here."""
+"""The design of a shadow bank: which model trains on what, and which outputs are kept. Nothing is trained here."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vestige.attacks.arrays import Labels, Mask
-from vestige.learners.arrays import Indices
+from vestige.learners.arrays import Indices, Labels, Mask
 from vestige.learners.data.examples import Examples
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.io import canonical_json, digest
@@ -23,7 +22,7 @@ OUTPUT_MODULES = (
     "vestige.attacks.signals.signals",
     "vestige.learners.training.augmentations",
 )
-"""Modules that decide, beside training and inference, what a finished shadow holds."""
+"""Modules that decide, with training and inference, what a finished shadow holds."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -31,9 +30,9 @@ class ShadowDesign:
     """Everything that determines shadow models and their outputs, apart from how many there are.
 
     examples, recipe: of the audit. pool: int64, rising: the examples that shadows are trained on, half of them each.
-    rows: int64 ``[m]`` in the pool: those that every model is asked about. requests: int64, rising, in ``rows``: the
-    examples whose half a method is to unlearn from each shadow, split evenly for themselves; empty for none. views:
-    of each row, a fixed list. device: ``cpu``, ``cuda`` or ``cuda:N``; only the kind counts, since bits differ between
+    rows: int64 ``[m]`` in the pool: those that outputs are kept of. requests: int64, rising, in ``rows``: the examples
+    whose half a method is to unlearn from each shadow, split evenly for themselves; empty for none. augmentations: of
+    each row, a fixed list. device: ``cpu``, ``cuda`` or ``cuda:N``; only the kind counts, since bits differ between
     kinds.
 
     Models 2 i and 2 i + 1 complement each other: every example is IN for one of the two. Pair i is drawn from the seed
@@ -45,7 +44,7 @@ class ShadowDesign:
     recipe: Recipe
     pool: Indices
     rows: Indices
-    views: tuple[Augmentation, ...] = (Augmentation(),)
+    augmentations: tuple[Augmentation, ...] = (Augmentation(),)
     requests: Indices = field(default_factory=lambda: np.zeros(0, np.int64))
     seed: int = 0
     device: str = "cpu"
@@ -61,10 +60,12 @@ class ShadowDesign:
             if outside or len(np.unique(inner)) < len(inner):
                 whole = "pool" if name == "rows" else "rows"
                 raise DataError(f"shadows: expected {name} inside the {whole}, each once, got {outside} outside")
-        if not self.views:
-            raise ConfigError("shadows: expected at least one view, got none")
-        for view in self.views:
-            view.apply(self.examples.images[:1])  # refuses a shift that leaves no image, before hours of training
+        if not self.augmentations:
+            raise ConfigError("shadows: expected at least one augmentation, got none")
+        for augmentation in self.augmentations:
+            augmentation.apply(
+                self.examples.images[:1]
+            )  # refuses a shift that leaves no image, before hours of training
 
     @cached_property
     def key(self) -> str:
@@ -74,15 +75,15 @@ class ShadowDesign:
 
     @cached_property
     def training(self) -> str:
-        """16 digits of the digest of what determines the weights alone: two designs that differ in what they ask have
-        the same models."""
+        """16 digits of the digest of what determines the weights alone: two designs that differ in rows or
+        augmentations have the same models."""
         code = code_version("vestige.attacks.shadows.design", "vestige.attacks.shadows.work")
         return digest(canonical_json(self._trained()), code)[:16]
 
     def description(self) -> dict[str, Any]:
         """The design as plain values."""
-        asked = {"rows": _set(self.rows), "views": [view.name for view in self.views]}
-        return self._trained() | asked | {"training": self.training}
+        kept = {"rows": _set(self.rows), "views": [augmentation.name for augmentation in self.augmentations]}
+        return self._trained() | kept | {"training": self.training}
 
     def _trained(self) -> dict[str, Any]:
         return {
@@ -130,8 +131,8 @@ class ShadowDesign:
         units = first
         if examples.subjects is not None:
             _, first, units = np.unique(examples.subjects[self.pool], return_index=True, return_inverse=True)
-        asked = np.isin(self.pool, self.requests)
-        return units, (2 * examples.labels[self.pool] + asked)[first]
+        requested = np.isin(self.pool, self.requests)
+        return units, (2 * examples.labels[self.pool] + requested)[first]
 
     def _half(self, pair: int) -> Mask:
         """bool over the pool: the half of the pair's first model."""

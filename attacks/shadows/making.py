@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from vestige.attacks.arrays import Floats
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.attacks.shadows.design import ShadowDesign, chunks, even
 from vestige.attacks.shadows.store import ShadowStore
-from vestige.attacks.shadows.work import Answers, Kept, make_shadow, shadow_of, unlearn_shadow
-from vestige.learners.arrays import Indices
+from vestige.attacks.shadows.work import Kept, ShadowOutputs, make_shadow, shadow_of, unlearn_shadow
+from vestige.learners.arrays import Floats, Indices
 from vestige.learners.engine.engines import Engine, Processes
 from vestige.learners.errors import DataError
 from vestige.learners.files.io import canonical_json, digest
@@ -34,7 +33,7 @@ def store_of(design: ShadowDesign, root: Path) -> ShadowStore:
 def unlearned_store(
     design: ShadowDesign, root: Path, method: str, parameters: Mapping[str, Any], validation: Indices, setting: str
 ) -> ShadowStore:
-    """The folder of what a method makes of them, beside the shadows."""
+    """The folder of what a method makes of them, in that of the shadows."""
     description = {
         "method": method,
         "parameters": dict(parameters),
@@ -58,19 +57,19 @@ def make_shadows(
 ) -> ShadowBank:
     """Train those of the first ``count`` shadows that the folder lacks, and read the bank.
 
-    root: holds the banks of any number of designs. engine: ``Processes()`` by default. keep_weights: beside the
+    root: holds the banks of any number of designs. engine: ``Processes()`` by default. keep_weights: with the
     outputs, so that methods can run on the shadows later without training them anew. Kill it anywhere: what is finished
-    stays. A larger count later adds whole pairs. A model whose files were damaged is made again. Where a bank under
-    ``root`` that asks something else kept the weights of the same models, these are asked and not trained again.
+    stays. A larger count later adds whole pairs. A model whose files were damaged is made again. Where another
+    bank under ``root`` kept the weights of the same models, these are used and not trained again.
     """
     store, shape = store_of(design, root), _shape(design)
     store.clear_remains()
     missing = [model for model in range(even(count)) if not store.sound(model, shape, weights=keep_weights)]
     work = partial(_shadows, design, keep_weights, _kept(design, root, missing))
     jobs = chunks(missing, DENSE_CHUNK if design.recipe.architecture == "mlp" else 1)
-    for done, answers in (engine or default_engine(design)).run(work, jobs, progress=progress if jobs else None):
-        for model, answer in zip(jobs[done], answers, strict=True):
-            store.write(model, answer)
+    for done, finished in (engine or default_engine(design)).run(work, jobs, progress=progress if jobs else None):
+        for model, outputs in zip(jobs[done], finished, strict=True):
+            store.write(model, outputs)
     return read_shadows(design, root, count)
 
 
@@ -86,7 +85,7 @@ def make_unlearned(
     engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> ShadowBank:
-    """Run a method on the first ``count`` shadows, each told to forget its own half of ``design.requests``.
+    """Run a method on the first ``count`` shadows, each requested to forget its own half of ``design.requests``.
 
     validation, setting: as the audited task has them. Weights that were not kept are trained again, to the same bits.
     Raises DataError for a design without requests, and for a method that needs the ledger of a training run.
@@ -97,8 +96,8 @@ def make_unlearned(
     missing = [model for model in range(even(count)) if not store.sound(model, _shape(design))]
     kept = _kept(design, root, missing)
     work = partial(_unlearned, design, kept, method, dict(parameters), validation, setting)
-    for done, answer in (engine or default_engine(design)).run(work, missing, progress=progress if missing else None):
-        store.write(missing[done], answer)
+    for done, outputs in (engine or default_engine(design)).run(work, missing, progress=progress if missing else None):
+        store.write(missing[done], outputs)
     return _read(design, store, count, unlearned=True)
 
 
@@ -153,7 +152,7 @@ def _read(design: ShadowDesign, store: ShadowStore, count: int | None, *, unlear
     phi, logits, numbers = zip(*parts, strict=True)
 
     def column(name: str) -> Floats:
-        return np.array([one[name] for one in numbers])
+        return np.array([kept[name] for kept in numbers])
 
     member = design.member(wanted)
     return ShadowBank(
@@ -161,7 +160,7 @@ def _read(design: ShadowDesign, store: ShadowStore, count: int | None, *, unlear
         forgot=design.forgets(wanted) if unlearned else np.zeros_like(member),
         labels=design.examples.labels[design.rows],
         rows=design.rows,
-        views=tuple(view.name for view in design.views),
+        augmentations=tuple(augmentation.name for augmentation in design.augmentations),
         phi=phi,
         logits=logits,
         accuracy_in=column("accuracy_in"),
@@ -174,20 +173,20 @@ def _read(design: ShadowDesign, store: ShadowStore, count: int | None, *, unlear
 
 def _kept(design: ShadowDesign, root: Path, models: Sequence[int]) -> dict[int, Kept]:
     """Sound weights of these models, from any bank under ``root`` with the same training."""
-    found: dict[int, Kept] = {}
+    weights: dict[int, Kept] = {}
     for path in sorted(root.glob("bank-*/design.json")):
         store = ShadowStore(path.parent, path.parent.name.removeprefix("bank-"), {})
         if store.training() == design.training:
             for model in models:
-                seconds = None if model in found else store.kept_seconds(model)
+                seconds = None if model in weights else store.kept_seconds(model)
                 if seconds is not None:
-                    found[model] = Kept(store.weights(model).resolve(), seconds)
-    return found
+                    weights[model] = Kept(store.weights(model).resolve(), seconds)
+    return weights
 
 
 def _shadows(
     design: ShadowDesign, keep_weights: bool, kept: Mapping[int, Kept], models: Sequence[int], progress: Progress
-) -> list[Answers]:
+) -> list[ShadowOutputs]:
     """Runs in a worker."""
 
     def within(place: int) -> Progress:
@@ -208,11 +207,11 @@ def _unlearned(
     setting: str,
     model: int,
     progress: Progress,
-) -> Answers:
+) -> ShadowOutputs:
     """Runs in a worker, which reads the weights; where it finds none (on another machine) it trains them again."""
     shadow = shadow_of(design, model, kept.get(model), progress)
     return unlearn_shadow(design, model, shadow, method, parameters, validation, setting)
 
 
 def _shape(design: ShadowDesign) -> tuple[int, int, int]:
-    return len(design.views), len(design.rows), design.examples.classes
+    return len(design.augmentations), len(design.rows), design.examples.classes

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.attacks.shadows.work import Answers
+from vestige.attacks.shadows.work import ShadowOutputs
 from vestige.learners.errors import DataError
 from vestige.learners.files.io import canonical_json, digest, write_atomically
 
@@ -22,7 +22,7 @@ _PART = re.compile(r"\.shadow-(\d+)\.(\d+)(\.old)?\.part")
 @dataclass(frozen=True)
 class ShadowStore:
     """The folder of the models of one design (or of one method's models made from them). key: of the design, written
-    into every model; description: beside them, for people."""
+    into every model; description: a file with them, for people."""
 
     folder: Path
     key: str
@@ -56,17 +56,17 @@ class ShadowStore:
         return count
 
     def clear_remains(self) -> None:
-        """Remove what killed runs left half done; what another process is at work on stays."""
+        """Remove what killed runs left half done; what another process is writing stays."""
         for path in self.folder.glob(".shadow-*.part"):
-            found = _PART.fullmatch(path.name)
-            if found is not None and _alive(int(found.group(2))):
+            name = _PART.fullmatch(path.name)
+            if name is not None and _alive(int(name[2])):
                 continue
-            if found is not None and found.group(3) and not self.has(int(found.group(1))):
-                path.rename(self.place(int(found.group(1))))  # killed while a model was being exchanged
+            if name is not None and name[3] and not self.has(int(name[1])):
+                path.rename(self.place(int(name[1])))  # killed while a model was being exchanged
             else:
                 shutil.rmtree(path, ignore_errors=True)
 
-    def write(self, model: int, answers: Answers) -> None:
+    def write(self, model: int, outputs: ShadowOutputs) -> None:
         """Put a finished model in its place: under another name first, then renamed. What was there gives way."""
         part = self.folder / f".shadow-{model:05d}.{os.getpid()}.part"
         try:
@@ -77,12 +77,12 @@ class ShadowStore:
             part.mkdir()
             digests = {}
             for name in ("phi", "logits"):
-                np.save(part / f"{name}.npy", getattr(answers, name), allow_pickle=False)
+                np.save(part / f"{name}.npy", getattr(outputs, name), allow_pickle=False)
                 digests[name] = digest((part / f"{name}.npy").read_bytes())
-            if answers.checkpoint is not None:
-                (part / "weights.safetensors").write_bytes(answers.checkpoint)
-                digests["weights"] = digest(answers.checkpoint)
-            kept = {field: _number(getattr(answers, field)) for field in FIELDS}
+            if outputs.checkpoint is not None:
+                (part / "weights.safetensors").write_bytes(outputs.checkpoint)
+                digests["weights"] = digest(outputs.checkpoint)
+            kept = {field: _number(getattr(outputs, field)) for field in FIELDS}
             text = canonical_json({"design": self.key, "model": model, "digests": digests, **kept})
             (part / "answers.json").write_text(text, encoding="utf-8")
             self._exchange(model, part)
@@ -93,7 +93,8 @@ class ShadowStore:
     def read(
         self, model: int, shape: tuple[int, int, int]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[str, float]]:
-        """phi ``[views, m]`` and logits ``[views, m, classes]``, mapped from the files, and the numbers kept with them.
+        """phi ``[augmentations, m]`` and logits ``[augmentations, m, classes]``, mapped from the files, and the numbers
+        kept with them.
 
         Raises DataError for files of another design or model, or not as they were written; nothing is unpickled."""
         place = self.place(model)
@@ -113,13 +114,13 @@ class ShadowStore:
         return phi, logits, kept
 
     def training(self) -> str | None:
-        """Key of what determined the weights, as the folder tells it; None where it does not."""
+        """Key of what determined the weights, as the folder's description states it; None without one."""
         try:
             description = json.loads((self.folder / "design.json").read_bytes())
         except (OSError, ValueError):
             return None
-        found = description.get("training") if isinstance(description, dict) else None
-        return found if isinstance(found, str) else None
+        training = description.get("training") if isinstance(description, dict) else None
+        return training if isinstance(training, str) else None
 
     def kept_seconds(self, model: int) -> float | None:
         """Seconds that it took to make a model whose weights were kept and are sound, None for any other."""
@@ -164,12 +165,12 @@ def _number(value: float) -> float | None:
 
 
 def _alive(process: int) -> bool:
-    if os.name == "nt":  # there, asking would end it
+    if os.name == "nt":  # there, the question would end it
         return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # it is somebody else's, or this system cannot tell
+    except OSError:  # it is another user's, or this system cannot say
         return True
     return process != os.getpid()

@@ -1,4 +1,4 @@
-"""What a worker does for a shadow bank: train, ask, and, where it is told to, unlearn and ask again."""
+"""What a worker does for a shadow bank: train, predict, and, where a method is given, unlearn and predict again."""
 
 import time
 from collections.abc import Mapping
@@ -27,10 +27,10 @@ from vestige.unlearners.core.task import Task
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """What one model said. logits: float32 ``[views, m, classes]``; phi: float32 ``[views, m]``. accuracy_in,
-    accuracy_out: on the rows that it was trained on (of the shadow's own half) and on the others, first view. seconds,
-    flops: of making it. checkpoint: the file's bytes, where they are to be kept."""
+class ShadowOutputs:
+    """Of one model. logits: float32 ``[augmentations, m, classes]``; phi: float32 ``[augmentations, m]``. accuracy_in,
+    accuracy_out: on the rows that it was trained on (of the shadow's own half) and on the others, first augmentation.
+    seconds, flops: of making it. checkpoint: the file's bytes, where they are to be kept."""
 
     logits: NDArray[np.float32]
     phi: NDArray[np.float32]
@@ -43,7 +43,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Kept:
-    """Weights of a shadow that lie in some bank of the same training, and the seconds that it took to make them."""
+    """Weights of a shadow in some bank of the same training, and the seconds that it took to make them."""
 
     path: Path
     seconds: float
@@ -51,14 +51,14 @@ class Kept:
 
 def make_shadow(
     design: ShadowDesign, model: int, *, kept: Kept | None, keep_weights: bool, progress: Progress
-) -> Answers:
-    """Train shadow ``model``, or take kept weights, and ask it. Cost counts the training in either case."""
+) -> ShadowOutputs:
+    """Train shadow ``model``, or take kept weights, and predict. Cost counts the training in either case."""
     began = time.perf_counter()
     shadow = shadow_of(design, model, kept, progress)
     passes = 3 * design.recipe.epochs * len(design.trained_on(model))
     file = _checkpoint(design, model, shadow) if keep_weights else None
-    answers = _answers(design, model, shadow, began, passes, file)
-    return answers if kept is None else replace(answers, seconds=answers.seconds + kept.seconds)
+    outputs = _outputs(design, model, shadow, began, passes, file)
+    return outputs if kept is None else replace(outputs, seconds=outputs.seconds + kept.seconds)
 
 
 def shadow_of(design: ShadowDesign, model: int, kept: Kept | None, progress: Progress) -> Classifier:
@@ -68,8 +68,11 @@ def shadow_of(design: ShadowDesign, model: int, kept: Kept | None, progress: Pro
     if kept is None or not kept.path.is_file():
         return train_shadow(design, model, progress)
     shadow, header = load_checkpoint(kept.path, pick_device(design.device), data=design.examples.fingerprint)
-    made = (header.recipe, header.seed, header.indices)
-    if made != (design.recipe, design.model_seed(model), _trained_indices(design, model)):
+    if (header.recipe, header.seed, header.indices) != (
+        design.recipe,
+        design.model_seed(model),
+        _trained_indices(design, model),
+    ):
         raise DataError(f"{kept.path}: holds another model than shadow {model}; delete its folder")
     return shadow
 
@@ -91,15 +94,15 @@ def unlearn_shadow(
     parameters: Mapping[str, Any],
     validation: Indices,
     setting: str,
-) -> Answers:
-    """Unlearn the shadow's own requests from it by the method, and ask what comes out."""
+) -> ShadowOutputs:
+    """Unlearn from the shadow the requests that it was trained on, and predict with the result."""
     began = time.perf_counter()
-    own = design.trained_on(model)
-    forget = np.intersect1d(own, design.requests)
+    trained = design.trained_on(model)
+    forget = np.intersect1d(trained, design.requests)
     task = Task(
         examples=design.examples,
         forget=forget,
-        retain=np.setdiff1d(own, forget),
+        retain=np.setdiff1d(trained, forget),
         validation=validation,
         recipe=design.recipe,
         seed=design.model_seed(model),
@@ -107,17 +110,19 @@ def unlearn_shadow(
         setting=setting,  # type: ignore[arg-type]
     )
     candidate = create(method, parameters)(shadow, task)
-    answers = _answers(design, model, candidate, began, 0, None)
-    return replace(answers, flops=task.meter.cost().flops)
+    outputs = _outputs(design, model, candidate, began, 0, None)
+    return replace(outputs, flops=task.meter.cost().flops)
 
 
-def _answers(
+def _outputs(
     design: ShadowDesign, model: int, network: Classifier, began: float, passes: int, checkpoint: bytes | None
-) -> Answers:
-    logits = predict_augmentations(network, design.examples, design.rows, design.views, pick_device(design.device))
+) -> ShadowOutputs:
+    logits = predict_augmentations(
+        network, design.examples, design.rows, design.augmentations, pick_device(design.device)
+    )
     labels = design.examples.labels[design.rows]
     inside = design.member_of(model)
-    return Answers(
+    return ShadowOutputs(
         logits=logits,
         phi=logit(logits, labels).astype(np.float32),
         accuracy_in=accuracy(logits[0, inside], labels[inside]) if inside.any() else float("nan"),

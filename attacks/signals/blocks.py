@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 
-from vestige.attacks.arrays import Floats, Labels
 from vestige.attacks.signals.prepared import Prepared
 from vestige.attacks.signals.signals import SIGNALS
+from vestige.learners.arrays import Array, Floats, Labels, Logits
 from vestige.learners.engine.jobs import available_workers
 from vestige.learners.files.scratch import scratch_array
 
@@ -18,17 +19,15 @@ BLOCK = 2**20
 MOST_THREADS = 8
 """Each holds some ten tables of a block's size."""
 FOR_THREADS = 2**24
-"""Numbers from which on threads are worth it; below, it takes a second, and other processes may be at work."""
-
-Logits = NDArray[np.floating[Any]]
+"""Least numbers for which threads are worth it; fewer take a second, and other processes may be at work."""
 
 
 def row_slices(shape: tuple[int, ...], block: int = BLOCK) -> list[slice]:
-    """Slices that part the rows of ``[..., n, classes]`` into blocks of about equal size, each of at most ``block``
+    """Slices that divide the rows of ``[..., n, classes]`` into blocks of about equal size, each of at most ``block``
     numbers of one model (or one row)."""
     rows, classes = shape[-2:]
-    parts = max(1, -(-rows // max(1, block // max(1, classes))))
-    edges = np.linspace(0, rows, parts + 1).astype(np.int64).tolist()
+    count = max(1, -(-rows // max(1, block // max(1, classes))))
+    edges = np.linspace(0, rows, count + 1).astype(np.int64).tolist()
     return [slice(low, high) for low, high in zip(edges[:-1], edges[1:], strict=True)]
 
 
@@ -39,8 +38,10 @@ def blocks(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
             yield model[rows]
 
 
-def signal_tables(models: Sequence[Logits], labels: Labels, names: Sequence[str]) -> dict[str, Floats]:
-    """Signals ``[models, n]`` by name, of logits ``[n, classes]`` each; every block is read once for all of them."""
+def signal_tables(
+    models: Sequence[Logits], labels: Labels, names: Sequence[str]
+) -> dict[str, Float64[Array, "models n"]]:
+    """Signals by name, of logits ``[n, classes]`` each; every block is read once for all of them."""
     tables: dict[str, Floats] = {name: np.empty((len(models), len(labels))) for name in names}
 
     def fill(place: int, rows: slice) -> None:
@@ -52,39 +53,39 @@ def signal_tables(models: Sequence[Logits], labels: Labels, names: Sequence[str]
     return tables
 
 
-def answers_of(models: Sequence[Logits]) -> Labels:
-    """The class with the largest logit, of equal ones the first, ``[models, n]``, of logits ``[n, classes]`` each."""
-    answers = np.empty((len(models), len(models[0])), np.int64)
+def predictions_of(models: Sequence[Logits]) -> Int64[Array, "models n"]:
+    """The class with the largest logit, of equal ones the first, of logits ``[n, classes]`` each."""
+    predictions = np.empty((len(models), len(models[0])), np.int64)
 
     def fill(place: int, rows: slice) -> None:
         block = models[place][rows]
         # The processor compares halves one by one: converting them costs less.
-        answers[place, rows] = (block.astype(np.float32) if block.dtype == np.float16 else block).argmax(axis=1)
+        predictions[place, rows] = (block.astype(np.float32) if block.dtype == np.float16 else block).argmax(axis=1)
 
     _on_threads(fill, models)
-    return answers
+    return predictions
 
 
 def _on_threads(work: Callable[[int, slice], None], models: Sequence[Logits]) -> None:
     """``work(place, rows)`` for every block; the result cannot depend on the order, since each fills its own place."""
-    blocks_ = [(place, rows) for place, logits in enumerate(models) for rows in row_slices(logits.shape)]
-    workers = min(available_workers(), MOST_THREADS, len(blocks_))
+    jobs = [(place, rows) for place, logits in enumerate(models) for rows in row_slices(logits.shape)]
+    workers = min(available_workers(), MOST_THREADS, len(jobs))
     if workers < 2 or sum(logits.size for logits in models) < FOR_THREADS:
-        for one in blocks_:
-            work(*one)
+        for place, rows in jobs:
+            work(place, rows)
         return
-    with ThreadPoolExecutor(workers) as pool:  # NumPy lets go of the interpreter while it computes
-        for _ in pool.map(work, *zip(*blocks_, strict=True)):
+    with ThreadPoolExecutor(workers) as pool:  # NumPy releases the interpreter while it computes
+        for _ in pool.map(work, *zip(*jobs, strict=True)):
             pass
 
 
-def mean_logits(models: Sequence[Logits], rows: NDArray[np.int64]) -> Floats:
-    """Mean over one model or more of their logits ``[n, classes]`` at ``rows``, float64 ``[rows, classes]``."""
+def mean_logits(models: Sequence[Logits], rows: Int64[Array, " m"]) -> Float64[Array, "m classes"]:
+    """Mean over one model or more of their logits ``[n, classes]`` at ``rows``."""
     mean: Floats = scratch_array((len(rows), models[0].shape[1]), np.float64)
-    for part in row_slices(mean.shape):
+    for block in row_slices(mean.shape):
         for logits in models:
-            mean[part] += logits[rows[part]]
-        mean[part] /= len(models)
+            mean[block] += logits[rows[block]]
+        mean[block] /= len(models)
     return mean
 
 

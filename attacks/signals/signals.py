@@ -1,7 +1,7 @@
 """Signals: one number per model and example, from logits in float64, higher = more member-like.
 
 Every function takes ``logits [..., n, classes]`` (any leading axes, e.g. models) and ``labels [n]``, returns float64
-``[..., n]``, leaves its input alone and scores each example by itself. At least two classes are needed.
+``[..., n]``, does not change its input and scores each example by itself. At least two classes are needed.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,14 +10,15 @@ from operator import attrgetter
 from types import MappingProxyType
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from vestige.attacks.arrays import Floats
-from vestige.attacks.signals.prepared import Prepared, log_odds, own_and_others
+from vestige.attacks.signals.prepared import Prepared, label_and_others, log_odds
+from vestige.learners.arrays import Array, Floats
 
 
-def logit(logits: ArrayLike, labels: ArrayLike) -> Floats:
+def logit(logits: ArrayLike, labels: ArrayLike) -> Float64[Array, "*models n"]:
     """Logit-scaled confidence phi = z_y - logsumexp of the other z, ``[..., n]``; unbounded, no saturation.
 
     Source: Carlini et al. 2022 (arXiv 2112.03570), section V; computed from logits, never as log p - log(1 - p).
@@ -28,7 +29,7 @@ def logit(logits: ArrayLike, labels: ArrayLike) -> Floats:
     return Prepared.of(logits, labels).phi
 
 
-def loss(logits: ArrayLike, labels: ArrayLike) -> Floats:
+def loss(logits: ArrayLike, labels: ArrayLike) -> Float64[Array, "*models n"]:
     """Negated cross-entropy log p_y, ``[..., n]`` in (-inf, 0].
 
     Source: Yeom et al. 2018 (arXiv 1709.01604), adversary 1; log p_y = -log(1 + exp(-phi)).
@@ -39,7 +40,7 @@ def loss(logits: ArrayLike, labels: ArrayLike) -> Floats:
     return _loss(Prepared.of(logits, labels))
 
 
-def confidence(logits: ArrayLike, labels: ArrayLike) -> Floats:
+def confidence(logits: ArrayLike, labels: ArrayLike) -> Float64[Array, "*models n"]:
     """Probability of the label p_y, ``[..., n]`` in [0, 1]; ranks like loss until it saturates at 1.
 
     Source: Salem et al. 2019 (arXiv 1806.01246); p_y = 1 / (1 + exp(-phi)).
@@ -50,7 +51,7 @@ def confidence(logits: ArrayLike, labels: ArrayLike) -> Floats:
     return _confidence(Prepared.of(logits, labels))
 
 
-def max_confidence(logits: ArrayLike, labels: ArrayLike) -> Floats:
+def max_confidence(logits: ArrayLike, labels: ArrayLike) -> Float64[Array, "*models n"]:
     """Largest probability max_j p_j, ``[..., n]`` in [1 / classes, 1]; ``labels`` are checked but not used.
 
     Source: Salem et al. 2019 (arXiv 1806.01246), adversary 3.
@@ -61,10 +62,10 @@ def max_confidence(logits: ArrayLike, labels: ArrayLike) -> Floats:
     return _max_confidence(Prepared.of(logits, labels))
 
 
-def entropy(logits: ArrayLike, labels: ArrayLike) -> Floats:
+def entropy(logits: ArrayLike, labels: ArrayLike) -> Float64[Array, "*models n"]:
     """Negated entropy sum_j p_j log p_j, ``[..., n]`` in [-log classes, 0]; ``labels`` are checked but not used.
 
-    A confidently wrong answer looks like a member. Source: Salem et al. 2019 (arXiv 1806.01246), adversary 3.
+    A confidently wrong prediction looks like a member. Source: Salem et al. 2019 (arXiv 1806.01246), adversary 3.
 
     >>> entropy([[2.0, 1.0, 0.0]], [1]).round(10).tolist()
     [-0.8323955818]
@@ -72,7 +73,7 @@ def entropy(logits: ArrayLike, labels: ArrayLike) -> Floats:
     return _entropy(Prepared.of(logits, labels))
 
 
-def modified_entropy(logits: ArrayLike, labels: ArrayLike) -> Floats:
+def modified_entropy(logits: ArrayLike, labels: ArrayLike) -> Float64[Array, "*models n"]:
     """Negated modified entropy (1 - p_y) log p_y + sum over j != y of p_j log(1 - p_j), ``[..., n]`` in (-inf, 0].
 
     Source: Song and Mittal 2021 (arXiv 2003.10595), equation 8; log(1 - p_j) comes from logits, so nothing is clamped.
@@ -83,7 +84,7 @@ def modified_entropy(logits: ArrayLike, labels: ArrayLike) -> Floats:
     return _modified_entropy(Prepared.of(logits, labels))
 
 
-def correctness(logits: ArrayLike, labels: ArrayLike) -> Floats:
+def correctness(logits: ArrayLike, labels: ArrayLike) -> Float64[Array, "*models n"]:
     """1 where the largest logit is the label's, else 0, ``[..., n]``; of equal logits the first class counts.
 
     Source: Yeom et al. 2018 (arXiv 1709.01604), the gap attack.
@@ -94,7 +95,7 @@ def correctness(logits: ArrayLike, labels: ArrayLike) -> Floats:
     return _correctness(Prepared.of(logits, labels))
 
 
-def hinge(logits: ArrayLike, labels: ArrayLike) -> Floats:
+def hinge(logits: ArrayLike, labels: ArrayLike) -> Float64[Array, "*models n"]:
     """Margin z_y - max over j != y of z_j, ``[..., n]``; unbounded.
 
     Source: Carlini et al. 2022 (arXiv 2112.03570), section VI.
@@ -105,46 +106,46 @@ def hinge(logits: ArrayLike, labels: ArrayLike) -> Floats:
     return _hinge(Prepared.of(logits, labels))
 
 
-def _loss(given: Prepared) -> Floats:
-    return -np.logaddexp(0.0, -given.phi)
+def _loss(logits: Prepared) -> Float64[Array, "*models n"]:
+    return -np.logaddexp(0.0, -logits.phi)
 
 
-def _confidence(given: Prepared) -> Floats:
-    probability: Floats = expit(given.phi)
+def _confidence(logits: Prepared) -> Float64[Array, "*models n"]:
+    probability: Floats = expit(logits.phi)
     return probability
 
 
-def _max_confidence(given: Prepared) -> Floats:
-    probability: Floats = 1.0 / given.total
+def _max_confidence(logits: Prepared) -> Float64[Array, "*models n"]:
+    probability: Floats = 1.0 / logits.total
     return probability
 
 
-def _entropy(given: Prepared) -> Floats:
-    negated: Floats = (given.powers * given.shifted).sum(0) / given.total - np.log(given.total)
+def _entropy(logits: Prepared) -> Float64[Array, "*models n"]:
+    negated: Floats = (logits.powers * logits.shifted).sum(0) / logits.total - np.log(logits.total)
     return negated
 
 
-def _modified_entropy(given: Prepared) -> Floats:
-    phi = given.phi
-    top_odds = log_odds(*own_and_others(given.z, given.top))
-    p = given.powers / given.total
+def _modified_entropy(logits: Prepared) -> Float64[Array, "*models n"]:
+    phi = logits.phi
+    top_odds = log_odds(*label_and_others(logits.z, logits.top))
+    p = logits.powers / logits.total
     # Only the largest p can be near 1, where log(1 - p) must not be formed from p.
-    np.put_along_axis(p, given.top, 0.0, 0)
+    np.put_along_axis(p, logits.top, 0.0, 0)
     terms = p * np.log1p(-p)
-    np.put_along_axis(terms, given.top, -(expit(top_odds) * np.logaddexp(0.0, top_odds))[None], 0)
-    np.put_along_axis(terms, given.index, -(expit(-phi) * np.logaddexp(0.0, -phi))[None], 0)
+    np.put_along_axis(terms, logits.top, -(expit(top_odds) * np.logaddexp(0.0, top_odds))[None], 0)
+    np.put_along_axis(terms, logits.index, -(expit(-phi) * np.logaddexp(0.0, -phi))[None], 0)
     negated: Floats = terms.sum(0)
     return negated
 
 
-def _correctness(given: Prepared) -> Floats:
-    right: Floats = (given.top[0] == given.index[0]).astype(np.float64)
+def _correctness(logits: Prepared) -> Float64[Array, "*models n"]:
+    right: Floats = (logits.top[0] == logits.index[0]).astype(np.float64)
     return right
 
 
-def _hinge(given: Prepared) -> Floats:
-    own, others = given.others
-    margin: Floats = own - others.max(0)
+def _hinge(logits: Prepared) -> Float64[Array, "*models n"]:
+    at_label, others = logits.others
+    margin: Floats = at_label - others.max(0)
     return margin
 
 

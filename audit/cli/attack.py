@@ -199,7 +199,7 @@ def _record(name: str, bank: ShadowBank) -> dict[str, object]:
     return {
         "shadows": name,
         "number": len(bank),
-        "views": list(bank.views),
+        "views": list(bank.augmentations),
         "accuracy_in": moments(bank.accuracy_in),
         "accuracy_out": moments(bank.accuracy_out),
         "seconds": float(bank.seconds.sum()),

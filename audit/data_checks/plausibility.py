@@ -75,10 +75,10 @@ def find_problems(
 def outputs_problems(outputs: Outputs) -> tuple[Problem, ...]:
     """The same of every model in ``outputs``."""
     retrains = len(outputs.retrain)
-    answers = {retrain_name(k): outputs.answers[k] for k in range(retrains)}
+    answers = {retrain_name(k): outputs.predictions[k] for k in range(retrains)}
     if outputs.original is not None:
-        answers = {"original": outputs.answers[-1], **answers}
-    answers["candidate"] = outputs.answers[retrains]
+        answers = {"original": outputs.predictions[-1], **answers}
+    answers["candidate"] = outputs.predictions[retrains]
     return find_problems(answers, outputs.labels, outputs.role, outputs.classes)
 
 

@@ -47,7 +47,7 @@ def design_of(plan: Plan) -> ShadowDesign:
         recipe=config.recipe,
         pool=np.sort(np.concatenate([split.forget, split.retain, split.unseen])),
         rows=np.sort(audited_rows(plan)[0]),
-        views=parse_augmentations(names),
+        augmentations=parse_augmentations(names),
         requests=requests_of(plan),
         seed=config.seed,
         device=plan.device.type,

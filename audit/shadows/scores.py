@@ -37,13 +37,15 @@ def augmented_logits(
 ) -> NDArray[np.float32]:
     """Logits ``[views, m, classes]`` of one of the audit's models under the bank's views, kept in the workspace."""
     model, _ = workspace.load(key, plan.device)
-    views = parse_augmentations(shadows.views)
+    views = parse_augmentations(shadows.augmentations)
 
     def flat() -> NDArray[np.float32]:
         found = predict_augmentations(model, plan.examples, rows, views, plan.device)
         return np.moveaxis(found, 0, 1).reshape(len(rows), -1)
 
-    name = digest(weights_digest(model), code_version("vestige.learners.training.augmentations"), *shadows.views)
+    name = digest(
+        weights_digest(model), code_version("vestige.learners.training.augmentations"), *shadows.augmentations
+    )
     kept = workspace.logits(key, name, rows, flat)
     return np.moveaxis(kept.reshape(len(rows), len(views), -1), 1, 0)
 
@@ -74,7 +76,7 @@ def with_bank(inputs: AttackInputs, plan: Plan, workspace: Workspace, rows: Indi
     keys = [*plan.retrains, *(key for _, key in plan.candidates), plan.original]
     logits = np.stack([augmented_logits(plan, workspace, key, rows, shadows) for key in keys])
     retrains, others = logits[: len(plan.retrains)], logits[len(plan.retrains) :]
-    return replace(inputs, shadows=shadows, retrain_views=retrains, other_views=others)
+    return replace(inputs, shadows=shadows, retrain_augmentations=retrains, other_augmentations=others)
 
 
 def problems_of(plan: Plan, shadows: ShadowBank | None, outputs: Outputs) -> tuple[str, ...]:
@@ -165,11 +167,11 @@ def _with_method(
         return replace(counted, evidence=replace(counted.evidence, unlearned_problem="; ".join(faults)))
     audited = outputs.role != "retain"
     pair = [place, -1]  # the candidate and the original
-    assert inputs.other_views is not None
-    others, views = inputs.others[pair], inputs.other_views[pair]
+    assert inputs.other_augmentations is not None
+    others, views = inputs.others[pair], inputs.other_augmentations[pair]
     try:
         scored = ATTACKS[ULIRA](
-            replace(inputs, others=others, other_views=views, unlearned=unlearned.at(rows[audited]))
+            replace(inputs, others=others, other_augmentations=views, unlearned=unlearned.at(rows[audited]))
         )
     except NotEstimable as error:
         return replace(counted, evidence=replace(counted.evidence, unlearned_problem=str(error)))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.attacks.outputs.collect import stack_answers
+from vestige.attacks.outputs.collect import stack_logits
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.config.audit_data import AuditData
 from vestige.audit.data_checks.near_duplicates import near_duplicates
@@ -109,7 +109,7 @@ def infer_models(
         except DataError as error:
             raise _of(files.original, error) from error
         del original
-    arrays = stack_answers(
+    arrays = stack_logits(
         logits_of,
         candidate=files.candidate,
         original=files.original,

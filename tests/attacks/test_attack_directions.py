@@ -10,10 +10,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from vestige.attacks.metrics.roc import auc
-from vestige.attacks.registry.attacks import ATTACKS
-from vestige.attacks.registry.bank_entries import ON_SHADOWS
+from vestige.attacks.registry.attacks import ATTACKS, ON_SHADOWS
 from vestige.attacks.registry.inputs import AttackInputs
-from vestige.attacks.registry.numbers import NUMBERS, Answered
+from vestige.attacks.registry.numbers import NUMBERS, RoleLogits
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.attacks.signals.signals import SIGNALS
 from vestige.learners.errors import DataError
@@ -65,7 +64,7 @@ def audit(tmp_path_factory):
         forgot=np.zeros((SHADOWS, len(kept)), bool),
         labels=labels[kept],
         rows=kept,
-        views=("identity", "noise"),
+        augmentations=("identity", "noise"),
         phi=tuple(SIGNALS["logit"].function(shadows, labels[kept])),
         logits=tuple(shadows),
         accuracy_in=np.ones(SHADOWS),
@@ -75,25 +74,25 @@ def audit(tmp_path_factory):
         folder=tmp_path_factory.mktemp("bank"),
     )
     models = np.stack(models)
-    material = AttackInputs(
+    inputs = AttackInputs(
         labels=labels[kept],
         calibration=calibration,
         retrains=models[:RETRAINS, 0],
         others=models[RETRAINS:, 0],
         original=models[RETRAINS, 0] + 3 * np.eye(10)[labels[kept]] * (np.arange(len(kept)) < FORGET)[:, None],
         shadows=bank,
-        retrain_views=models[:RETRAINS],
-        other_views=models[RETRAINS:],
+        retrain_augmentations=models[:RETRAINS],
+        other_augmentations=models[RETRAINS:],
         unlearned=replace(bank, forgot=bank.member),
         features=np.concatenate([images[kept], np.eye(10)[labels[kept]]], axis=1),
     )
-    return material, np.arange(len(kept)) < FORGET
+    return inputs, np.arange(len(kept)) < FORGET
 
 
 def scored(audit, attack, signal):
-    material, member = audit
-    found = ATTACKS[attack](material, signal)
-    outside = ~member & ~material.calibration
+    inputs, member = audit
+    found = ATTACKS[attack](inputs, signal)
+    outside = ~member & ~inputs.calibration
     areas = [auc(row[member], row[outside]) for row in found.scores]
     return areas[:RETRAINS], areas[RETRAINS]
 
@@ -119,16 +118,16 @@ def test_sig_20_p3_members_of_the_original_score_higher_and_of_a_retrain_do_not(
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_registered_attacks_describe_themselves_and_return_one_finite_score_per_example(audit, name):
-    attack, (material, _) = ATTACKS[name], audit
+    attack, (inputs, _) = ATTACKS[name], audit
     assert attack.name == name and attack.signal in ("any", "logits", "decisions", *SIGNALS)
     assert all(getattr(attack, field) for field in ("description", "citation", "needs", "role"))
-    assert attack.possible(material) and len(attack.explanation) > 20
-    for given in (material.retrains, material.others, material.other_views):
+    assert attack.possible(inputs) and len(attack.explanation) > 20
+    for given in (inputs.retrains, inputs.others, inputs.other_augmentations):
         given.flags.writeable = False
-    found = attack(material)
-    assert found.scores.shape == (RETRAINS + 1, len(material.labels)) and np.isfinite(found.scores).all()
-    assert found.judged.shape == (len(material.labels),) and found.judged.any()
-    again = attack(material)
+    found = attack(inputs)
+    assert found.scores.shape == (RETRAINS + 1, len(inputs.labels)) and np.isfinite(found.scores).all()
+    assert found.judged.shape == (len(inputs.labels),) and found.judged.any()
+    again = attack(inputs)
     assert np.array_equal(found.scores, again.scores)
 
 
@@ -147,13 +146,13 @@ def test_an_attack_is_possible_where_its_evidence_is():
 
 
 def test_material_that_does_not_fit_is_refused(audit):
-    material, _ = audit
-    with pytest.raises(DataError, match=r"other_views: expected logits \[1, 2, .*got none"):
-        replace(material, other_views=None)
+    inputs, _ = audit
+    with pytest.raises(DataError, match=r"other_augmentations: expected logits \[1, 2, .*got none"):
+        replace(inputs, other_augmentations=None)
     with pytest.raises(DataError, match="shadows: expected a bank on these"):
-        replace(material, labels=(material.labels + 1) % 10)
+        replace(inputs, labels=(inputs.labels + 1) % 10)
     with pytest.raises(DataError, match=r"original: expected logits"):
-        replace(material, original=material.original[:5])
+        replace(inputs, original=inputs.original[:5])
 
 
 def test_registries_cannot_be_changed_by_accident():
@@ -175,13 +174,13 @@ def test_registries_cannot_be_changed_by_accident():
 @pytest.mark.parametrize("name", NUMBERS)
 def test_numbers_of_the_literature_tell_the_original_from_a_retrain(audit, name):
     """Known members look like retain examples and are called members; of a retrain's forget set few are."""
-    (material, member), number = audit, NUMBERS[name]
+    (inputs, member), number = audit, NUMBERS[name]
     assert number.description and number.citation and number.desired
-    outside = ~member & ~material.calibration
+    outside = ~member & ~inputs.calibration
     values = []
-    for logits in (material.retrains[0], material.others[0]):
-        known = Answered(material.others[0][member], material.labels[member])  # as retain examples would look
-        others = Answered(logits[outside], material.labels[outside])
-        values.append(number.function(known, others, Answered(logits[member], material.labels[member]), 0))
+    for logits in (inputs.retrains[0], inputs.others[0]):
+        known = RoleLogits(inputs.others[0][member], inputs.labels[member])  # as retain examples would look
+        others = RoleLogits(logits[outside], inputs.labels[outside])
+        values.append(number.function(known, others, RoleLogits(logits[member], inputs.labels[member]), 0))
     retrain, original = values
     assert original < retrain if name == "svc_efficacy" else original > retrain

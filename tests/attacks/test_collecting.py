@@ -10,7 +10,7 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from vestige.attacks.outputs.collect import collect_outputs, stack_answers
+from vestige.attacks.outputs.collect import collect_outputs, stack_logits
 from vestige.learners.errors import DataError
 
 N, CLASSES = 90, 3
@@ -45,7 +45,7 @@ def test_a_network_an_estimator_and_a_function() -> None:
         outputs.id is not None and outputs.id[11] == "11" and outputs.group is not None and outputs.subject is not None
     )
     assert [one for one in seen if one[1] == N] == [
-        (f"asking {name}", N, N) for name in ("candidate", "original", "retrain 1", "retrain 2")
+        (f"predictions of {name}", N, N) for name in ("candidate", "original", "retrain 1", "retrain 2")
     ]
 
 
@@ -114,13 +114,13 @@ def test_what_does_not_fit_is_refused(what: str) -> None:
     assert "\n" not in str(refusal.value)
 
 
-def test_stack_answers_asks_one_model_after_the_other() -> None:
+def test_logits_are_stacked_one_model_after_the_other() -> None:
     asked: list[str] = []
 
     def answer(seed: int, name: str) -> NDArray[Any]:
         asked.append(name)
         return np.full((2, 3), float(seed))
 
-    arrays = stack_answers(answer, candidate=1, original=2, retrains=[3, 4], shadows=[5])
+    arrays = stack_logits(answer, candidate=1, original=2, retrains=[3, 4], shadows=[5])
     assert asked == ["candidate", "original", "retrain 1", "retrain 2", "shadow 1"]
     assert arrays["retrain"][:, 0, 0].tolist() == [3, 4] and arrays["shadow"].shape == (1, 2, 3)

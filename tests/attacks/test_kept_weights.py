@@ -21,13 +21,13 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_view_list_is_asked_of_kept_weights(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    first = replace(design(), views=(Augmentation(),))
+    first = replace(design(), augmentations=(Augmentation(),))
     before = make_shadows(first, tmp_path, 4, engine=HERE, keep_weights=True)
-    more = replace(first, views=(Augmentation(), Augmentation(mirror=True)))
+    more = replace(first, augmentations=(Augmentation(), Augmentation(mirror=True)))
     assert more.key != first.key and more.training == first.training
     request.getfixturevalue("no_training")
     after = make_shadows(more, tmp_path, 4, engine=HERE)
-    assert after.folder != before.folder and after.views == ("identity", "mirror")
+    assert after.folder != before.folder and after.augmentations == ("identity", "mirror")
     for one, two in zip(before.phi, after.phi, strict=True):
         assert np.array_equal(one[0], two[0])
     assert np.array_equal(after.flops, before.flops) and (after.seconds > before.seconds).all()
@@ -57,7 +57,7 @@ def test_other_training_never_takes_them(tmp_path: Path, change: str) -> None:
 
 @pytest.mark.parametrize("fault", ["flipped", "no description", "another model"])
 def test_unsound_weights_are_trained_again(tmp_path: Path, fault: str) -> None:
-    first = replace(design(), views=(Augmentation(),))
+    first = replace(design(), augmentations=(Augmentation(),))
     before = make_shadows(first, tmp_path, 2, engine=HERE, keep_weights=True)
     weights = store_of(first, tmp_path).weights(0)
     if fault == "flipped":
@@ -66,5 +66,7 @@ def test_unsound_weights_are_trained_again(tmp_path: Path, fault: str) -> None:
         (before.folder / "design.json").write_text("[]")
     else:
         weights.write_bytes((before.folder / "shadow-00001" / "weights.safetensors").read_bytes())
-    after = make_shadows(replace(first, views=(Augmentation(), Augmentation(mirror=True))), tmp_path, 2, engine=HERE)
+    after = make_shadows(
+        replace(first, augmentations=(Augmentation(), Augmentation(mirror=True))), tmp_path, 2, engine=HERE
+    )
     assert np.array_equal(after.phi[0][0], before.phi[0][0])

@@ -205,7 +205,7 @@ def test_shrinkage_finds_the_prior_and_its_limits():
     assert inverse_trigamma(polygamma(1, known / 2)) == pytest.approx(known, rel=1e-6)
 
 
-def test_a_median_centre_is_the_median_of_each_world():
+def test_a_median_centre_is_the_median_of_each_side():
     values, member, _ = bank(10, 40, 16, shift=1.0)
     member[:, 3] = [True] * 4 + [False] * 6  # even and odd numbers on the sides
     target = np.zeros((1, 40))
@@ -218,7 +218,7 @@ def test_a_median_centre_is_the_median_of_each_world():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"targets": np.zeros((1, 9))}, r"targets: expected \[models, 1 views, 10 examples\].*got \[1, 9\]"),
+        ({"targets": np.zeros((1, 9))}, r"targets: expected \[models, 1 augmentations, 10 examples\].*got \[1, 9\]"),
         ({"targets": np.full((1, 10), np.nan)}, "targets: expected finite numbers, got 10 of 10"),
         ({"shadows": np.full((8, 10), np.nan)}, "shadows: expected finite numbers, got 80 of 80"),
         ({"shadows": np.full((8, 10), np.inf)}, "shadows: expected finite numbers"),

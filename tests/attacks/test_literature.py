@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from sklearn.svm import SVC
 
-from vestige.attacks.arrays import Floats
 from vestige.attacks.metrics.literature import (
     accuracy_percent,
     average_gap,
     mia_efficacy_svc_confidence,
     unlearn_accuracy,
 )
+from vestige.learners.arrays import Floats
 from vestige.learners.errors import DataError
 
 

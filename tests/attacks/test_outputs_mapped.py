@@ -112,7 +112,7 @@ def test_threads_give_the_same_bits_and_what_a_block_raises_is_raised(
     monkeypatch.setattr(blocks, "row_slices", lambda shape: [slice(at, at + 7) for at in range(0, shape[0], 7)])
     for name, table in blocks.signal_tables(given.models, given.labels, list(SIGNALS)).items():
         assert np.array_equal(table, alone[name]), name
-    answers = blocks.answers_of(given.models)
+    answers = blocks.predictions_of(given.models)
     assert np.array_equal(answers, [one.argmax(1) for one in given.models])
     with pytest.raises(DataError, match="labels: expected values in 0..6"):
         blocks.signal_tables(given.models, given.labels + 1, ["loss"])
@@ -121,4 +121,4 @@ def test_threads_give_the_same_bits_and_what_a_block_raises_is_raised(
 def test_of_equal_logits_the_first_is_the_answer() -> None:
     tied = np.zeros((3, 4), np.float16)
     tied[1, 2:] = 1
-    assert blocks.answers_of([tied]).tolist() == [[0, 2, 0]]
+    assert blocks.predictions_of([tied]).tolist() == [[0, 2, 0]]

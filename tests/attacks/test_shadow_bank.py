@@ -39,7 +39,7 @@ class Counting:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[ShadowDesign, Path]:
-    here = design(requests=np.arange(10, 22), views=(Augmentation(), Augmentation(mirror=True)))
+    here = design(requests=np.arange(10, 22), augmentations=(Augmentation(), Augmentation(mirror=True)))
     root = tmp_path_factory.mktemp("shadows")
     make_shadows(here, root, 8, engine=HERE)
     return here, root
@@ -48,7 +48,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[ShadowDesign, Path]:
 def test_a_bank_holds_what_its_models_said(made: tuple[ShadowDesign, Path]) -> None:
     here, root = made
     bank = read_shadows(here, root)
-    assert len(bank) == 8 and bank.views == ("identity", "mirror")
+    assert len(bank) == 8 and bank.augmentations == ("identity", "mirror")
     assert bank.member.shape == (8, 30) and not bank.forgot.any()
     assert np.array_equal(bank.labels, here.examples.labels[here.rows])
     for table, logits, member, inside, outside in zip(
@@ -157,7 +157,7 @@ def test_bank_09_10_numbers_and_settings_must_fit(made: tuple[ShadowDesign, Path
 
 
 def test_ln_05_pixels_that_a_shadow_does_not_train_on_do_not_enter_it(tmp_path: Path) -> None:
-    here = design(views=(Augmentation(),))
+    here = design(augmentations=(Augmentation(),))
     own = here.trained_on(0)
     images = here.examples.images.copy()
     images[np.setdiff1d(np.arange(60), own)] = 0

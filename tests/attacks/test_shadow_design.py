@@ -78,7 +78,7 @@ CHANGES: list[dict[str, Any]] = [
     {"rows": np.arange(10, 41)},
     {"rows": np.arange(10, 40)[::-1].copy()},
     {"requests": np.array([12])},
-    {"views": (Augmentation(), Augmentation(mirror=True))},
+    {"augmentations": (Augmentation(), Augmentation(mirror=True))},
     {"seed": 1},
     {"device": "cuda"},
     {"examples": make_examples(60, seed=1)},
@@ -112,5 +112,5 @@ def test_bank_03_other_source_code_has_another_key(monkeypatch: pytest.MonkeyPat
 def test_sets_that_do_not_nest_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         design(**change)
-    with pytest.raises(ConfigError, match="at least one view"):
-        design(views=())
+    with pytest.raises(ConfigError, match="at least one augmentation"):
+        design(augmentations=())

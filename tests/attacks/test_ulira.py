@@ -71,9 +71,9 @@ def test_what_cannot_be_meant_is_refused():
         ulira(targets, values, member, values, member)
     # As many retrained models as there are shadows, none of which ever saw anything: the efficacy game.
     assert ulira(targets, values, member, values - 1, np.ones_like(member)).scores.shape == (1, 10)
-    with pytest.raises(DataError, match="never_saw: expected the 10 examples of the forgotten world, got 9"):
+    with pytest.raises(DataError, match="never_saw: expected the 10 examples of the forgotten shadows, got 9"):
         ulira(targets, values, member, values[:, :9], ~member[:, :9])
     with pytest.raises(NotEstimable, match="2 UNLEARNED shadows"):
         ulira(targets, values, member & (np.arange(8) == 0)[:, None], values, ~member)
-    with pytest.raises(DataError, match="pairs of shadows in both worlds, got 8 and 6"):
+    with pytest.raises(DataError, match="pairs of shadows on both sides, got 8 and 6"):
         ulira_leave_pair_out(values, member, values[:6], ~member[:6])

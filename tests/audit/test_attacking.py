@@ -140,7 +140,7 @@ def noise(shadows: int, n: int = 2400) -> tuple[AttackInputs, Any]:
     def made(forgot: Any) -> ShadowBank:
         logits = asked(shadows)
         return bank(
-            member=member, forgot=forgot, labels=labels, rows=np.arange(n), views=("identity", "mirror"),
+            member=member, forgot=forgot, labels=labels, rows=np.arange(n), augmentations=("identity", "mirror"),
             phi=tuple(SIGNALS["logit"].function(logits, labels).astype(np.float32)), logits=tuple(logits),
         )  # fmt: skip
 
@@ -153,8 +153,8 @@ def noise(shadows: int, n: int = 2400) -> tuple[AttackInputs, Any]:
         others=models[3:, 0],
         original=models[4, 0],
         shadows=made(np.zeros_like(member)),
-        retrain_views=models[:3],
-        other_views=models[3:],
+        retrain_augmentations=models[:3],
+        other_augmentations=models[3:],
         unlearned=None,
         features=random.normal(size=(n, 2)),
     )
@@ -176,7 +176,7 @@ def test_candidates_in_one_table_are_those_of_tables_apart() -> None:
     more = replace(
         given,
         others=np.concatenate([given.retrains[:1] + 1, given.others]),
-        other_views=np.concatenate([given.retrain_views[:1] + 1, given.other_views]),
+        other_augmentations=np.concatenate([given.retrain_augmentations[:1] + 1, given.other_augmentations]),
     )
     both = attack_all(more, forget, candidates=["a", "c"], signals=["logit"], unlearned={"c": given.unlearned})
     (alone,) = attack_all(given, forget, candidates=["c"], signals=["logit"], unlearned={"c": given.unlearned})
@@ -201,7 +201,7 @@ def test_votes_that_agree_with_a_shadow_are_no_shadow() -> None:
     right = 20 * np.eye(3)[given.labels]
     sure = [table + right for table in given.shadows.logits]
     perfect = replace(given.shadows, logits=tuple(sure))
-    asked = replace(given, shadows=perfect, other_views=given.other_views + right, unlearned=None)
+    asked = replace(given, shadows=perfect, other_augmentations=given.other_augmentations + right, unlearned=None)
     assert np.ptp(ATTACKS["label_only"](asked).scores[3]) == 0
 
 
@@ -229,7 +229,7 @@ def test_the_design_suits_the_audit(audited: Path) -> None:
     design, split = design_of(plan), plan.split
     assert np.array_equal(design.pool, np.sort(np.concatenate([split.forget, split.retain, split.unseen])))
     assert not np.isin(split.validation, design.pool).any()
-    assert [view.name for view in design.views] == ["identity", "shift:1,0"]
+    assert [view.name for view in design.augmentations] == ["identity", "shift:1,0"]
     labels = plan.examples.labels
     twins = np.setdiff1d(design.requests, split.forget)
     assert np.isin(twins, split.unseen).all()
@@ -237,7 +237,7 @@ def test_the_design_suits_the_audit(audited: Path) -> None:
     forgets = design.forgets(2)
     assert np.abs(forgets.sum(1) - len(split.forget)).max() <= 10  # each class to within one
     mirrored = replace(config, recipe=replace(config.recipe, augmentation="flip"), shadows=parse_shadows())
-    assert design_of(replace(plan, config=mirrored)).views == (Augmentation(), Augmentation(mirror=True))
+    assert design_of(replace(plan, config=mirrored)).augmentations == (Augmentation(), Augmentation(mirror=True))
 
 
 def parse_shadows() -> Any:
@@ -376,7 +376,7 @@ def bank(**change: Any) -> ShadowBank:
         "forgot": np.zeros((16, 40), bool),
         "labels": np.zeros(40, np.int64),
         "rows": np.arange(40),
-        "views": ("identity",),
+        "augmentations": ("identity",),
         "phi": tuple(logits[..., 0]),
         "logits": tuple(logits),
         "accuracy_in": random.normal(0.95, 0.01, 16),

@@ -32,7 +32,7 @@ def test_more_shadows_of_digits_find_more() -> None:
         forgot=np.zeros((SHADOWS, len(rows)), np.bool_),
         labels=examples.labels,
         rows=rows,
-        views=("identity",),
+        augmentations=("identity",),
         phi=tuple(logit(table, examples.labels).astype(np.float32) for table in logits),
         logits=tuple(logits),
         accuracy_in=np.ones(SHADOWS),

@@ -11,8 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from tests.attacks.gaussian_bank import bank as gaussian
 from tests.audit.test_attacking import TOML
-from vestige.attacks.registry.attacks import ATTACKS
-from vestige.attacks.registry.bank_entries import ON_SHADOWS
+from vestige.attacks.registry.attacks import ATTACKS, ON_SHADOWS
 from vestige.attacks.scores.lira import lira
 from vestige.attacks.scores.lira_bank import lira_leave_pair_out
 from vestige.attacks.shadows.bank import ShadowBank
@@ -41,7 +40,7 @@ def bank(shadows: int, n: int, seed: int, shift: float, views: int = 1) -> Shado
         forgot=np.zeros_like(member),
         labels=labels,
         rows=np.arange(n),
-        views=tuple(f"view {k}" for k in range(views)),
+        augmentations=tuple(f"view {k}" for k in range(views)),
         phi=tuple(SIGNALS["logit"].function(logits, labels).astype(np.float32)),
         logits=tuple(logits),
         accuracy_in=np.ones(shadows),
@@ -151,7 +150,7 @@ def test_small_banks_attack_the_same_targets_and_more_shadows_tell_more() -> Non
 def test_refusals_and_absences_are_sentences() -> None:
     made, calibration = bank(4, 600, 4, 1.0), np.arange(600) < 60
     table = attack_shadows(made, calibration, signals=["logit"])
-    assert "at least 6 shadows" in table.absent["lira_online"] and "several views" in table.absent["label_only"]
+    assert "at least 6 shadows" in table.absent["lira_online"] and "several augmentations" in table.absent["label_only"]
     assert "difficulty" in {one.attack for one in table.results}
     for call, kind, sentence in (
         (lambda: attack_shadows(made, calibration, signals=[], shadows=6), DataError, "at most the bank's 4 models"),

@@ -104,7 +104,7 @@ def test_the_limit_is_that_of_the_matrix_to_the_byte(perceptron_world: Any, monk
 def test_gauss_newton_never_uses_woodbury(perceptron_world: Any) -> None:
     method = Influence(alpha=1.0, curvature="gauss_newton")
     assert method._solver(perceptron_world.model, perceptron_world.task) == "cg"
-    with pytest.raises(ConfigError, match="influence: expected solver auto or cg beside curvature = gauss_newton"):
+    with pytest.raises(ConfigError, match="influence: expected solver auto or cg with curvature = gauss_newton"):
         create("influence", {"curvature": "gauss_newton", "solver": "woodbury"})
 
 

@@ -88,7 +88,7 @@ def test_without_retain_no_retain_image_is_read(world: Any, watch: Callable[...,
 
 
 def test_a_contrastive_module_without_retain_is_refused() -> None:
-    with pytest.raises(ConfigError, match="^random_label: expected no contrastive module beside retain = false"):
+    with pytest.raises(ConfigError, match="^random_label: expected no contrastive module with retain = false"):
         create("random_label", {"retain": False, "contrastive": {}})
 
 

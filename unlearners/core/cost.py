@@ -30,7 +30,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """The bill of one run of one method.
+    """The cost of one run of one method.
 
     forward_examples_*, backward_examples_*: images that passed through the network in that direction (an image seen
     twice counts twice); synthetic images are made by the method. flops: forward plus twice backward, times the
@@ -116,7 +116,7 @@ class CostMeter:
             self._seconds = time.perf_counter() - started
 
     def cost(self) -> Cost:
-        """The bill so far."""
+        """The cost so far."""
         return Cost(
             forward_examples_forget=self._forward["forget"],
             forward_examples_retain=self._forward["retain"],

@@ -71,7 +71,7 @@ class Scaled:
         multiples = (float(f"{factor * default:.6g}") for factor in self.factors)
         if isinstance(default, float):
             return tuple(dict.fromkeys(multiples))
-        return tuple(dict.fromkeys(max(1, round(one)) for one in multiples))
+        return tuple(dict.fromkeys(max(1, round(multiple)) for multiple in multiples))
 
 
 @dataclass(frozen=True, init=False)

@@ -96,7 +96,7 @@ def _keys(table: type[Any], path: Sequence[int | str]) -> list[str]:
     """The keys of a table of hyper-parameters, or of the table nested in it at ``path``."""
     for step in path:
         kind = get_type_hints(table).get(str(step))
-        nested = [one for one in (kind, *get_args(kind)) if isinstance(one, type) and is_dataclass(one)]
+        nested = [hint for hint in (kind, *get_args(kind)) if isinstance(hint, type) and is_dataclass(hint)]
         if not nested:
             break
         table = nested[0]

@@ -24,7 +24,7 @@ class Task:
     forget, retain: int64 ``[m]`` indices into ``examples``, disjoint. validation: the same, for stopping rules, never
     trained on and never audited; None or empty when there is none. The audit's unseen examples are not here on purpose.
     recipe: of the original. seed: of every random draw. setting: what the forget set is. ledger: of the original's
-    training, where one was kept. meter: the bill of the method that runs last on this task. progress: called with
+    training, where one was kept. meter: the cost of the method that runs last on this task. progress: called with
     (done, total). Raises DataError when index sets overlap or leave the examples, and when whole classes are to be
     forgotten and some of their images retained.
     """
@@ -50,10 +50,10 @@ class Task:
                 raise DataError(
                     f"{role}: expected indices in 0..{len(self.examples) - 1}, got {indices.min()}..{indices.max()}"
                 )
-        for (one, a), (other, b) in combinations(roles.items(), 2):
-            shared = np.intersect1d(a, b)
+        for (first, indices), (second, others) in combinations(roles.items(), 2):
+            shared = np.intersect1d(indices, others)
             if len(shared):
-                raise DataError(f"task: expected {one} and {other} to share no example, got {len(shared)} in both")
+                raise DataError(f"task: expected {first} and {second} to share no example, got {len(shared)} in both")
         kept = int(np.isin(self.examples.labels[self.retain], self.forgotten_classes).sum())
         if kept:
             raise DataError(
@@ -79,6 +79,6 @@ class Task:
         return len(self.forget) + len(self.retain)
 
     def report(self, done: int, total: int) -> None:
-        """Tell whoever watches how far the method is."""
+        """Report how far the method is."""
         if self.progress is not None:
             self.progress(done, total)

@@ -54,16 +54,17 @@ class Unlearner(ABC):
 
     A hyper-parameter left at None is chosen by the size of the task, from the class's ``by_size`` table; where whole
     classes are to be forgotten, ``by_size_of_class`` goes before it. ``search``: what a search of hyper-parameters
-    tries. ``knob``: the hyper-parameter to lower when a run diverges; ``advice``: what to do instead, where lowering is
-    not it. ``moves``: whether the weights of the model given are moved, so that one at least must be trainable.
+    tries. ``step_parameter``: the hyper-parameter to lower when a run diverges; ``hint``: what to do instead, where
+    lowering is not it. ``moves``: whether the weights of the model given are moved, so that one at least must be
+    trainable.
     """
 
     entry: ClassVar[Entry]
     by_size: ClassVar[Mapping[str, BySize[Any]]] = {}
     by_size_of_class: ClassVar[Mapping[str, BySize[Any]]] = {}
     search: ClassVar[Mapping[str, Grid]] = {}
-    knob: ClassVar[str] = "rate"
-    advice: ClassVar[str | None] = None
+    step_parameter: ClassVar[str] = "rate"
+    hint: ClassVar[str | None] = None
     moves: ClassVar[bool] = True
 
     @abstractmethod
@@ -74,7 +75,7 @@ class Unlearner(ABC):
     def __call__(self, model: Classifier, task: Task) -> Classifier:
         """The candidate, in eval mode on the task's device; ``model`` stays as it is to the last bit.
 
-        ``task.meter`` holds the bill afterwards. The same seed gives the same bits on a CPU. Raises ConfigError for a
+        ``task.meter`` holds the cost afterwards. The same seed gives the same bits on a CPU. Raises ConfigError for a
         setting that the method is not for, DataError for a task or model that does not fit and for a result that is
         not finite.
         """
@@ -123,12 +124,12 @@ class Unlearner(ABC):
 
 
 def check_finite_weights(
-    name: str, what: str, tensor: torch.Tensor, knob: str = "rate", *, advice: str | None = None
+    name: str, what: str, tensor: torch.Tensor, step_parameter: str = "rate", *, hint: str | None = None
 ) -> None:
-    """Raise DataError when a value of ``tensor`` is NaN or infinite; ``knob``: the hyper-parameter to lower,
-    ``advice``: what to do instead."""
+    """Raise DataError when a value of ``tensor`` is NaN or infinite; ``step_parameter``: the hyper-parameter to lower,
+    ``hint``: what to do instead."""
     if not torch.isfinite(tensor).all():
-        todo = advice or f"lower {name}.{knob}"
+        todo = hint or f"lower {name}.{step_parameter}"
         raise DataError(f"{name} diverged: expected {what} to be finite, got NaN or infinity; {todo}")
 
 
@@ -140,7 +141,7 @@ def _returned(method: Unlearner, model: Classifier, result: Classifier, task: Ta
         raise DataError(f"{name}: expected a candidate with the original's keys, shapes and types, got others")
     for key, tensor in after.items():
         if tensor.is_floating_point():
-            check_finite_weights(name, f"{key} of the candidate", tensor, method.knob, advice=method.advice)
+            check_finite_weights(name, f"{key} of the candidate", tensor, method.step_parameter, hint=method.hint)
     if _attachments(result) != _attachments(model):
         raise RuntimeError(f"{name} left hooks or changed track_running_stats; remove them before returning")
     flags = {key: parameter.requires_grad for key, parameter in model.named_parameters()}
@@ -148,7 +149,7 @@ def _returned(method: Unlearner, model: Classifier, result: Classifier, task: Ta
         parameter.grad = None
         parameter.requires_grad_(flags[key])
     logits = _probe(result.eval(), task)
-    check_finite_weights(name, "the candidate's logits", logits, method.knob, advice=method.advice)
+    check_finite_weights(name, "the candidate's logits", logits, method.step_parameter, hint=method.hint)
     return result
 
 

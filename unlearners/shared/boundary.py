@@ -19,8 +19,8 @@ def sign_attack(model: Classifier, x: Tensor, y: Tensor, epsilon: float) -> Tens
     out, y int64 ``[b]``.
 
     In pixels of [0, 1]: ``clip(x + epsilon * sign(grad_x CE(model(x), y)), 0, 1)``, rounded to multiples of 1 / 255.
-    The network's input rises with the pixel, so both gradients have the same sign. The model's mode is the caller's
-    business; no gradient reaches its parameters. Source: Goodfellow et al. 2015, arXiv 1412.6572, with the grid of Chen
+    The network's input rises with the pixel, so both gradients have the same sign. The caller sets the model's
+    mode; no gradient reaches its parameters. Source: Goodfellow et al. 2015, arXiv 1412.6572, with the grid of Chen
     et al. 2023, arXiv 2303.11570.
     """
     x = x.detach().requires_grad_()
@@ -38,7 +38,7 @@ def neighbours(model: Classifier, task: Task, name: str, *, epsilon: float, excl
     DataError on behalf of method ``name`` when a logit is not finite.
     """
     model.eval()
-    found = []
+    classes = []
     for x, y in Pool(task, "forget", augment=False).plain(task.recipe.batch_size):
         attacked = sign_attack(model, x, y, epsilon)
         with torch.no_grad():
@@ -48,5 +48,5 @@ def neighbours(model: Classifier, task: Task, name: str, *, epsilon: float, excl
         check_finite_weights(name, "the original's logits", logits)
         if exclude_true:
             logits = logits.scatter(1, y[:, None], -torch.inf)
-        found.append(logits.argmax(1))
-    return torch.cat(found)
+        classes.append(logits.argmax(1))
+    return torch.cat(classes)

@@ -4,17 +4,16 @@ Source of both: Azadkia and Chatterjee 2021, "A simple measure of conditional de
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-Floats = NDArray[np.float64]
+from vestige.learners.arrays import Floats, Indices
 
 JITTER = 1e-6
 """Noise on variables of standard deviation 1: enough to part equal values, too little to move others."""
 
 
 def codec(y: Floats, z: Floats) -> float:
-    """T(Y, Z): how much Z tells about Y, 0 for nothing and 1 for everything in large samples; may be below 0.
+    """T(Y, Z): how much Z says about Y, 0 for nothing and 1 for everything in large samples; may be below 0.
 
     y ``[n]``, z ``[n]`` or ``[n, k]``. NaN where y is constant. Equal values of z leave the neighbour to chance of
     order; part them before.
@@ -24,7 +23,7 @@ def codec(y: Floats, z: Floats) -> float:
 
 
 def conditional_codec(y: Floats, z: Floats, x: Floats) -> float:
-    """T(Y, Z | X): how much Z tells about Y beyond what X tells; 0 for nothing and 1 for everything else.
+    """T(Y, Z | X): how much Z says about Y beyond what X says; 0 for nothing and 1 for everything else.
 
     y ``[n]``; z, x ``[n]`` or ``[n, k]``. NaN where x determines y already.
     """
@@ -34,9 +33,9 @@ def conditional_codec(y: Floats, z: Floats, x: Floats) -> float:
 
 
 def foci(y: Floats, variables: Floats, random: np.random.Generator, *, most: int, offered: int) -> list[int]:
-    """Columns of ``variables`` ``[n, k]``, the one that tells most about y ``[n]`` first, then whichever tells most
-    beyond those chosen, until none tells anything or ``most`` are chosen. All take part in the first choice, the
-    ``offered`` that tell most by themselves in the later ones.
+    """Columns of ``variables`` ``[n, k]``, the most informative about y ``[n]`` first, then the one that adds most
+    to those chosen, until none adds anything or ``most`` are chosen. All take part in the first choice, the
+    ``offered`` that are most informative by themselves in the later ones.
 
     Constant columns are never chosen; the list is empty when all are. Columns are scaled to standard deviation 1, and
     tiny noise from ``random`` parts equal values, of y too.
@@ -53,10 +52,10 @@ def foci(y: Floats, variables: Floats, random: np.random.Generator, *, most: int
     best_first = np.argsort(-alone, kind="stable")[:offered]
     chosen = [int(best_first[0])]
     while len(chosen) < min(most, len(best_first)):
-        given = columns[:, chosen]
-        known = np.minimum(rank, rank[_neighbours(given)])
+        selected = columns[:, chosen]
+        known = np.minimum(rank, rank[_neighbours(selected)])
         left = [int(k) for k in best_first if k not in chosen]
-        gains = [_conditional(rank, known, columns[:, k], given) for k in left]
+        gains = [_conditional(rank, known, columns[:, k], selected) for k in left]
         best = int(np.argmax(gains))
         if not gains[best] > 0:
             break
@@ -64,7 +63,7 @@ def foci(y: Floats, variables: Floats, random: np.random.Generator, *, most: int
     return [int(varying[k]) for k in chosen]
 
 
-def _unconditional(rank: Floats, above: Floats, neighbours: NDArray[np.int64]) -> Floats:
+def _unconditional(rank: Floats, above: Floats, neighbours: Indices) -> Floats:
     """T for each column of neighbours ``[n, k]``."""
     n = len(rank)
     below = np.minimum(rank[:, None], rank[neighbours])
@@ -84,24 +83,24 @@ def _ranks(y: Floats) -> Floats:
     return np.searchsorted(np.sort(y), y, side="right").astype(np.float64)
 
 
-def _neighbours(points: Floats) -> NDArray[np.int64]:
+def _neighbours(points: Floats) -> Indices:
     """Position of the nearest other point."""
     if points.ndim == 1:
         return _neighbours_by_column(points[:, None])[:, 0]
-    _, found = cKDTree(points).query(points, k=2)
-    own = np.arange(len(points))
-    nearest: NDArray[np.int64] = np.where(found[:, 1] == own, found[:, 0], found[:, 1])
+    _, two = cKDTree(points).query(points, k=2)
+    itself = np.arange(len(points))
+    nearest: Indices = np.where(two[:, 1] == itself, two[:, 0], two[:, 1])
     return nearest
 
 
-def _neighbours_by_column(columns: Floats) -> NDArray[np.int64]:
+def _neighbours_by_column(columns: Floats) -> Indices:
     """The same for each column ``[n, k]`` by itself, by sorting."""
     n, k = columns.shape
     order = np.argsort(columns, axis=0, kind="stable")
     gaps = np.diff(np.take_along_axis(columns, order, axis=0), axis=0)
     open_end = np.full((1, k), np.inf)
     down = np.concatenate([open_end, gaps]) <= np.concatenate([gaps, open_end])
-    beside = np.take_along_axis(order, np.arange(n)[:, None] + np.where(down, -1, 1), axis=0)
+    adjacent = np.take_along_axis(order, np.arange(n)[:, None] + np.where(down, -1, 1), axis=0)
     nearest = np.empty((n, k), dtype=np.int64)
-    np.put_along_axis(nearest, order, beside, axis=0)
+    np.put_along_axis(nearest, order, adjacent, axis=0)
     return nearest

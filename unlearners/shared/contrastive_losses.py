@@ -93,7 +93,7 @@ def queue_loss(
 
 
 def _similarity(anchors: Tensor, others: Tensor, temperature: float, normalise: bool) -> Tensor:
-    """``[b, m]``: products of the rows, of unit length if asked, over the temperature."""
+    """``[b, m]``: products of the rows, of unit length with ``normalise``, over the temperature."""
     anchors, others = anchors.float(), others.float()
     if normalise:
         anchors, others = F.normalize(anchors, dim=1), F.normalize(others, dim=1)

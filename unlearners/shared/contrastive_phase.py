@@ -76,7 +76,8 @@ class ContrastivePhase(Unlearner):
     ) -> Classifier:
         """Take the steps of Algorithm 1 in place, a pass at a time until the rule holds.
 
-        draw: a fresh retain batch, from the labels of the anchors. after_step: told the retain batch of each step.
+        draw: a fresh retain batch, from the labels of the anchors. after_step: called with the retain batch of each
+        step.
         """
         name, passes = self.entry.name, filled(self.passes)
         steps, forget = self._steps(task, model), Pool(task, "forget")
@@ -102,14 +103,9 @@ class ContrastivePhase(Unlearner):
         return model
 
     def _steps(self, task: Task, model: Classifier) -> Steps:
-        optimisation = Optimisation(
-            learning_rate=filled(self.rate) * task.recipe.learning_rate,
-            momentum=self.momentum,
-            weight_decay=0.0,  # the released code passes none to its optimiser
-            schedule="constant",
-            clip=None,
-            total=1,
-        )
+        # Without weight decay: the released code passes none to its optimiser.
+        rate = filled(self.rate) * task.recipe.learning_rate
+        optimisation = Optimisation(learning_rate=rate, momentum=self.momentum)
         return Steps(self.entry.name, model, optimisation)
 
     def _step(self, model: Classifier, task: Task, steps: Steps, forget: Batch, retain: Batch, term: Term) -> int:

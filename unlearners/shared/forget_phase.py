@@ -55,7 +55,7 @@ class ForgetPhase(Unlearner):
     ) -> Classifier:
         """The whole budget of passes over the forget set, in place, or fewer when the rule ends them; see ``one_pass``.
 
-        targets: makes what stands in for the labels, ``[n_forget, ...]``; not asked without a budget. judged: the
+        targets: makes what stands in for the labels, ``[n_forget, ...]``; not called without a budget. judged: the
         network that the rule reads and restores and that is returned, where it is another than ``model``. settle:
         called after every pass, before the rule.
         """
@@ -80,7 +80,6 @@ class ForgetPhase(Unlearner):
         optimisation = Optimisation(
             learning_rate=filled(self.rate) * task.recipe.learning_rate / (batches if self.per_pass else 1),
             momentum=self.momentum,
-            weight_decay=0.0,
             schedule=self.schedule,
             clip=self.clip,
             total=batches * budget,

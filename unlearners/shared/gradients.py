@@ -1,4 +1,4 @@
-"""Gradients as measurements: in eval mode, in float32 (not TF32), on un-augmented images, billed as they are read."""
+"""Gradients as measurements: in eval mode, in float32 (not TF32), on un-augmented images, counted as they are read."""
 
 import math
 import warnings
@@ -77,7 +77,7 @@ def full_precision() -> Iterator[None]:
 
 @contextmanager
 def transforms() -> Iterator[None]:
-    """Inside, torch.func does not tell the caller of its own slow paths and of what it imports, and attention takes the
+    """Inside, torch.func does not warn the caller of its own slow paths and of what it imports, and attention takes the
     plain path: the fused ones have no forward-mode derivative. Full precision."""
     fast = torch.backends.mha.get_fastpath_enabled()
     with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH), full_precision():
@@ -135,12 +135,12 @@ def fisher_sum(model: nn.Module, x: Tensor, uniforms: Tensor | None) -> Gradient
     With ``uniforms`` ``[b]`` in [0, 1) the label is drawn from p by inversion: one backward pass, the same expectation.
     """
 
-    def own(weights: Gradients, image: Tensor, uniform: Tensor) -> Gradients:
+    def expected_squares(weights: Gradients, image: Tensor, uniform: Tensor) -> Gradients:
         log_p, pull = vjp(lambda at: F.log_softmax(logits_at(model, at, image[None])[0], 0), weights)[:2]
         p, classes = log_p.exp(), torch.arange(len(log_p), device=log_p.device)
         if uniforms is not None:
-            drawn = (p.cumsum(0) <= uniform).sum().clamp(max=len(p) - 1)
-            return tuple(part.square() for part in pull((classes == drawn).to(p))[0])
+            label = (p.cumsum(0) <= uniform).sum().clamp(max=len(p) - 1)
+            return tuple(part.square() for part in pull((classes == label).to(p))[0])
         total = tuple(torch.zeros_like(weight) for weight in weights)
         for label in range(len(p)):
             squares = (part.square() for part in pull((classes == label).to(p))[0])
@@ -152,7 +152,7 @@ def fisher_sum(model: nn.Module, x: Tensor, uniforms: Tensor | None) -> Gradient
     result = tuple(torch.zeros_like(weight) for weight in weights)
     for images, numbers in zip(torch.split(x.contiguous(), size), torch.split(draws, size), strict=True):
         with transforms():
-            squares = vmap(own, in_dims=(None, 0, 0))(weights, images, numbers)
+            squares = vmap(expected_squares, in_dims=(None, 0, 0))(weights, images, numbers)
         for sum_, part in zip(result, squares, strict=True):
             sum_ += part.sum(0)
     return result

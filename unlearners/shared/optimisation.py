@@ -20,17 +20,17 @@ class Optimisation:
 
     learning_rate: peak. momentum: of SGD. weight_decay: L2, added to the gradient. schedule: ``constant``, or
     ``cosine`` down to 1e-4 or a thousandth of the peak, whichever is smaller. clip: largest gradient norm, None for no
-    limit. total: steps of the whole run. knob: the hyper-parameter to lower when a run diverges.
+    limit. total: steps of the whole run. step_parameter: the hyper-parameter to lower when a run diverges.
     """
 
     learning_rate: float
-    momentum: float
-    weight_decay: float
-    schedule: Schedule
-    clip: float | None
-    total: int
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    schedule: Schedule = "constant"
+    clip: float | None = None
+    total: int = 1
     optimiser: Optimiser = "sgd"
-    knob: str = "rate"
+    step_parameter: str = "rate"
 
     def rate_at(self, step: int) -> float:
         """Learning rate of ``step`` (from 0)."""
@@ -48,18 +48,9 @@ class Optimisation:
         )
 
 
-def constant_adam(learning_rate: float, knob: str) -> Optimisation:
+def constant_adam(learning_rate: float, step_parameter: str) -> Optimisation:
     """Adam at one absolute rate, without weight decay."""
-    return Optimisation(
-        learning_rate=learning_rate,
-        momentum=0.0,
-        weight_decay=0.0,
-        schedule="constant",
-        clip=None,
-        total=1,
-        optimiser="adam",
-        knob=knob,
-    )
+    return Optimisation(learning_rate=learning_rate, optimiser="adam", step_parameter=step_parameter)
 
 
 def trainable(model: nn.Module) -> list[nn.Parameter]:
@@ -94,7 +85,7 @@ class Steps:
         self._mask_gradients()
         if self._optimisation.clip is not None:
             norm = nn.utils.clip_grad_norm_(self._parameters, self._optimisation.clip)
-            check_finite_weights(self.name, "the gradient", norm, self._optimisation.knob)
+            check_finite_weights(self.name, "the gradient", norm, self._optimisation.step_parameter)
         for group in self._optimiser.param_groups:
             group["lr"] = self._optimisation.rate_at(self._taken)
         self._optimiser.step()
@@ -103,7 +94,7 @@ class Steps:
 
     def require_finite(self, loss: Tensor) -> None:
         """Raise DataError when ``loss`` is NaN or infinite."""
-        check_finite_weights(self.name, "the loss", loss.detach(), self._optimisation.knob)
+        check_finite_weights(self.name, "the loss", loss.detach(), self._optimisation.step_parameter)
 
     def _mask_gradients(self) -> None:
         for parameter, mask in zip(self._parameters, self._mask or (), strict=False):

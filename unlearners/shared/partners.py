@@ -14,7 +14,7 @@ class Partners:
     """Draws from the retain set for the sample form of Contrastive Unlearning.
 
     With ten classes and batches of 128 a plain draw misses a class once in a million times; with a hundred, every
-    fourth anchor would be without a partner. Therefore what the plain draw lacks is drawn on top, one example of each
+    fourth anchor would be without a partner. Therefore what the plain draw lacks is added on top, one example of each
     missing class, in place of the draw's last examples that are no anchor's only partner. A draw that lacks nothing is
     the plain one, to the last bit.
     """
@@ -30,11 +30,11 @@ class Partners:
         x, y = self._retain.draw(size)
         if len(y) == len(self._retain):
             return x, y
-        wanted, drawn = np.unique(anchor_labels.cpu().numpy()), y.cpu().numpy()
-        missing = np.intersect1d(np.setdiff1d(wanted, drawn), self._labels)
-        first = np.unique(drawn, return_index=True)[1]
-        only = first[np.isin(drawn[first], wanted)]
-        spare = np.setdiff1d(np.arange(len(drawn)), only)
+        wanted, sampled = np.unique(anchor_labels.cpu().numpy()), y.cpu().numpy()
+        missing = np.intersect1d(np.setdiff1d(wanted, sampled), self._labels)
+        first = np.unique(sampled, return_index=True)[1]
+        only = first[np.isin(sampled[first], wanted)]
+        spare = np.setdiff1d(np.arange(len(sampled)), only)
         count = min(len(missing), len(spare))
         if count == 0:
             return x, y
@@ -47,7 +47,7 @@ class Partners:
         """One random example of each class."""
         chosen = []
         for label in classes:
-            own = self._task.retain[self._labels == label]
-            chosen.append(own[int(torch.randint(len(own), (1,), generator=self._choice))])
+            of_class = self._task.retain[self._labels == label]
+            chosen.append(of_class[int(torch.randint(len(of_class), (1,), generator=self._choice))])
         batches = Batches(self._task.examples, np.array(chosen), self._task.recipe, self._task.device)
         return batches.draw(len(chosen), self._choice, self._augmentation)

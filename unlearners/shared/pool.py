@@ -22,7 +22,7 @@ def unaugmented(task: Task, indices: Indices) -> Batches:
 class Pool:
     """Batches of one role: the same streams for all methods, so that they differ in method only.
 
-    role: whose images these are, for the bill too. indices: a part of the role's, None for all. augment: False leaves
+    role: whose images these are, for the cost too. indices: a part of the role's, None for all. augment: False leaves
     the pixels as they are. targets: ``[m, ...]``, handed out as y in place of the labels. Each pass is shuffled afresh.
     noise: the role's stream for whatever noise a method adds. purpose: of a second pool of a role; own streams.
     """
@@ -37,8 +37,8 @@ class Pool:
         targets: Tensor | None = None,
         purpose: str | None = None,
     ) -> None:
-        own = task.held_out if role == "validation" else getattr(task, role)
-        chosen = own if indices is None else indices
+        of_role = task.held_out if role == "validation" else getattr(task, role)
+        chosen = of_role if indices is None else indices
         self.role = role
         self._batches = Batches(task.examples, chosen, task.recipe, task.device, augment=augment, targets=targets)
         stream = (role,) if purpose is None else (role, purpose)

@@ -57,11 +57,11 @@ class RandomLabels(ContrastHost):
         self, model: Classifier, task: Task, *, mask: Sequence[Tensor] | None = None, retain: bool = True
     ) -> Classifier:
         """The whole budget, in place. mask: see ``Steps``. retain: False leaves the retain passes out."""
-        epochs, drawn = self._epochs(task), torch_generator(task.seed, "random labels")
+        epochs, generator = self._epochs(task), torch_generator(task.seed, "random labels")
         targets = None
         if self.redraw == "once":
             true = torch.from_numpy(task.examples.labels[task.forget])
-            targets = random_labels(true, model.classes, self.labels, drawn)
+            targets = random_labels(true, model.classes, self.labels, generator)
         forget, kept = Pool(task, "forget", targets=targets), Pool(task, "retain") if retain else None
         batches = sum(self._batches(task, pool) for pool in (forget, kept) if pool is not None)
         steps = self._steps(model, task, epochs * batches, mask=mask)
@@ -69,7 +69,7 @@ class RandomLabels(ContrastHost):
         def wrong(network: Classifier, seen: Seen) -> Tensor:
             label = seen.y
             if self.redraw == "epoch":
-                label = random_labels(seen.y, network.classes, self.labels, drawn)
+                label = random_labels(seen.y, network.classes, self.labels, generator)
             return F.cross_entropy(seen.logits, label)
 
         def right(network: Classifier, seen: Seen) -> Tensor:

@@ -157,7 +157,7 @@ class Curvature:
             gradients = [
                 torch.autograd.grad(logits[:, c].sum(), outputs, retain_graph=True) for c in range(logits.shape[1])
             ]
-        derivatives = [torch.stack(one, dim=1).detach() for one in zip(*gradients, strict=True)]
+        derivatives = [torch.stack(by_class, dim=1).detach() for by_class in zip(*gradients, strict=True)]
         seen = [inputs for inputs, _ in calls]
         self._parts.append((logits.detach().softmax(1), list(zip(seen, derivatives, strict=True))))
 
@@ -220,7 +220,7 @@ def _patches(layer: nn.Conv2d, row: int, inputs: Tensor) -> Tensor:
     within = layer.weight.shape[1]
     group = row // (layer.weight.shape[0] // layer.groups)
     mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
-    part = inputs[:, group * within : (group + 1) * within].contiguous()
-    padded = F.pad(part, layer._reversed_padding_repeated_twice, mode=mode)
-    size, gap, step = ((int(one[0]), int(one[1])) for one in (layer.kernel_size, layer.dilation, layer.stride))
+    channels = inputs[:, group * within : (group + 1) * within].contiguous()
+    padded = F.pad(channels, layer._reversed_padding_repeated_twice, mode=mode)
+    size, gap, step = ((int(pair[0]), int(pair[1])) for pair in (layer.kernel_size, layer.dilation, layer.stride))
     return F.unfold(padded, size, dilation=gap, stride=step)

@@ -18,18 +18,18 @@ ROUNDING = 1e-9
 
 
 def accuracy(
-    name: str, model: Classifier, batches: Batches, task: Task, role: Role, *, advice: str | None = None
+    name: str, model: Classifier, batches: Batches, task: Task, role: Role, *, hint: str | None = None
 ) -> float:
     """Share of un-augmented examples that the model gets right in eval mode; counted as forward passes.
 
-    Raises DataError on behalf of method ``name`` when a logit is not finite; ``advice``: what to do then, if not to
+    Raises DataError on behalf of method ``name`` when a logit is not finite; ``hint``: what to do then, if not to
     lower the rate."""
     model.eval()
     correct = 0
     with torch.inference_mode():
         for x, y in batches.plain(512):
             logits = model(x)
-            check_finite_weights(name, f"the logits of {role} examples", logits, advice=advice)
+            check_finite_weights(name, f"the logits of {role} examples", logits, hint=hint)
             correct += int((logits.argmax(1) == y).sum())
             task.meter.forward(role, len(y))
     return correct / len(batches)
@@ -55,8 +55,8 @@ class StoppingRule:
 
     def __init__(self, name: str, model: Classifier, task: Task, *, max_utility_loss: float) -> None:
         self._name, self._model, self._task = name, model, task
-        own = np.isin(task.examples.labels[task.held_out], task.forgotten_classes)
-        others, of_class = task.held_out[~own], task.held_out[own]
+        forgotten = np.isin(task.examples.labels[task.held_out], task.forgotten_classes)
+        others, of_class = task.held_out[~forgotten], task.held_out[forgotten]
         self._by_class = task.setting == "class"
         self._checking = self._by_class or len(others) > 0
         if not self._checking:

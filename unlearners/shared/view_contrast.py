@@ -25,10 +25,11 @@ Views = Literal["recipe", "noise"]
 class ViewContrast:
     """The module as an option of methods that train on retain images (Khalil et al. 2025, arXiv 2509.16391, F.3).
 
-    weight: of the term beside the host's loss; 0 leaves the host as it is, bit for bit. temperature: of the cosines.
-    views: two draws of the recipe's augmentation (``recipe``), or the same with Gaussian noise on top (``noise``); None
-    for the first where the recipe augments and for the second where it does not. The host's loss is that of the first
-    view, noise included. noise: standard deviation in units of the network's input, which lies in [-2, 2].
+    weight: of the term in the sum with the host's loss; 0 leaves the host as it is, bit for bit. temperature: of the
+    cosines. views: two draws of the recipe's augmentation (``recipe``), or the same with Gaussian noise on top
+    (``noise``); None for the first where the recipe augments and for the second where it does not. The host's loss is
+    that of the first view, noise included. noise: standard deviation in units of the network's input, which lies in
+    [-2, 2].
     """
 
     weight: Annotated[Weight, Strict()] = 1.0
@@ -37,8 +38,8 @@ class ViewContrast:
     noise: Annotated[Positive, Strict()] = 0.1
 
     def noisy(self, name: str, task: Task) -> bool:
-        """Whether the views are made by noise; the same answer for the whole run. Raises ConfigError on behalf of
-        method ``name`` where nothing would tell the two views apart."""
+        """Whether the views are made by noise; the same for the whole run. Raises ConfigError on behalf of
+        method ``name`` where the two views would be equal."""
         if self.views == "recipe" and task.recipe.augmentation == "none":
             raise ConfigError(
                 f"{name}: expected views = 'noise' for a recipe without augmentation, got 'recipe', which would make "
@@ -81,6 +82,6 @@ def _views(pool: Pool, contrast: ViewContrast, noisy: bool, batch_size: int) -> 
     for x, other, y in pool.pairs(batch_size):
         if noisy:
             x, other = (
-                one + contrast.noise * torch.randn(one.shape, generator=pool.noise).to(one) for one in (x, other)
+                view + contrast.noise * torch.randn(view.shape, generator=pool.noise).to(view) for view in (x, other)
             )
         yield x, other, y

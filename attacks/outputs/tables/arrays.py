@@ -1,4 +1,4 @@
-"""One model's outputs as a NumPy file: ``.npy`` of logits, or ``.npz`` with labels and the like beside them."""
+"""One model's outputs as a NumPy file: ``.npy`` of logits, or ``.npz`` with labels and the like in it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.attacks.outputs.outputs import as_text
 from vestige.attacks.outputs.tables.columns import DEFAULTS, Columns
 from vestige.attacks.outputs.tables.sheet import Coder, Sheet, check_text, need_file
 from vestige.learners.errors import DataError
@@ -31,8 +32,8 @@ class ArrayFile:
     def open(cls, path: Path, columns: Columns, *, max_bytes: int) -> "ArrayFile":
         """The file at ``path``; nothing is unpickled, and shapes are judged by the headers. DataError on any fault."""
         need_file(path)
-        own = tuple(columns.given().values())
-        known = tuple(dict.fromkeys((*LOGITS, *(name for part in _FACTS for name in DEFAULTS[part]), *own)))
+        named = columns.given().values()
+        known = tuple(dict.fromkeys((*LOGITS, *(name for part in _FACTS for name in DEFAULTS[part]), *named)))
         try:
             if path.suffix.lower() == ".npy":
                 values = _npy(path)
@@ -63,7 +64,7 @@ class ArrayFile:
         return [name for name, shape in self.shapes.items() if len(shape) == 2]
 
     def read(self, texts: Sequence[str], numbers: Sequence[str], max_bytes: int, *, label: str | None = None) -> Sheet:
-        """The arrays that were asked for."""
+        """The arrays of these names."""
         try:
             arrays = self._load((*texts, *numbers))
             coded = {name: _coded(name, arrays[name]).texts() for name in texts}
@@ -86,10 +87,7 @@ class ArrayFile:
 
 
 def _coded(name: str, values: NDArray[Any]) -> Coder:
-    try:
-        cells = (np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values.astype(str)).astype(object)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{name}: expected UTF-8 text, got other bytes ({error}); save it as text") from error
+    cells = as_text(name, values).astype(object)
     wrong = check_text(name, cells)
     if wrong is not None:
         raise DataError(f"row {wrong[0] + 1}: {wrong[1]}")

@@ -1,15 +1,15 @@
 """Names of classes, and labels as places among them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vestige.attacks.outputs.tables.columns import listed
 from vestige.attacks.outputs.tables.sheet import Sheet
+from vestige.learners.arrays import Indices
 from vestige.learners.errors import DataError
 
 _WHOLE = re.compile(r"\+?([0-9]{1,9})(\.0*)?")
@@ -46,7 +46,7 @@ class Classes:
         """Classes of which only the order is known."""
         return cls(tuple(map(str, range(count))), 0, by_place=True)
 
-    def places(self, path: Path, names: Sequence[str]) -> NDArray[np.int64]:
+    def places(self, path: Path, names: Sequence[str]) -> Indices:
         """Place of each of ``names`` (each class once) among the classes; DataError when the two differ."""
         key = [str(int(name)) if self.base is not None and name.strip().isdecimal() else name.strip() for name in names]
         known = {name: place for place, name in enumerate(self.names)}
@@ -58,15 +58,36 @@ class Classes:
             )
         return np.array([known[name] for name in key], np.int64)
 
-    def labels(self, sheet: Sheet, column: str) -> NDArray[np.int64]:
+    def sorted(self, path: Path, columns: Mapping[str, str]) -> list[str]:
+        """Columns in the order of the classes. columns: column to class."""
+        names = list(columns)
+        return [names[at] for at in np.argsort(self.places(path, list(columns.values())))]
+
+    def order_in(self, path: Path, other: "Classes") -> Indices | None:
+        """Where another file has these classes among its own; None where its order is the same."""
+        if other.by_place or self.by_place:
+            named = self if other.by_place else other
+            if len(other.names) != len(self.names):
+                raise DataError(
+                    f"{path}: expected {len(self.names)} classes as in the first file, got {len(other.names)}"
+                )
+            if named.base is None:
+                raise DataError(
+                    f"{path}: expected classes named as in the other files ({listed(named.names)}), got an array "
+                    "without names in one of them; number the classes everywhere, or name them everywhere"
+                )
+            return None
+        return None if other.names == self.names else np.argsort(self.places(path, other.names))
+
+    def labels(self, sheet: Sheet, column: str) -> Indices:
         """The place of each row's label; DataError for one that no class column belongs to."""
         texts = sheet.texts[column]
         if self.base is None:
             known = {name: place for place, name in enumerate(self.names)}
             places = [known.get(name.strip(), -1) for name in texts.names]
         else:
-            found = [_WHOLE.fullmatch(name.strip()) for name in texts.names]
-            numbers = [int(one[1]) if one else None for one in found]
+            wholes = [_WHOLE.fullmatch(name.strip()) for name in texts.names]
+            numbers = [int(whole[1]) if whole else None for whole in wholes]
             self._check_offset(sheet, column, [number for number in numbers if number is not None])
             places = [-1 if n is None or not 0 <= n - self.base < len(self.names) else n - self.base for n in numbers]
         if min(places) < 0:
@@ -79,7 +100,7 @@ class Classes:
         return np.array(places, np.int64)[texts.codes]
 
     def _check_offset(self, sheet: Sheet, column: str, numbers: Sequence[int]) -> None:
-        """Refuse labels that count from 1 where classes count from 0, or the other way round, in words of their own."""
+        """Refuse labels that count from 1 where classes count from 0, or the other way round."""
         if self.base is None or not numbers:
             return
         low, high, last = min(numbers), max(numbers), self.base + len(self.names) - 1

@@ -22,7 +22,7 @@ DEFAULTS: Mapping[str, tuple[str, ...]] = {
 }
 """The names under which a column is found when the user names none."""
 PREFIXES = ("logit_*", "logits_*", "prob_*", "p_*", "class_*")
-"""Patterns of class columns, besides names that are whole numbers."""
+"""Patterns of class columns, in addition to names that are whole numbers."""
 LISTS = ("logits", "probabilities")
 """Names of a Parquet column that holds all classes as a list."""
 _SHOWN = 12
@@ -48,10 +48,10 @@ class Columns:
     logits: str | None = None
 
     def __post_init__(self) -> None:
-        given = self.given()
-        if "" in given.values():
+        names = list(self.given().values())
+        if "" in names:
             raise ConfigError("column: expected the name of a column, got an empty name")
-        repeated = sorted({column for column in given.values() if list(given.values()).count(column) > 1})
+        repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ConfigError(f"column: expected each column in one part only, got {repeated[0]!r} for two")
         if self.logits is not None and self.logits.count("*") > 1:
@@ -72,12 +72,12 @@ class Columns:
     def find(self, part: str, names: Sequence[str]) -> str | None:
         """The column among ``names`` that is ``part``, or None; ConfigError when several could be meant."""
         wanted = self.given().get(part)
-        found = [name for name in ((wanted,) if wanted is not None else DEFAULTS[part]) if name in names]
-        if len(found) > 1:
+        columns = [name for name in ((wanted,) if wanted is not None else DEFAULTS[part]) if name in names]
+        if len(columns) > 1:
             raise ConfigError(
-                f"{part}: expected one column, got {' and '.join(found)}; choose with --column {part}={found[0]}"
+                f"{part}: expected one column, got {' and '.join(columns)}; choose with --column {part}={columns[0]}"
             )
-        return found[0] if found else None
+        return columns[0] if columns else None
 
     def check_given(self, tables: Iterable[Sequence[str]]) -> None:
         """Refuse a column that was named and is in none of ``tables`` (their column names)."""
@@ -137,14 +137,14 @@ def class_columns(columns: Columns, names: Sequence[str]) -> dict[str, str]:
     if columns.logits is not None:
         return matches(columns.logits, free) if "*" in columns.logits else {}
     numbered = {name: name for name in free if re.fullmatch(r"[0-9]{1,9}", name)}
-    found = {"0, 1, ...": numbered} | {pattern: matches(pattern, free) for pattern in PREFIXES}
-    found = {pattern: one for pattern, one in found.items() if len(one) > 1}
-    if len(found) > 1:
+    by_pattern = {"0, 1, ...": numbered} | {pattern: matches(pattern, free) for pattern in PREFIXES}
+    by_pattern = {pattern: classes for pattern, classes in by_pattern.items() if len(classes) > 1}
+    if len(by_pattern) > 1:
         raise ConfigError(
-            f"logits: expected one set of class columns, got {' and '.join(found)}; "
-            f"choose with --column logits={list(found)[-1]}"
+            f"logits: expected one set of class columns, got {' and '.join(by_pattern)}; "
+            f"choose with --column logits={list(by_pattern)[-1]}"
         )
-    return next(iter(found.values()), {})
+    return next(iter(by_pattern.values()), {})
 
 
 def matches(pattern: str, names: Iterable[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vestige.attacks.outputs.tables.records import Block, Layout, blocks, read_layout, scan
 from vestige.attacks.outputs.tables.sheet import Coder, Sheet, check_size, check_text, pandas
+from vestige.learners.arrays import Floats
 from vestige.learners.errors import DataError
 from vestige.learners.files.scratch import scratch_array
 
@@ -64,7 +65,7 @@ class CsvTable:
             ("line", self.layout.line) if all(span.plain for span in spans) else ("row", 1),
         )
 
-    def _take(self, block: Block, coders: dict[int, Coder], at: Sequence[int], out: NDArray[np.float64]) -> None:
+    def _take(self, block: Block, coders: dict[int, Coder], at: Sequence[int], out: Floats) -> None:
         """Read one block: texts into their coders, numbers into ``out``."""
         try:
             if len(at) > _MANY:

@@ -1,6 +1,6 @@
 """What the footer of a Parquet file claims about its column chunks, read here and not by pyarrow.
 
-pyarrow 26 ends the whole process when it is asked for the metadata of a chunk that contradicts itself (an exception of
+pyarrow 26 ends the whole process when it reads the metadata of a chunk that contradicts itself (an exception of
 its C++ core that Python's side does not catch); its readers raise as they should. The footer is a Thrift structure in
 the compact protocol; of all fields only four are kept. Source: Apache Thrift, thrift-compact-protocol.md; Apache
 Parquet, parquet.thrift (FileMetaData 4, RowGroup 1, ColumnChunk 3, ColumnMetaData 2, 3, 5, 6).

@@ -23,17 +23,17 @@ class Model:
 
 def parse_model(text: str) -> Model | None:
     """The model called ``text``, or None."""
-    found = _MODEL.fullmatch(text.strip())
-    if found is None:
+    match = _MODEL.fullmatch(text.strip())
+    if match is None:
         return None
-    return Model(found[1]) if found[1] else Model(found[2], int(found[3] or 0))
+    return Model(match[1]) if match[1] else Model(match[2], int(match[3] or 0))
 
 
 def parse_column(name: str) -> tuple[Model, str] | None:
     """Model and class of a column such as ``retrain_1_0`` of a wide table, or None."""
-    found = _COLUMN.fullmatch(name)
-    model = parse_model(found[1]) if found else None
-    return (model, found[2]) if found and model else None
+    match = _COLUMN.fullmatch(name)
+    model = parse_model(match[1]) if match else None
+    return (model, match[2]) if match and model else None
 
 
 def ordered(models: Sequence[Model], place: str) -> list[Model]:

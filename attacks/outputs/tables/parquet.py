@@ -1,4 +1,4 @@
-"""Parquet files from strangers: judged by their footer before anything is decoded, then read batch by batch.
+"""Untrusted Parquet files: judged by their footer before anything is decoded, then read batch by batch.
 
 pyarrow is the optional extra ``vestige[parquet]``. Texts are read as dictionaries, so that one long text in many rows
 stays one text; numbers keep their type (float16, float32, float64).
@@ -76,14 +76,14 @@ class ParquetTable:
                 size = max(1, min(_ROWS, _BATCH // (8 * max(width, 1))))
                 read = 0
                 for batch in file.iter_batches(size, columns=[*texts, *numbers], use_threads=False):
-                    part = values[read : read + len(batch)]
-                    if len(part) < len(batch):
+                    rows = values[read : read + len(batch)]
+                    if len(rows) < len(batch):
                         raise DataError(f"{self.path}: expected {self.rows} rows as the footer says, got more")
                     held = dict(zip(batch.schema.names, batch.columns, strict=True))
                     for name in texts:
                         self._code(held[name], name, read, coders[name])
                     for place, name in enumerate(numbers):
-                        self._fill(held[name], name, read, part if as_list else part[:, place])
+                        self._fill(held[name], name, read, rows if as_list else rows[:, place])
                     read += len(batch)
         except _errors() as error:
             raise _damaged(self.path, error) from error

@@ -14,12 +14,12 @@ from vestige.attacks.outputs.tables.arrays import ArrayFile
 from vestige.attacks.outputs.tables.classes import Classes
 from vestige.attacks.outputs.tables.columns import DEFAULTS, Columns, RoleNames, listed
 from vestige.attacks.outputs.tables.csv import CsvTable
-from vestige.attacks.outputs.tables.facts import Facts, fact_columns
+from vestige.attacks.outputs.tables.facts import Facts, read_facts
 from vestige.attacks.outputs.tables.kinds import file_kind
+from vestige.attacks.outputs.tables.layouts import read_model, read_single
 from vestige.attacks.outputs.tables.parquet import ParquetTable
-from vestige.attacks.outputs.tables.several import columns_for, put, read_model
-from vestige.attacks.outputs.tables.sheet import Numbers, Sheet, Table, unique_ids
-from vestige.attacks.outputs.tables.single import read_single
+from vestige.attacks.outputs.tables.places import put
+from vestige.attacks.outputs.tables.sheet import Numbers, Table
 from vestige.learners.errors import ConfigError, DataError
 
 
@@ -92,9 +92,7 @@ def read_tables(
         arrays, sources = _from_several(source, columns, roles, max_bytes)
     try:
         if not probabilities:
-            for name in checks.LOGITS:
-                if name in arrays:
-                    checks.check_not_probabilities(name, arrays[name])
+            checks.check_not_probabilities(arrays)
         return Outputs.from_arrays(arrays, probabilities=probabilities, without_retrains=without_retrains)
     except DataError as error:
         hint = (
@@ -126,25 +124,17 @@ def _from_single(
     table = _open(path, columns, max_bytes, arrays=False)
     tables = [table] + ([_open(examples, columns, max_bytes, arrays=True)] if examples is not None else [])
     _check_columns(tables, columns)
-    answers = read_single(table, columns, max_bytes)
-    facts = Facts(answers.logits.shape[1], answers.ids, roles)
-    facts.add(answers.sheet, answers.found, answers.rows, answers.classes)
+    models = read_single(table, columns, max_bytes)
+    facts = Facts.of(models.sheet, models.facts, roles)
+    facts.add(models.sheet, models.facts, models.classes)
     for other in tables[1:]:
-        _add_examples(facts, other, columns, answers.classes, max_bytes)
+        facts.add(*read_facts(columns, other, max_bytes), models.classes)
     arrays: dict[str, NDArray[Any]] = {}
     for kind in checks.LOGITS:
-        at = [place for place, model in enumerate(answers.models) if model.kind == kind]
+        at = [place for place, model in enumerate(models.models) if model.kind == kind]
         if at:
-            arrays[kind] = (
-                answers.logits[at[0] : at[-1] + 1] if kind in ("retrain", "shadow") else answers.logits[at[0]]
-            )
+            arrays[kind] = models.logits[at[0] : at[-1] + 1] if kind in ("retrain", "shadow") else models.logits[at[0]]
     return arrays | _texts(facts, tables, max_bytes), facts.source
-
-
-def _add_examples(facts: Facts, table: Table, columns: Columns, classes: Classes, max_bytes: int) -> None:
-    found = fact_columns(columns, table)
-    sheet = table.read(list(found.values()), [], max_bytes, label=found.get("label"))
-    facts.add(sheet, found, facts.order(sheet, found), classes)
 
 
 def _from_several(
@@ -166,43 +156,26 @@ def _from_several(
     for kind, several in opened:
         stack: Numbers | None = None
         for at, table in enumerate(several):
-            one = read_model(table, columns, max_bytes)
-            classes = classes or one.classes
-            order = columns_for(one, classes)
-            if facts is None:
-                facts = _first_facts(examples, columns, one.sheet, one.found, roles, classes, max_bytes)
-            rows = facts.order(one.sheet, one.found)
-            facts.add(one.sheet, one.found, rows, classes)
-            held += one.logits.nbytes
+            model = read_model(table, columns, max_bytes)
+            classes = classes or model.classes
+            order = classes.order_in(table.path, model.classes)
+            if facts is None and examples is not None:
+                first = read_facts(columns, examples, max_bytes)
+                facts = Facts.of(*first, roles)
+                facts.add(*first, classes)
+            facts = facts or Facts.of(model.sheet, model.facts, roles)
+            rows = facts.add(model.sheet, model.facts, classes)
+            held += model.logits.nbytes
             if held > max_bytes:
                 raise DataError(
                     f"{table.path}: expected at most {max_bytes / 2**30:.3g} GiB of numbers in all files, got more; "
                     "audit fewer examples or store float16 in Parquet"
                 )
-            stack = put(stack, at, len(several), one.logits, rows, order)
+            stack = put(stack, at, len(several), model.logits[0], rows, order)
         if stack is not None:
             arrays[kind] = stack if kind in ("retrain", "shadow") else stack[0]
     assert facts is not None
     return arrays | _texts(facts, tables, max_bytes), facts.source
-
-
-def _first_facts(
-    examples: Table | None,
-    columns: Columns,
-    sheet: Sheet,
-    found: dict[str, str],
-    roles: RoleNames,
-    classes: Classes,
-    max_bytes: int,
-) -> Facts:
-    """Facts in the order of the examples file, or where there is none of the first model's file."""
-    if examples is None:
-        return Facts(sheet.rows, sheet.texts[found["id"]].names if "id" in found else None, roles)
-    own = fact_columns(columns, examples)
-    first = examples.read(list(own.values()), [], max_bytes, label=own.get("label"))
-    facts = Facts(first.rows, unique_ids(first, own["id"]) if "id" in own else None, roles)
-    facts.add(first, own, None, classes)
-    return facts
 
 
 def _check_columns(tables: Sequence[Table], columns: Columns) -> None:

@@ -45,8 +45,8 @@ class Layout:
 
 @dataclass(frozen=True)
 class Span:
-    """Whole records in a row. size: their bytes. rows: how many. row: number of rows before them. line: the line of the
-    first (from 1). plain: every row is one line."""
+    """Whole records, one after another. size: their bytes. rows: how many. row: number of rows before them. line: the
+    line of the first (from 1). plain: every row is one line."""
 
     size: int
     rows: int
@@ -99,13 +99,14 @@ def read_layout(path: Path, *, tab: bool) -> Layout:
 
 def _separator(path: Path, text: str) -> str:
     outside = "".join(text.split('"')[::2])
-    found = [one for one in SEPARATORS if one in outside]
-    if len(found) > 1:
+    separators = [separator for separator in SEPARATORS if separator in outside]
+    if len(separators) > 1:
+        words = [SEPARATORS[separator] for separator in separators]
         raise DataError(
-            f"{path}, line 1: expected one kind of separator, got {' and '.join(SEPARATORS[one] for one in found)}; "
+            f"{path}, line 1: expected one kind of separator, got {' and '.join(words)}; "
             "put column names that hold one into quotes"
         )
-    return found[0] if found else ","
+    return separators[0] if separators else ","
 
 
 def scan(layout: Layout) -> Iterator[Span]:
@@ -120,17 +121,17 @@ def scan(layout: Layout) -> Iterator[Span]:
             check_nul(path, chunk, line + rest.count(b"\n"))
             data = rest + chunk
             cut = _whole(data) if chunk else len(data)
-            part, rest = data[:cut], data[cut:]
-            lines = part.count(b"\n")
+            records, rest = data[:cut], data[cut:]
+            lines = records.count(b"\n")
             if len(rest) > LONGEST_ROW:
                 raise too_long(path, line + lines)
-            if part:
-                check_records(path, part, layout.separator, line)
-                starts, lengths = _records(part)
-                blank = _check_blank(path, part, line, blank, starts, lengths)
-                _check_fields(layout, part, line, starts, lengths)
+            if records:
+                check_records(path, records, layout.separator, line)
+                starts, lengths = _records(records)
+                blank = _check_blank(path, records, line, blank, starts, lengths)
+                _check_fields(layout, records, line, starts, lengths)
                 rows = int(np.count_nonzero(lengths))
-                yield Span(len(part), rows, row, line, lines + (not part.endswith(b"\n")) == len(starts))
+                yield Span(len(records), rows, row, line, lines + (not records.endswith(b"\n")) == len(starts))
                 row, line = row + rows, line + lines
             if not chunk:
                 return
@@ -165,26 +166,26 @@ def _records(data: bytes) -> tuple[Places, Places]:
     return starts, lengths
 
 
-def _check_blank(path: Path, part: bytes, line: int, blank: int, starts: Places, lengths: Places) -> int:
+def _check_blank(path: Path, records: bytes, line: int, blank: int, starts: Places, lengths: Places) -> int:
     """The first blank line so far (0: none); refused when a row follows it."""
     empty, filled = np.flatnonzero(lengths == 0), np.flatnonzero(lengths)
     if not blank and len(empty):
-        blank = line_at(part, line, int(starts[empty[0]]))
+        blank = line_at(records, line, int(starts[empty[0]]))
     if not blank:
         return 0
-    if len(filled) and line_at(part, line, int(starts[filled[-1]])) > blank:
+    if len(filled) and line_at(records, line, int(starts[filled[-1]])) > blank:
         raise DataError(f"{path}, line {blank}: expected a row, got a blank line; remove it")
     return blank
 
 
-def _check_fields(layout: Layout, part: bytes, line: int, starts: Places, lengths: Places) -> None:
-    separators = places(part, ord(layout.separator))
-    fields = np.diff(np.searchsorted(separators, np.append(starts, len(part)))) + 1
+def _check_fields(layout: Layout, records: bytes, line: int, starts: Places, lengths: Places) -> None:
+    separators = places(records, ord(layout.separator))
+    fields = np.diff(np.searchsorted(separators, np.append(starts, len(records)))) + 1
     wrong = np.flatnonzero((fields != len(layout.names)) & (lengths > 0))
     if len(wrong):
         raise DataError(
-            f"{layout.path}, line {line_at(part, line, int(starts[wrong[0]]))}: expected {len(layout.names)} fields as "
-            f"in the first line, got {fields[wrong[0]]}; look for a missing value, or a text with "
+            f"{layout.path}, line {line_at(records, line, int(starts[wrong[0]]))}: expected {len(layout.names)} fields "
+            f"as in the first line, got {fields[wrong[0]]}; look for a missing value, or a text with "
             f"{SEPARATORS[layout.separator]} in it that is not in quotes"
         )
 

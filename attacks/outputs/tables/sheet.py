@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.learners.arrays import Indices
 from vestige.learners.errors import DataError
 from vestige.learners.files.scratch import scratch_array
 
@@ -36,7 +37,7 @@ class Texts:
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """The columns that were asked for. texts: by column. numbers: float ``[rows, columns]``. first: what the first row
+    """Columns of a table, as read. texts: by column. numbers: float ``[rows, columns]``. first: what the first row
     is called, for messages (``("line", 2)`` of a CSV file). origin: the rows of the file that these are; None: all."""
 
     path: Path
@@ -44,16 +45,16 @@ class Sheet:
     texts: Mapping[str, Texts]
     numbers: Numbers
     first: tuple[str, int] = ("row", 1)
-    origin: NDArray[np.int64] | None = None
+    origin: Indices | None = None
 
     def where(self, row: int) -> str:
         """The place of a row (from 0) in words."""
         row = row if self.origin is None else int(self.origin[row])
         return f"{self.path}, {self.first[0]} {self.first[1] + row}"
 
-    def rows_at(self, rows: NDArray[np.int64]) -> "Sheet":
+    def rows_at(self, rows: Indices) -> "Sheet":
         """The texts of these rows, without numbers."""
-        texts = {name: Texts(one.codes[rows], one.names) for name, one in self.texts.items()}
+        texts = {name: Texts(texts.codes[rows], texts.names) for name, texts in self.texts.items()}
         return Sheet(self.path, len(rows), texts, self.numbers[:0], self.first, rows)
 
 
@@ -112,8 +113,8 @@ class Coder:
             return
         place, names = pandas().factorize(np.concatenate(self._names))
         for start in range(0, self._filled, 2**20):
-            part = self._codes[start : min(start + 2**20, self._filled)]
-            part[:] = place[part]
+            block = self._codes[start : min(start + 2**20, self._filled)]
+            block[:] = place[block]
         self._names, self._known, self._waiting = [names], len(names), 0
 
     def texts(self) -> Texts:

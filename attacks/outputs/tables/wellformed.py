@@ -29,10 +29,10 @@ Places = NDArray[np.integer[Any]]
 def places(data: bytes, code: int) -> Places:
     """Where ``code`` stands in ``data`` outside quotes; ``data`` start with a record."""
     codes = np.frombuffer(data, np.uint8)
-    found = np.flatnonzero(codes == code)
+    everywhere = np.flatnonzero(codes == code)
     if b'"' not in data:
-        return found
-    outside: Places = found[np.searchsorted(np.flatnonzero(codes == QUOTE), found) % 2 == 0]
+        return everywhere
+    outside: Places = everywhere[np.searchsorted(np.flatnonzero(codes == QUOTE), everywhere) % 2 == 0]
     return outside
 
 

@@ -84,7 +84,7 @@ def study_bank(
         classes=examples.classes,
         shape=examples.shape,
         recipe=asdict(config.recipe),
-        views=bank.views,
+        views=bank.augmentations,
         trained_on=(len(split.forget) + len(split.retain) + len(split.unseen)) // 2,
         asked=len(bank.rows),
         accuracy_in=_moments(bank.accuracy_in),

@@ -12,8 +12,7 @@ from scipy import stats
 from vestige.attacks.arrays import NotEstimable
 from vestige.attacks.metrics.influence import auc_influence, share_interval, two_way_variance
 from vestige.attacks.metrics.roc import auc_rows, estimable, threshold_at_fpr
-from vestige.attacks.registry.attacks import ATTACKS
-from vestige.attacks.registry.bank_entries import ON_SHADOWS
+from vestige.attacks.registry.attacks import ATTACKS, ON_SHADOWS
 from vestige.attacks.scores.ulira import ulira_leave_pair_out
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.audit.studies.attacks.table import BASELINE, FPRS, People, signals_of

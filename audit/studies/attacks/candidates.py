@@ -98,7 +98,7 @@ def attack_candidates(
 def _refuse_comparison(against: tuple[str, str], shadows: ShadowBank | None, missing: Sequence[str]) -> None:
     """Before hours of training: an attack to compare with that lacks shadows, or a candidate's unlearned ones."""
     attack = ATTACKS[against[0]]
-    lacks_shadows = attack.requires in ("shadows", "views") and shadows is None
+    lacks_shadows = attack.requires in ("shadows", "augmentations") and shadows is None
     if lacks_shadows or (attack.requires == "unlearned" and missing):
         whose = f" of {', '.join(missing)}" if attack.requires == "unlearned" else ""
         raise ConfigError(

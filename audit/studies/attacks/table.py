@@ -13,11 +13,10 @@ from scipy import stats
 from vestige.attacks.arrays import NotEstimable
 from vestige.attacks.metrics.influence import auc_influence, clustered_variance, share_interval
 from vestige.attacks.metrics.roc import auc, estimable, threshold_at_fpr, tpr_at_fpr
-from vestige.attacks.registry.attack import Attack
+from vestige.attacks.registry.attack import Attack, Scored
 from vestige.attacks.registry.attacks import ATTACKS
-from vestige.attacks.registry.entries import Scored
 from vestige.attacks.registry.inputs import AttackInputs
-from vestige.attacks.registry.numbers import NUMBERS, Answered
+from vestige.attacks.registry.numbers import NUMBERS, RoleLogits
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.attacks.signals.signals import SIGNALS
 from vestige.audit.results.attacks import AttackPoint, AttackRow, AttackTable, NumberResult
@@ -227,7 +226,7 @@ def literature_numbers(
             each = []
             for logits in tables:
                 rows = [role == part for part in ("retain", "unseen", "forget")]
-                parts = [Answered(logits[part], labels[part]) for part in rows]
+                parts = [RoleLogits(logits[part], labels[part]) for part in rows]
                 each.append(number.function(parts[0], parts[1], parts[2], seed))
             values[kind] = float(np.mean(each)) if each else None
         candidate = values["candidate"]
