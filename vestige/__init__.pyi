@@ -9,13 +9,16 @@ from .attacks.outputs.outputs import Outputs as Outputs
 from .attacks.outputs.tables.read import read_tables as read_tables
 from .attacks.shadows.bank import ShadowBank as ShadowBank
 from .audit.gate.gate import gate as gate
-from .audit.models.workspace import Workspace as Workspace
 from .audit.policy import Policy as Policy
 from .audit.policy import profile as profile
 from .audit.report.html import write_report as write_report
 from .audit.results.json import read_report as read_report
 from .audit.results.report import Report as Report
 from .audit.verdict.rule import decide as decide
+from .audit.workflows.conclude import conclude as conclude
+from .audit.workflows.outputs import audit_outputs as audit_outputs
+from .audit.workflows.request import AuditRequest as AuditRequest
+from .audit.workflows.request import Terms as Terms
 from .learners.data.examples import Examples as Examples
 from .learners.data.sources.load import load_examples as load_examples
 from .learners.data.split import Split as Split

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -190,17 +191,26 @@ def _start(
 
 @contextmanager
 def _no_interrupt() -> Iterator[None]:
-    """An interrupt waits, and never comes to a process that is started here: the parent ends its workers, which would
-    print a traceback each where the interrupt meets them while they import."""
+    """An interrupt waits, and SIGINT never comes to a process that is started here: the parent ends its workers, which
+    would print a traceback each where an interrupt meets them, or meets the parent, while they are started."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
     resource_tracker.ensure_running()  # which, where it comes later, would let interrupts through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # These are not blocked: the mask is inherited, and a worker is ended by SIGTERM.
+    waiting: list[int] = []
+    main = threading.current_thread() is threading.main_thread()
+    ours = [number for number in (signal.SIGTERM, signal.SIGHUP) if main and callable(signal.getsignal(number))]
+    handlers = {number: signal.signal(number, lambda number, _: waiting.append(number)) for number in ours}
     try:
         yield
     finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for came in waiting:
+            signal.raise_signal(came)
 
 
 @contextmanager
