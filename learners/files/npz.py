@@ -43,6 +43,7 @@ def read_npz(path: Path, known: Iterable[str]) -> dict[str, Array]:
 
     known: names that it may hold. DataError, which begins with the path, for what ``open_archive``, ``read_headers``
     and ``read_arrays`` refuse."""
+    check_regular(path)
     try:
         with open_archive(path) as archive:
             headers = read_headers(archive, known=known, max_bytes=most_bytes(), mapped=False)

@@ -128,9 +128,9 @@ def stubborn(job: tuple[Path, int], report: Callable[[int, int], None]) -> int:
         for other in (1, 2, 3):
             until_there(folder / f"started-{other}")
         raise DataError("a sentence")
+    (folder / f"started-{number}").write_text(str(os.getpid()))
     while not (folder / "released").exists():
         try:
-            (folder / f"started-{number}").write_text(str(os.getpid()))
             time.sleep(1)
         except BaseException:
             pass
