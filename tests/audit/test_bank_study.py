@@ -89,18 +89,19 @@ def test_noise_is_at_chance_for_every_attack(shadows: int) -> None:
 
 
 @pytest.mark.slow
-def test_coverage_simulation() -> None:
-    """The interval holds the expected AUC in about 95 of 100 banks (Monte Carlo error 2 %), and is no wider than it
-    has to be."""
+@pytest.mark.parametrize("banks", [50, pytest.param(100, marks=pytest.mark.long)])
+def test_coverage_simulation(banks: int) -> None:
+    """The interval holds the expected AUC in about 95 of 100 banks (within 3.2 Monte Carlo errors), and is no wider
+    than it has to be."""
     # A member's phi minus a non-member's: levels of variance 4, models of s^2, the view's 0.09; the shift is s.
     spread = np.exp(0.3 * np.random.default_rng(0).normal(size=(2, 200_000)))
     expected = norm.cdf(spread[0] / np.sqrt((4 + spread**2 + 0.09).sum(0))).mean()
     figures = []
-    for seed in range(100):
+    for seed in range(banks):
         made = bank(16, 300, 100 + seed, 1.0)
         figures.append(attack_shadows(made, np.arange(300) < 30, signals=["logit"]).results[0].auc)
     inside = [one.interval[0] <= expected <= one.interval[1] for one in figures]
-    assert 0.88 <= np.mean(inside)
+    assert np.mean(inside) >= 0.95 - 3.2 * np.sqrt(0.95 * 0.05 / banks)
     widths = [(one.interval[1] - one.interval[0]) / 2 for one in figures]
     assert np.mean(widths) < 1.5 * 1.96 * np.std([one.mean for one in figures], ddof=1)
 

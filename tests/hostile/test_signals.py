@@ -150,9 +150,9 @@ def test_an_interrupt_of_an_audit_and_of_a_demo(tmp_path: Path, arrays: dict[str
 
 
 def test_a_parent_that_is_killed_leaves_no_worker_at_work(tmp_path: Path) -> None:
-    """Nothing can be tidied up then; the workers end by themselves, though they have work for days, and the next run
+    """Nothing can be tidied up then; the workers end by themselves, though they have work for hours, and the next run
     clears what is left."""
-    (tmp_path / "audit.toml").write_text(TINY.replace("epochs = 6", "epochs = 1000000"))
+    (tmp_path / "audit.toml").write_text(TINY.replace("epochs = 6", "epochs = 100000"))
     err = tmp_path / "err.txt"
     with err.open("w") as stream:
         process = start(
