@@ -12,7 +12,7 @@ from .audit.gate.gate import gate as gate
 from .audit.models.workspace import Workspace as Workspace
 from .audit.policy import Policy as Policy
 from .audit.policy import profile as profile
-from .audit.report.write import write_report as write_report
+from .audit.report.html import write_report as write_report
 from .audit.results.json import read_report as read_report
 from .audit.results.report import Report as Report
 from .audit.verdict.rule import decide as decide
