@@ -23,13 +23,18 @@ def load_plan(config: AuditConfig, base: Path, watch: Watch) -> Plan:
 
 
 def read_models(
-    plan: Plan, workspace: Workspace, keys: Sequence[ModelKey], rows: Indices, watch: Watch, what: str = "models"
+    plan: Plan,
+    workspace: Workspace,
+    keys: Sequence[ModelKey],
+    rows: Indices,
+    watch: Watch,
+    stage: str = "computing outputs",
 ) -> Iterator[MadeModel]:
-    """``outputs_of`` each key, in order, watched; what: the models in a word."""
+    """``outputs_of`` each key, in order, watched as ``stage``."""
     for done, key in enumerate(keys):
-        watch(f"computing outputs of {what}", done, len(keys))
+        watch(stage, done, len(keys))
         yield outputs_of(plan, workspace, key, rows)
-    watch(f"computing outputs of {what}", len(keys), len(keys))
+    watch(stage, len(keys), len(keys))
 
 
 def candidate_of(config: AuditConfig, name: str) -> CandidateSpec:

@@ -152,7 +152,9 @@ def attack_all(
     for name, attack in ATTACKS.items():
         for signal in signals_of(attack, signals, against):
             for group, given in _groups(attack, inputs, candidates, unlearned):
-                scored = _scored(attack, given, signal) if attack.possible(given) else NotEstimable(attack.needs)
+                scored: Scored | NotEstimable = NotEstimable(attack.needs)
+                if attack.possible(given):
+                    scored = _scored(attack, given, signal)
                 for candidate in group:
                     baseline = None if (name, signal) == against else baselines[candidate]
                     row = measure((name, signal), scored, baseline, audited, candidate)

@@ -158,7 +158,7 @@ def _ask(
     rows, roles = audited_rows(plan)
     labels: Labels = plan.examples.labels[rows]
     forget, phi, right = roles == "forget", [], []
-    for model in read_models(plan, workspace, keys, rows, watch, what):
+    for model in read_models(plan, workspace, keys, rows, watch, f"computing outputs of {what}"):
         logits = model.logits
         phi.append(logit(logits[forget].astype(np.float64), labels[forget]))
         correct = logits.argmax(1) == labels
