@@ -4,16 +4,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from vestige.audit.files.text import one_line
 from vestige.audit.gate.formats.cases import SCORES, STATES
 from vestige.audit.gate.reading import read
 from vestige.audit.gate.recompute.claims import agree
 from vestige.audit.gate.text import shown
-from vestige.audit.results.endpoint import Endpoint
-from vestige.audit.results.evidence import Outcome, Utility
-from vestige.audit.results.exchangeable import ExampleEndpoint
+from vestige.audit.results.evidence import Outcome
 from vestige.audit.results.figures import Interval
 from vestige.audit.results.report import Audit, Report
 from vestige.audit.results.shadows import why_absent
@@ -86,36 +84,48 @@ def compare_reports(old: Report, new: Report) -> Comparison:
     )
 
 
+class _Part(NamedTuple):
+    """away: how far the candidate is from the retrains, on the side that counts. untried: not computed for want of
+    shadow models; where neither report has them, nothing is to be said."""
+
+    measure: Measure
+    away: float | None
+    untried: bool = False
+
+
 def _pair(old: Audit, new: Audit) -> Pair:
-    endpoints = {endpoint.name: endpoint for endpoint in _all_endpoints(new)}
-    roles = {part.role: part for part in new.utility}
-    parts = [
-        _endpoint(endpoint, endpoints[endpoint.name])
-        for endpoint in _all_endpoints(old)
-        if endpoint.name in endpoints and not (_untried(endpoint, old) and _untried(endpoints[endpoint.name], new))
-    ]
-    parts += [_utility(part, roles[part.role]) for part in old.utility if part.role in roles]
-    before, after = old.verdict, new.verdict
+    before, after = _parts(old), _parts(new)
+    both = [name for name in before if name in after and not (before[name].untried and after[name].untried)]
     return Pair(
         candidate=old.candidate,
-        old=before.outcome,
-        new=after.outcome,
-        old_reasons=before.reasons,
-        new_reasons=after.reasons,
-        change=_change(before.outcome, after.outcome),
-        parts=tuple(parts),
+        old=old.verdict.outcome,
+        new=new.verdict.outcome,
+        old_reasons=old.verdict.reasons,
+        new_reasons=new.verdict.reasons,
+        change=_change(old.verdict.outcome, new.verdict.outcome),
+        parts=tuple(_compared(name, before[name], after[name]) for name in both),
     )
 
 
-def _all_endpoints(audit: Audit) -> tuple[Endpoint | ExampleEndpoint, ...]:
-    """Those of the main rule, and those over examples where there are any."""
-    return (*audit.endpoints, *(() if audit.exchangeable is None else audit.exchangeable.endpoints))
+def _parts(audit: Audit) -> dict[str, _Part]:
+    """Endpoints of the main rule, those over examples where there are any, and utility on each role."""
+    parts = {}
+    for endpoint in (*audit.endpoints, *(() if audit.exchangeable is None else audit.exchangeable.endpoints)):
+        interval = endpoint.interval or getattr(endpoint, "simultaneous", None)
+        away = endpoint.gap if endpoint.gap is None or endpoint.sides == "upper" else abs(endpoint.gap)
+        untried = endpoint.candidate is None and bool(why_absent(SCORES.get(endpoint.name, ""), audit.shadows))
+        parts[endpoint.name] = _Part(Measure(endpoint.decision, endpoint.gap, interval), away, untried)
+    for utility in audit.utility:
+        measure = Measure(utility.decision, utility.gap, utility.interval)
+        parts[f"utility {utility.role}"] = _Part(measure, -utility.gap)
+    return parts
 
 
-def _untried(endpoint: Endpoint | ExampleEndpoint, audit: Audit) -> bool:
-    """Whether an endpoint was not computed for want of shadow models: where neither report has them, nothing is to be
-    said."""
-    return endpoint.candidate is None and bool(why_absent(SCORES.get(endpoint.name, ""), audit.shadows))
+def _compared(name: str, old: _Part, new: _Part) -> Compared:
+    before, after = old.measure, new.measure
+    change = _change(before.decision, after.decision)
+    clear = _apart(before.interval, after.interval)
+    return Compared(name, before, after, change, _drift(old.away, new.away), clear)
 
 
 def _change(before: str, after: str) -> Change:
@@ -126,27 +136,6 @@ def _change(before: str, after: str) -> Change:
     if new == "open":
         return "became undecidable"
     return "better" if new == "pass" else "worse"
-
-
-def _endpoint(old: Endpoint | ExampleEndpoint, new: Endpoint | ExampleEndpoint) -> Compared:
-    measures, away = [], []
-    for endpoint in (old, new):
-        interval = endpoint.interval or getattr(endpoint, "simultaneous", None)
-        measures.append(Measure(endpoint.decision, endpoint.gap, interval))
-        away.append(endpoint.gap if endpoint.gap is None or endpoint.sides == "upper" else abs(endpoint.gap))
-    return _compared(old.name, measures, away)
-
-
-def _utility(old: Utility, new: Utility) -> Compared:
-    measures = [Measure(part.decision, part.gap, part.interval) for part in (old, new)]
-    return _compared(f"utility {old.role}", measures, [-old.gap, -new.gap])
-
-
-def _compared(name: str, measures: Sequence[Measure], away: Sequence[float | None]) -> Compared:
-    """away: how far the old and the new candidate are from the retrains, on the side that counts."""
-    old, new = measures
-    clear = _apart(old.interval, new.interval)
-    return Compared(name, old, new, _change(old.decision, new.decision), _drift(*away), clear)
 
 
 def _apart(old: Interval | None, new: Interval | None) -> bool:

@@ -1,7 +1,6 @@
 """The gate in Markdown, for the summary of a step in CI."""
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator
 
 from vestige.audit.files.text import marked_up
 from vestige.audit.gate.gate import Gate, GatedCandidate
@@ -11,6 +10,8 @@ from vestige.learners.errors import DataError
 MOST_BYTES = 2**20 - 1
 """GitHub refuses the whole summary of a step from 1 MiB on."""
 LEAST_ROOM = 2000
+RESERVE = 300
+"""For the line that says what is missing, and what stands around it."""
 HEAD = "| candidate | verdict | reasons | grade | report |\n| --- | --- | --- | --- | --- |\n"
 
 
@@ -31,24 +32,26 @@ def summary(found: Gate, before: bytes = b"") -> bytes:
 
 def _page(found: Gate, room: int) -> str:
     head = f"## {found.outcome}: vestige gate\n\n{marked_up(found.headline, 600)}\n\n{HEAD}"
-    left = room - len(head.encode()) - 300  # for the line that says what is missing, and what stands around it
-    page, rows, missing = head, 0, ""
-    for row in map(_row, found.candidates):
-        if len(row.encode()) > left:
-            break
-        page, rows, left = page + row, rows + 1, left - len(row.encode())
-    hidden = len(found.candidates) - rows
-    blocks = chain(map(_details, found.candidates[:rows]), _remarks(found)) if not hidden else iter(())
-    page += "\n"
-    for block in blocks:
-        if len(block.encode()) > left:
-            missing = "Details are left out: the summary is kept below 1 MiB.\n"
-            break
-        page, left = page + block, left - len(block.encode())
+    rows = _fitting(map(_row, found.candidates), room - len(head.encode()) - RESERVE)
+    table, hidden = f"{head}{''.join(rows)}\n", len(found.candidates) - len(rows)
     if hidden:
-        missing = f"{count(hidden, 'candidate')} of {len(found.candidates)} left out, and all details: the summary is "
-        missing += "kept below 1 MiB.\n"
-    return page + missing
+        left_out = f"{count(hidden, 'candidate')} of {len(found.candidates)} left out, and all details"
+        return f"{table}{left_out}: the summary is kept below 1 MiB.\n"
+    blocks = [*map(_details, found.candidates), *_remarks(found)]
+    details = _fitting(blocks, room - len(table.encode()) - RESERVE)
+    missing = "" if len(details) == len(blocks) else "Details are left out: the summary is kept below 1 MiB.\n"
+    return f"{table}{''.join(details)}{missing}"
+
+
+def _fitting(blocks: Iterable[str], room: int) -> list[str]:
+    """The first blocks, as many as fit into so many bytes."""
+    fitting: list[str] = []
+    for block in blocks:
+        room -= len(block.encode())
+        if room < 0:
+            break
+        fitting.append(block)
+    return fitting
 
 
 def _row(gated: GatedCandidate) -> str:
@@ -60,12 +63,8 @@ def _row(gated: GatedCandidate) -> str:
 
 def _details(gated: GatedCandidate) -> str:
     verdict = gated.audit.verdict
-    lines = [
-        verdict.headline,
-        *verdict.explanations,
-        *(f"Note: {note}" for note in verdict.notes),
-        *verdict.would_change,
-    ]
+    notes = (f"Note: {note}" for note in verdict.notes)
+    lines = (verdict.headline, *verdict.explanations, *notes, *verdict.would_change)
     points = "".join(f"- {marked_up(line, 1000)}\n" for line in lines)
     return f"<details><summary>{marked_up(gated.name)}</summary>\n\n{points}\n</details>\n\n"
 

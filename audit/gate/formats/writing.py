@@ -33,8 +33,15 @@ def write(found: Gate, targets: Mapping[str, Path], sarif_profile: Profile = "pl
     ``--in-toto``. Each file is whole or as it was; where one cannot be made, none is written."""
     make: dict[str, Callable[[Path], bytes]] = {
         "--junit": lambda path: junit(found),
-        "--summary": lambda path: summary(found, path.read_bytes() if path.exists() else b""),
+        "--summary": lambda path: _appended(found, path),
         "--sarif": lambda path: sarif(found, sarif_profile),
         "--in-toto": lambda path: in_toto(found),
     }
     write_together({path: make[option](path) for option, path in targets.items()})
+
+
+def _appended(found: Gate, path: Path) -> bytes:
+    try:
+        return summary(found, path.read_bytes() if path.exists() else b"")
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None

@@ -86,20 +86,20 @@ def fields_follow(part: str, stated: object, /, **recomputed: object) -> Claims:
 
 
 def all_follow(path: str, stated: Any, recomputed: Any, *, leave: Sequence[str] = ()) -> Claims:
-    """A claim for every field of a dataclass, and of those in it, but for fields that are named in ``leave``. A tuple
-    of dataclasses is named by their first field."""
+    """A claim for every field of a dataclass, and of those in it, but for fields that are named in ``leave``. In the
+    place of a tuple of dataclasses the path names the first field of each, as endpoints have it: ``A1, gap``."""
+    start = f"{path}, " if path else ""
     for name in (field.name for field in fields(recomputed) if field.name not in leave):
         before, after = getattr(stated, name), getattr(recomputed, name)
-        inner = f"{path}, {name}" if path else name
         if type(before) is not type(after):
-            yield Claim(inner, before, after)
+            yield Claim(f"{start}{name}", before, after)
         elif is_dataclass(after):
-            yield from all_follow(inner, before, after, leave=leave)
+            yield from all_follow(f"{start}{name}", before, after, leave=leave)
         elif isinstance(after, tuple) and len(before) == len(after) and all(map(is_dataclass, after)):
             for element, own in zip(before, after, strict=True):
-                yield from all_follow(f"{inner} {getattr(own, fields(own)[0].name)}", element, own, leave=leave)
+                yield from all_follow(f"{start}{getattr(own, fields(own)[0].name)}", element, own, leave=leave)
         else:
-            yield Claim(inner, before, after)
+            yield Claim(f"{start}{name}", before, after)
 
 
 def within(low: float, high: float, *values: float) -> Rule:

@@ -150,7 +150,7 @@ EDITS: dict[str, tuple[str, Edit, str]] = {
     ),
     "not contradicted": ("contradicted", of_mode(contradicted=[]), "exchangeable, contradicted"),
     "no tests": ("contradicted", without_tests, "exchangeable, tests"),
-    "milder tests": ("contradicted", milder, "exchangeable, tests retrain 1, p"),
+    "milder tests": ("contradicted", milder, "exchangeable, retrain 1, p"),
     "PASS though contradicted": ("contradicted", to_pass, "verdict, outcome"),
     "shadows that there are none of": ("nothing", of_mode(shadows=4), "exchangeable, tests"),
     "detecting": ("nothing", of_mode(detecting=["X2"]), "exchangeable, detecting"),

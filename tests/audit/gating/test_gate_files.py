@@ -24,6 +24,7 @@ from vestige.audit.gate.formats.in_toto import in_toto
 from vestige.audit.gate.formats.junit import junit
 from vestige.audit.gate.formats.sarif import sarif
 from vestige.audit.gate.formats.summary import summary
+from vestige.audit.gate.formats.writing import write
 from vestige.audit.gate.gate import Gate, GatedCandidate, Requirement, gate
 from vestige.audit.policy import Policy
 from vestige.audit.results.json import to_json
@@ -242,6 +243,13 @@ def test_the_summary_stays_below_1_mib_and_says_what_it_leaves_out(found: Gate, 
 def test_a_full_summary_is_refused(found: Gate) -> None:
     with pytest.raises(DataError, match="room for a summary"):
         summary(found, b"x" * 2**20)
+
+
+def test_a_full_summary_is_refused_with_its_name(found: Gate, tmp_path: Path) -> None:
+    file = tmp_path / "full.md"
+    file.write_bytes(b"x" * 2**20)
+    with pytest.raises(DataError, match=r"full\.md: expected room for a summary"):
+        write(found, {"--summary": file})
 
 
 @pytest.mark.parametrize(("outcome", "code"), [("PASS", 0), ("FAIL", 1), ("INCONCLUSIVE", 3)])
