@@ -11,7 +11,9 @@ from vestige.audit.gate.formats.cases import SCORES, STATES
 from vestige.audit.gate.reading import read
 from vestige.audit.gate.recompute.claims import agree
 from vestige.audit.gate.text import shown
+from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.evidence import Outcome
+from vestige.audit.results.exchangeable import ExampleEndpoint
 from vestige.audit.results.figures import Interval
 from vestige.audit.results.report import Audit, Report
 from vestige.audit.results.shadows import why_absent
@@ -110,7 +112,9 @@ def _pair(old: Audit, new: Audit) -> Pair:
 def _parts(audit: Audit) -> dict[str, _Part]:
     """Endpoints of the main rule, those over examples where there are any, and utility on each role."""
     parts = {}
-    for endpoint in (*audit.endpoints, *(() if audit.exchangeable is None else audit.exchangeable.endpoints)):
+    over_examples = () if audit.exchangeable is None else audit.exchangeable.endpoints
+    endpoints: tuple[Endpoint | ExampleEndpoint, ...] = (*audit.endpoints, *over_examples)
+    for endpoint in endpoints:
         interval = endpoint.interval or getattr(endpoint, "simultaneous", None)
         away = endpoint.gap if endpoint.gap is None or endpoint.sides == "upper" else abs(endpoint.gap)
         untried = endpoint.candidate is None and bool(why_absent(SCORES.get(endpoint.name, ""), audit.shadows))
