@@ -15,7 +15,7 @@ FAIL_ORDER = ("LEAK", "OVER_FORGET", "SCATTER", "TRACE", "TAIL")
 """Reasons of a FAIL, most telling first."""
 GROUP = "GROUP:"
 """A reason code that ends in the name of a group."""
-SIGNED = ("A1", "A2", "F1", "F2", "F3", "F4", "F5")
+SIGNED = tuple(definition.name for definition in DEFINITIONS if definition.directed or not definition.primary)
 """Endpoints on which a gap is a leak or over-forgetting, by its sign."""
 
 

@@ -97,8 +97,8 @@ class Examples:
         )
 
     def names(self, indices: Indices) -> NDArray[np.str_]:
-        """What the examples at ``indices`` are called in outputs and annexes, ``[m]``: their file names, where the
-        source has one for each example and no two are equal, else their indices."""
+        """What the examples at ``indices`` are called in outputs and among exposed ids, ``[m]``: their file names,
+        where the source has one for each example and no two are equal, else their indices."""
         if self.files is None or not self._distinct_files:
             return indices.astype(np.str_)
         return self.files[indices]

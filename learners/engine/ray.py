@@ -1,4 +1,4 @@
-"""Jobs on a Ray cluster: several machines, and fractions of a GPU. An extra: ``pip install 'vestige[ray]'``."""
+"""Jobs on a Ray cluster: several machines, and fractions of a GPU. An extra: ``pip install 'ray>=2.40'``."""
 
 import logging
 import os
@@ -86,7 +86,7 @@ class RayEngine:
         try:
             import ray
         except ImportError:
-            raise ConfigError("ray: expected Ray to be installed, it is not; pip install 'vestige[ray]'") from None
+            raise ConfigError("ray: expected Ray to be installed, it is not; pip install 'ray>=2.40'") from None
         if ray.is_initialized():
             if self.address is not None:
                 raise ConfigError(f"ray: expected no connection yet, got one already; leave out {self.address}")

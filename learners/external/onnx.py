@@ -103,6 +103,6 @@ def _runtime() -> ModuleType:
     try:
         import onnxruntime
     except ImportError as error:
-        raise ConfigError('ONNX models need onnxruntime: pip install "vestige[onnx]"') from error
+        raise ConfigError("ONNX models need onnxruntime: pip install onnxruntime") from error
     runtime: ModuleType = onnxruntime
     return runtime

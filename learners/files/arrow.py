@@ -16,8 +16,7 @@ def arrow_module(name: str, file: Path) -> ModuleType:
         return import_module(name)
     except ImportError as error:
         raise ConfigError(
-            f"{shown_path(file)}: expected pyarrow to read it, which is not installed; run pip install "
-            "'vestige[parquet]'"
+            f"{shown_path(file)}: expected pyarrow to read it, which is not installed; run pip install pyarrow"
         ) from error
 
 

@@ -103,7 +103,7 @@ def image_folder() -> list[str]:
         return [f"train/class {label}/{row:03d}.png" for row, label in enumerate(data["labels"])]
 
 
-def test_names_in_the_annex_are_those_of_the_outputs(inside: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_of_exposed_ids_are_those_of_the_outputs(inside: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Image files with names: the list of altered copies and the outputs' ids say the same; indices beside them."""
     changed(inside, "altered")
     names = image_folder()

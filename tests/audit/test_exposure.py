@@ -276,7 +276,9 @@ def read(path: Path) -> list[dict[str, str]]:
 IDS = ["=HYPERLINK(A1)", "@cmd", 'quoted", and\nbroken', "'tis", "-1", *(f"image-{x}" for x in range(5, FORGET))]
 
 
-def test_annex_holds_the_flagged_examples_and_nothing_that_runs(tmp_path: Path, found: Exposure) -> None:
+def test_the_file_of_exposed_ids_holds_the_flagged_examples_and_nothing_that_runs(
+    tmp_path: Path, found: Exposure
+) -> None:
     write_exposed_ids(tmp_path / "exposed_ids.csv", found, IDS)
     rows = read(tmp_path / "exposed_ids.csv")
     assert tuple(rows[0]) == COLUMNS
@@ -296,7 +298,7 @@ def test_every_start_of_a_formula_is_escaped_and_can_be_taken_back(start: str) -
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
-def test_annex_is_private_from_its_first_byte(
+def test_the_file_of_exposed_ids_is_private_from_its_first_byte(
     tmp_path: Path, found: Exposure, umask: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
@@ -320,7 +322,7 @@ def test_annex_is_private_from_its_first_byte(
     assert len(read(path)) >= 5
 
 
-def test_annex_refuses_links_folders_and_other_peoples_files(
+def test_the_file_of_exposed_ids_refuses_links_folders_and_other_peoples_files(
     tmp_path: Path, found: Exposure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path / "other.txt"

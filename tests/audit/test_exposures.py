@@ -34,7 +34,7 @@ def run(*words: str) -> int:
     return int(ended.value.code or 0)
 
 
-def test_the_report_counts_and_the_annex_names() -> None:
+def test_the_report_counts_and_the_file_of_ids_names() -> None:
     outputs, known = leaking(1)
     found = gather(outputs, Policy()).single_examples
     assert found is not None and found.examples == 400 and len(found.counts) == 6
@@ -45,7 +45,7 @@ def test_the_report_counts_and_the_annex_names() -> None:
     assert sum(one.exposed + one.over_forgotten for one in retrains) <= 5 and candidate.over_forgotten <= 2
 
 
-def test_the_annex_of_the_command_is_closed_and_the_report_holds_no_id(tmp_path: Path) -> None:
+def test_the_exposed_ids_of_the_command_is_closed_and_the_report_holds_no_id(tmp_path: Path) -> None:
     outputs, known = leaking(2)
     outputs.write(tmp_path / "model.npz")
     words = ["audit", "--outputs", str(tmp_path / "model.npz"), "--report", str(tmp_path / "report")]

@@ -147,7 +147,7 @@ def test_checks_on_data_know_notes_from_warnings() -> None:
     assert data_hygiene(examples_of(images), split_of(400), Duplicates(0, 0, 0), nothing).shown == ()
 
 
-def test_the_pairs_go_to_the_annex_for_its_owner_alone(tmp_path: Path) -> None:
+def test_the_pairs_go_to_a_folder_for_its_owner_alone(tmp_path: Path) -> None:
     random = np.random.default_rng(8)
     images = random.integers(0, 256, (40, 32, 32, 1), np.uint8)
     images[15] = images[3, :, ::-1]

@@ -207,7 +207,7 @@ def _file(path: Path, dictionaries: Sequence[str]) -> Any:
         parquet = import_module("pyarrow.parquet")
     except ImportError as error:
         raise ConfigError(
-            f"{path}: expected pyarrow to read Parquet, it is not installed; run pip install 'vestige[parquet]'"
+            f"{path}: expected pyarrow to read Parquet, it is not installed; run pip install pyarrow"
         ) from error
     try:
         return parquet.ParquetFile(path, read_dictionary=list(dictionaries), buffer_size=_BUFFER, pre_buffer=False)
