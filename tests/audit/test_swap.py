@@ -231,7 +231,7 @@ def test_the_other_side_comes_from_the_training_part(tmp_path: Path) -> None:
     ("changed", "candidate", "match"),
     [
         ({"forget": {"classes": [3], "unseen": 30}, "unlearners": {"finetune": {}}}, "finetune", "drawn at random"),
-        ({}, "nobody", "expected one of the audit file"),
+        ({}, "nobody", "name one of the audit file"),
         ({}, "amnesiac", "needs the model and data alone"),
     ],
 )
