@@ -17,7 +17,7 @@ from vestige.learners.training.architectures import Classifier, build_classifier
 from vestige.learners.training.batches import Batches
 from vestige.learners.training.device import one_thread
 from vestige.learners.training.recipe import Recipe
-from vestige.learners.training.train import check_finite, rate_at, sgd, steps_per_epoch
+from vestige.learners.training.train import check_finite, set_rate, sgd, steps_per_epoch
 
 
 def train_stacked(
@@ -72,7 +72,7 @@ def _fit(
         ]
         for parts in zip(*passes, strict=True):
             x, y = torch.stack([part[0] for part in parts]), torch.stack([part[1] for part in parts])
-            optimiser.rate = rate_at(recipe, step, total)
+            set_rate(optimiser, recipe, step, total)
             for name, gradient in gradients(parameters, buffers, x, y).items():
                 parameters[name].grad = gradient
             optimiser.step()

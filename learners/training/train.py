@@ -16,7 +16,6 @@ from vestige.learners.training.architectures import Classifier, build_classifier
 from vestige.learners.training.batches import Batches, batch_bounds
 from vestige.learners.training.device import one_thread
 from vestige.learners.training.ledger import LedgerWriter
-from vestige.learners.training.optimisers import Sgd, clear_gradients
 from vestige.learners.training.recipe import Recipe
 
 
@@ -38,11 +37,11 @@ def sgd(
     *,
     learning_rate: float | None = None,
     weight_decay: float | None = None,
-) -> Sgd:
+) -> torch.optim.SGD:
     """The recipe's optimiser without any carried-over state; the keywords override the recipe's values."""
-    return Sgd(
+    return torch.optim.SGD(
         list(parameters),
-        recipe.learning_rate if learning_rate is None else learning_rate,
+        lr=recipe.learning_rate if learning_rate is None else learning_rate,
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay if weight_decay is None else weight_decay,
         nesterov=recipe.nesterov,
@@ -101,8 +100,8 @@ def fit(
     model.train()
     for epoch in range(recipe.epochs):
         for x, y in batches.epoch(order, augmentation, recipe.batch_size):
-            optimiser.rate = rate_at(recipe, step, total)
-            clear_gradients(optimiser.parameters)
+            set_rate(optimiser, recipe, step, total)
+            optimiser.zero_grad(set_to_none=True)
             with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
                 loss = F.cross_entropy(model(x), y, label_smoothing=recipe.label_smoothing)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -114,9 +113,10 @@ def fit(
             progress(epoch + 1, recipe.epochs)
 
 
-def rate_at(recipe: Recipe, step: int, total: int) -> float:
+def set_rate(optimiser: torch.optim.Optimizer, recipe: Recipe, step: int, total: int) -> None:
     """The learning rate that the recipe's schedule has at ``step`` of ``total``."""
-    return recipe.learning_rate * schedule_factor(recipe.schedule, recipe.warmup, step, total)
+    for group in optimiser.param_groups:
+        group["lr"] = recipe.learning_rate * schedule_factor(recipe.schedule, recipe.warmup, step, total)
 
 
 def steps_per_epoch(count: int, recipe: Recipe) -> int:

@@ -5,7 +5,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vestige.learners.training.architectures import Classifier
-from vestige.learners.training.optimisers import Adam
 from vestige.unlearners.core.task import Task
 from vestige.unlearners.core.unlearner import check_finite_weights
 from vestige.unlearners.shared.steps import autocast
@@ -39,7 +38,7 @@ def learn_noise(
     height, width, channels = task.examples.shape
     start = torch.randn(images, channels, height, width, generator=generator)
     noise = start.to(task.device).requires_grad_()
-    optimiser = Adam([noise], learning_rate)
+    optimiser = torch.optim.Adam([noise], lr=learning_rate)
     model.eval()
     for _ in range(steps):
         with autocast(task):

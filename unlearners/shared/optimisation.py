@@ -7,7 +7,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from vestige.learners.training import optimisers
 from vestige.learners.training.train import schedule_factor
 from vestige.unlearners.core.unlearner import check_finite_weights
 
@@ -40,12 +39,13 @@ class Optimisation:
         floor = min(1e-4, 1e-3 * self.learning_rate)
         return floor + (self.learning_rate - floor) * schedule_factor("cosine", 0.0, step, self.total)
 
-    def build(self, parameters: list[nn.Parameter]) -> optimisers.Optimiser:
+    def build(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         """The optimiser at its peak rate."""
-        tensors: list[Tensor] = [*parameters]
         if self.optimiser == "adam":
-            return optimisers.Adam(tensors, self.learning_rate, weight_decay=self.weight_decay)
-        return optimisers.Sgd(tensors, self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay)
+            return torch.optim.Adam(parameters, lr=self.learning_rate, weight_decay=self.weight_decay)
+        return torch.optim.SGD(
+            parameters, lr=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay
+        )
 
 
 def constant_adam(learning_rate: float, step_parameter: str) -> Optimisation:
@@ -80,13 +80,14 @@ class Steps:
     def take(self, loss: Tensor) -> None:
         """One step down ``loss``."""
         self.require_finite(loss)
-        optimisers.clear_gradients(self._parameters)
+        self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._mask_gradients()
         if self._optimisation.clip is not None:
             norm = nn.utils.clip_grad_norm_(self._parameters, self._optimisation.clip)
             check_finite_weights(self.name, "the gradient", norm, self._optimisation.step_parameter)
-        self._optimiser.rate = self._optimisation.rate_at(self._taken)
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._optimisation.rate_at(self._taken)
         self._optimiser.step()
         self._restore()
         self._taken += 1
@@ -103,8 +104,8 @@ class Steps:
     def _restore(self) -> None:
         if self._mask is None:
             return
-        masked = zip(self._parameters, self._mask, self._start, strict=True)
-        for place, (parameter, mask, start) in enumerate(masked):
+        for parameter, mask, start in zip(self._parameters, self._mask, self._start, strict=True):
             parameter.data.copy_(torch.where(mask, parameter.data, start))
-            for average in self._optimiser.state(place):
-                average.mul_(mask)
+            for value in self._optimiser.state[parameter].values():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    value.mul_(mask)
