@@ -7,9 +7,9 @@ targets narrows no interval.
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from vestige.attacks.arrays import Floats, NotEstimable
+from vestige.attacks.metrics import distributions as stats
 from vestige.attacks.metrics.roc import placements
 from vestige.learners.errors import DataError
 

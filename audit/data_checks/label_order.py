@@ -2,8 +2,8 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from scipy.stats import binom
+
+from vestige.attacks.metrics.distributions import binom
 
 Labels = NDArray[np.int64]
 
@@ -73,6 +73,8 @@ def _best(predicted: Labels, labels: Labels, classes: int, every_class: bool) ->
     if every_class:
         places = np.union1d(places, np.setdiff1d(np.arange(classes), present))
     gain = recall[suspects][:, places]
+    from scipy.optimize import linear_sum_assignment
+
     row, column = linear_sum_assignment(-gain)
     told = (gain[row, column] > 0) | (own[suspects[row]] > 0)  # of the others nothing is known
     pairs = zip(present[suspects[row]][told].tolist(), places[column][told].tolist(), strict=True)

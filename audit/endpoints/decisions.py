@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
+from vestige.attacks.metrics import distributions as stats
 from vestige.audit.endpoints.endpoints import Measured
 from vestige.audit.endpoints.scores import MIN_RETRAINS, Floats
 from vestige.audit.policy import Policy

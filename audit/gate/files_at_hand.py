@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os.path import realpath
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.planning.plan_file import PlanFile, read_plan
@@ -14,8 +14,9 @@ from vestige.audit.planning.registration import subject
 from vestige.audit.policy import Policy
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.io import digest
-from vestige.learners.training.checkpoints import Checkpoint, load_checkpoint, weights_digest
-from vestige.learners.training.device import pick_device
+
+if TYPE_CHECKING:
+    from vestige.learners.training.checkpoints import Checkpoint
 
 MOST_FILES = 10_000
 MOST_REGISTRATION = 2**20
@@ -35,7 +36,7 @@ class CheckpointFile:
     """weights: as a report cites them. sha256: of the file itself, as other tools compute it."""
 
     path: Path
-    header: Checkpoint
+    header: "Checkpoint"
     weights: str
     sha256: str
 
@@ -134,6 +135,9 @@ def subjects_of(path: Path) -> frozenset[str]:
 
 
 def _checkpoint(path: Path) -> CheckpointFile:
+    from vestige.learners.training.checkpoints import load_checkpoint, weights_digest  # torch
+    from vestige.learners.training.device import pick_device
+
     model, header = load_checkpoint(path, pick_device(CPU))
     with path.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()

@@ -7,17 +7,19 @@ forget, and no comparison of bytes sees it.
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from vestige.learners.data.duplicates import digests
 from vestige.learners.data.examples import Examples, Indices
 from vestige.learners.data.similarity import Greys, greys, is_flat, moved, signature, similarity
 from vestige.learners.data.split import Split
 from vestige.learners.progress import Progress
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 Role = Literal["retain", "unseen"]
 ROLES: tuple[Role, ...] = ("retain", "unseen")
@@ -105,6 +107,8 @@ def _in_role(
     examples: Examples, forget: Indices, others: Indices, role: Role, looked_at: Callable[[int], None]
 ) -> Pairs:
     """The pairs of one role. looked_at: is told how many more images are done."""
+    from scipy.spatial import cKDTree
+
     known, first = np.unique(digests(examples, others), return_index=True)
     copied, others = np.isin(digests(examples, forget), known), others[np.sort(first)]
     signatures, flat = _describe(examples, others, looked_at)
@@ -139,7 +143,7 @@ def _describe(
 
 
 def _copies(
-    examples: Examples, grey: Greys, others: Indices, tree: cKDTree
+    examples: Examples, grey: Greys, others: Indices, tree: "cKDTree"
 ) -> tuple[Indices, Indices, NDArray[np.float64]]:
     """Rows of ``grey [m, h, w]`` and of ``others`` that are copies of each other, and how alike they are."""
     place, alike = _compared(examples, grey, others, tree, CLOSE)
@@ -163,7 +167,7 @@ def _usual(alike: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _compared(
-    examples: Examples, grey: Greys, others: Indices, tree: cKDTree, farthest: float
+    examples: Examples, grey: Greys, others: Indices, tree: "cKDTree", farthest: float
 ) -> tuple[Indices, NDArray[np.float64]]:
     """Neighbours of each image of ``grey [m, h, w]``: their places in ``others`` and how alike they are, both ``[m,
     32]``, not a number for none. farthest: largest distance of signatures."""

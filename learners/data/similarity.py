@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dctn
 
 Greys = NDArray[np.float32]
 
@@ -41,6 +40,8 @@ def moved(grey: Greys, mirrored: bool, down: int, right: int) -> Greys:
 def signature(grey: Greys) -> Greys:
     """float32 ``[n, 14]``: the coarse waves of each image. Waves are scaled so that all 63 of a thumbnail have length
     1, so that the distance of two signatures never exceeds that of the thumbnails."""
+    from scipy.fft import dctn
+
     thumbnails = _averaged(grey, COARSE, COARSE)
     waves = dctn(thumbnails, axes=(1, 2), norm="ortho").reshape(len(grey), -1)[:, 1:]
     length = np.linalg.norm(waves, axis=1, keepdims=True)

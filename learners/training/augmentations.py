@@ -3,15 +3,17 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from vestige.learners.data.examples import Examples, Indices
 from vestige.learners.errors import ConfigError
-from vestige.learners.training.inference import predict_logits
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 _FORM = re.compile(r"identity|mirror|(mirror\+)?shift:(-?\d+),(-?\d+)")
 
@@ -67,9 +69,11 @@ def parse_augmentations(names: Sequence[str]) -> tuple[Augmentation, ...]:
 
 
 def predict_augmentations(
-    model: nn.Module, examples: Examples, indices: Indices, views: Sequence[Augmentation], device: torch.device
+    model: "nn.Module", examples: Examples, indices: Indices, views: Sequence[Augmentation], device: "torch.device"
 ) -> NDArray[np.float32]:
     """Logits ``[views, m, classes]`` of the examples at ``indices`` under each view, in eval mode."""
+    from vestige.learners.training.inference import predict_logits  # torch
+
     images, labels = examples.read(indices)
     here = np.arange(len(indices))
     asked = replace(

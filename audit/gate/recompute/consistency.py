@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
-from scipy import stats
 
+from vestige.attacks.metrics import distributions as stats
 from vestige.audit.endpoints import utility
 from vestige.audit.endpoints.endpoints import DEFINITIONS
 from vestige.audit.endpoints.scores import MIN_RETRAINS

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-from scipy import stats
 
+from vestige.attacks.metrics import distributions as stats
 from vestige.audit.endpoints.scores import MIN_RETRAINS
 from vestige.audit.exchangeable.decisions import (
     WORDS,

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy import stats
 
+from vestige.attacks.metrics import distributions as stats
 from vestige.audit.endpoints.decisions import judge_parts
 from vestige.audit.endpoints.endpoints import DEFINITIONS, NO_SPREAD, Definition, Measured, _missing
 from vestige.audit.endpoints.groups import BATTERY
