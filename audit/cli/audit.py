@@ -9,10 +9,11 @@ import click
 
 from vestige.audit.cli import console
 from vestige.audit.cli.finish import command_line, exit_code, finish
-from vestige.audit.cli.help import Section, SectionedCommand
 from vestige.audit.cli.model_options import DataOptions, InferenceOptions, data_options, expand, inference_options
 from vestige.audit.cli.options import (
     PATH,
+    Section,
+    SectionedCommand,
     chosen_policy,
     exposed_ids_option,
     plan_option,

@@ -18,7 +18,7 @@ METHODS = ("one_run", "clopper_pearson", "gaussian", "credible")
 
 @click.group()
 def canaries() -> None:
-    """Plant canaries in a training of your own, and bound epsilon with them afterwards.
+    """Plant canaries in a training of your own, and bound epsilon afterwards.
 
     \b
     vestige canaries plant --count 200 --out planting.json    before training

@@ -7,13 +7,17 @@ import click
 from click.core import ParameterSource
 
 from vestige.audit.cli import console
-from vestige.audit.cli.data_checks import print_hygiene
 from vestige.audit.cli.exit_codes import FAIL, INCONCLUSIVE, PASS
 from vestige.audit.config.config import CONTROLS
 from vestige.audit.config.source_names import without_folders
+from vestige.audit.files.text import one_line
 from vestige.audit.planning.plan_file import PlanFile, keep_plan
+from vestige.audit.report.hygiene import warnings as hygiene_warnings
 from vestige.audit.report.write import write_report
+from vestige.audit.results.data_checks import Hygiene
 from vestige.audit.results.report import Report
+
+BEFORE = "  WARNING, data and models: "
 
 # Options whose text may be a path; those that are one are a Path.
 _PATHS = ("source", "forget", "unseen", "retain")
@@ -27,6 +31,24 @@ def finish(report: Report, folder: Path, under: PlanFile | None = None) -> tuple
     console.print_data(report.data)
     print_hygiene(report)
     return paths
+
+
+def print_hygiene(report: Report) -> None:
+    """A line for each warning about data and models; notes stand in the report."""
+    for sentence in hygiene_warnings(report):
+        console.say(f"{BEFORE}{sentence}", "bold yellow")
+
+
+def warn_of_data(hygiene: Hygiene, file: str) -> None:
+    """The same on standard error, where no report is made: what was found in data of which ``file`` holds no image."""
+    for warning in hygiene.warnings:
+        click.secho(f"{BEFORE}{one_line(warning.sentence, 2000)}", fg="yellow", bold=True, err=True)
+    if hygiene.warnings:
+        click.echo(
+            f"  {one_line(file)} cannot carry all of this: it holds no image and at most some of the retain examples, "
+            "so an audit of it may not find these problems again. Fix the data, or tell the readers of its report.",
+            err=True,
+        )
 
 
 def command_line() -> str:

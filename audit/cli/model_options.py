@@ -1,47 +1,47 @@
-"""Options of the commands that ask models made elsewhere: which files, which data, how an image is prepared."""
+"""Options of the commands that run models made elsewhere: which files, which data, how an image is prepared."""
 
 import glob
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from vestige.audit.cli.help import Section
-from vestige.audit.cli.options import PATH
+from vestige.audit.cli.options import PATH, SEED, Section, bundled
 from vestige.learners.errors import DataError
 
 if TYPE_CHECKING:
     from vestige.audit.config.audit_data import AuditData
     from vestige.audit.workflows.external import InferenceSettings
 
-_data, _asking = Section("Data behind checkpoints"), Section("How checkpoints are asked")
+_data, _inference = Section("Data for checkpoints"), Section("Inference")
 _DATA = (
     _data("--config", "config_path", type=PATH, help="Audit file whose [data] and [forget] name data and split."),
-    _data("--data", "source", help="In its place: a data source, e.g. imagefolder:photos (docs/data.md)."),
-    _data("--forget", help="File that lists the examples to forget: indices, file names, people or a mask."),
-    _data("--unseen", help="Unseen examples: a number, a file that lists them, or a second source."),
-    _data("--retain", help="File that lists what the models were trained on besides  [default: the rest]"),
+    _data("--data", "source", help="Instead of --config: a data source, e.g. imagefolder:photos (docs/data.md)."),
+    _data("--forget", help="File listing the examples to forget: indices, file names, people or a mask."),
+    _data("--unseen", help="Unseen examples: a number, a file listing them, or a second source."),
+    _data("--retain", help="File listing the rest of the training set  [default: all other examples]"),
     _data("--forget-column", help="Column of the --forget file, where its name does not say so."),
     _data("--unseen-column", help="Column of the --unseen file."),
     _data("--retain-column", help="Column of the --retain file."),
     _data("--image-column", help="Column of images in a parquet or huggingface source."),
     _data("--label-column", help="Column of labels in a parquet or huggingface source."),
-    _data("--seed", type=click.IntRange(0, 9999), help="Of draws among the data."),
+    _data("--seed", type=SEED, help="Seed for sampling the data."),
 )
-_ASKING = (
-    _asking("--model", "factory", help="Makes the network of weights: package.module:function, torchvision:NAME."),
-    _asking("--mean", help="Means of the channels in 0..1, e.g. 0.485,0.456,0.406; subtracted."),
-    _asking("--std", help="Deviations of the channels, e.g. 0.229,0.224,0.225; divided by."),
-    _asking("--resize", help="224 (the shorter side) or 256x192 (height x width)."),
-    _asking("--channels", help="rgb, bgr or grey."),
-    _asking("--layout", help="channels_first or channels_last  [default: first, or as the file says]"),
-    _asking("--preprocess", help="In place of these: package.module:function from uint8 images to the input."),
-    _asking("--device", help="auto, cpu, cuda or cuda:N  [default: auto, or the audit file's]"),
-    _asking("--batch-size", type=click.IntRange(1), help="Images a call  [default: 512]"),
+_INFERENCE = (
+    _inference(
+        "--model", "factory", help="Builds the network for the weights: package.module:function, torchvision:NAME."
+    ),
+    _inference("--mean", help="Channel means to subtract, in 0..1, e.g. 0.485,0.456,0.406."),
+    _inference("--std", help="Channel deviations to divide by, e.g. 0.229,0.224,0.225."),
+    _inference("--resize", help="224 (the shorter side) or 256x192 (height x width)."),
+    _inference("--channels", help="rgb, bgr or grey."),
+    _inference("--layout", help="channels_first or channels_last  [default: first, or as the file says]"),
+    _inference("--preprocess", help="Instead of these: package.module:function from uint8 images to the input."),
+    _inference("--device", help="auto, cpu, cuda or cuda:N  [default: auto, or the audit file's]"),
+    _inference("--batch-size", type=click.IntRange(1), help="Images per call  [default: 512]"),
 )
 
 
@@ -64,9 +64,8 @@ class DataOptions:
     @property
     def given(self) -> bool:
         """Whether anything but an audit file was named."""
-        return any(
-            getattr(self, one.name) is not None for one in fields(self) if one.name not in ("config_path", "seed")
-        )
+        options = (field.name for field in fields(self) if field.name not in ("config_path", "seed"))
+        return any(getattr(self, name) is not None for name in options)
 
     @property
     def base(self) -> Path:
@@ -99,7 +98,7 @@ class DataOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceOptions:
-    """How models are asked, as texts."""
+    """How models are run on the data, as texts."""
 
     factory: str | None
     mean: str | None
@@ -118,7 +117,7 @@ class InferenceOptions:
 
     @property
     def asks(self) -> bool:
-        """Whether anything was named that only models need which are asked, and outputs do not."""
+        """Whether anything was named that models need and outputs do not."""
         return self.given or self.device is not None or self.batch_size is not None
 
     def parse(self, base: Path) -> "InferenceSettings":
@@ -131,37 +130,21 @@ class InferenceOptions:
             raise click.UsageError(
                 "give either --preprocess, or --mean, --std, --resize, --channels, --layout, not both"
             )
-        own = (
-            parse_preprocessing(**ready) if self.preprocess is None else find_preprocessing(self.preprocess, base=base)
-        )
         return InferenceSettings(
             factory=self.factory,
-            preprocessing=own,
+            preprocessing=find_preprocessing(self.preprocess, base=base)
+            if self.preprocess is not None
+            else parse_preprocessing(**ready),
             device=InferenceSettings.device if self.device is None else self.device,
             batch_size=self.batch_size or InferenceSettings.batch_size,
             base=base,
         )
 
 
-def data_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Adds the options of ``DataOptions`` and hands them over as one argument, ``data``."""
-    return _bundled(command, "data", DataOptions, _DATA)
-
-
-def inference_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Adds the options of ``InferenceOptions`` and hands them over as one argument, ``asking``."""
-    return _bundled(command, "asking", InferenceOptions, _ASKING)
-
-
-def _bundled(command: Callable[..., int], name: str, kind: Any, options: Sequence[Any]) -> Callable[..., int]:
-    @wraps(command)
-    def bundled(**given: Any) -> int:
-        own = kind(**{one.name: given.pop(one.name) for one in fields(kind)})
-        return command(**given, **{name: own})
-
-    for option in reversed(options):
-        bundled = option(bundled)
-    return bundled
+data_options = bundled("data", DataOptions, *_DATA)
+"""Adds the options of ``DataOptions`` and passes them as one argument, ``data``."""
+inference_options = bundled("asking", InferenceOptions, *_INFERENCE)
+"""Adds the options of ``InferenceOptions`` and passes them as one argument, ``asking``."""
 
 
 def expand(paths: Sequence[Path]) -> tuple[Path, ...]:

@@ -7,9 +7,8 @@ import click
 
 from vestige.audit.cli import console
 from vestige.audit.cli.exit_codes import PASS
-from vestige.audit.cli.help import Section, SectionedCommand
 from vestige.audit.cli.model_options import DataOptions, data_options
-from vestige.audit.cli.options import PATH
+from vestige.audit.cli.options import PATH, Section, SectionedCommand
 from vestige.audit.files.output_paths import check_output_path
 
 _first = Section("Retrains")
@@ -29,7 +28,7 @@ _first = Section("Retrains")
 def retrain(
     function: str, count: int, out: Path, workers: int | None, preprocess: str | None, data: DataOptions
 ) -> int:
-    """Make retrains from your own training function, on the retain examples alone.
+    """Make retrains with your own training function, on the retain examples only.
 
     \b
     def train(indices, seed):      # in mytraining.py, beside the audit file or in this folder

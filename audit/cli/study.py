@@ -20,11 +20,11 @@ from vestige.audit.files.output_paths import shown
 @click.option("--page", type=PATH, required=True, help="Markdown page to write; its hand-written notes are kept.")
 @click.option("--title", help="Title of the page  [default: from the files' names]")
 def study(audit_files: tuple[Path, ...], seeds: int, workspace: Path, page: Path, title: str | None) -> int:
-    """Run every audit of AUDIT_FILES with several seeds, and write one page with a table of all candidates.
+    """Run every audit of AUDIT_FILES with several seeds, and write one page of results.
 
-    Beside the verdicts stand the literature's numbers (RA, UA, TA, MIA-efficacy, average gap) and the cost. What exists
-    already is not made again; a method that refuses the data does not end the study. The exit code does not depend on
-    the verdicts.
+    The page has a table of all candidates: verdicts, the literature's numbers (RA, UA, TA, MIA-efficacy, average gap)
+    and the cost. What exists already is not made again; a method that refuses the data does not end the study. The exit
+    code does not depend on the verdicts.
     """
     from vestige.audit.studies.study import run_study
 
