@@ -10,7 +10,7 @@ import click
 
 from vestige.audit.cli.console import print_json, print_table, watching
 from vestige.audit.cli.exit_codes import PASS
-from vestige.audit.cli.options import PATH, AuditFile, audit_file_options, bundled, json_option
+from vestige.audit.cli.options import PATH, AuditFile, audit_file_options, bundled, json_option, option
 from vestige.audit.cli.page import Page, page_options
 from vestige.audit.files.output_paths import shown
 
@@ -31,11 +31,11 @@ SYNTHETIC = (
 class Trials:
     """How much is tried."""
 
-    runs: int
-    models: int
-    retrains: tuple[int, ...]
-    sets: int
-    workers: int | None
+    runs: int = option(type=click.IntRange(10), default=200, show_default=True, help="Synthetic trials of a setting.")
+    models: int = option(type=click.IntRange(4, 1000), default=60, show_default=True, help="Retrains of AUDIT_FILE.")
+    retrains: tuple[int, ...] = option(multiple=True, type=int, help="With AUDIT_FILE: K; repeatable  [default: 5 10]")
+    sets: int = option(type=click.IntRange(1, 1000), default=5, show_default=True, help="Sets of K for each model.")
+    workers: int | None = option(type=click.IntRange(1), help="Processes at a time  [default: one per core]")
 
     def processes(self) -> int:
         """Processes at a time."""
@@ -59,21 +59,7 @@ class _Rates:
 @click.command()
 @audit_file_options(required=False, seed_help="For all random draws  [default: the file's, or 0]")
 @click.option("--policy", "policy_path", type=PATH, help="Policy to try  [default: the file's, or standard of grade C]")
-@bundled(
-    "trials",
-    Trials,
-    click.option(
-        "--runs", type=click.IntRange(10), default=200, show_default=True, help="Synthetic trials of a setting."
-    ),
-    click.option(
-        "--models", type=click.IntRange(4, 1000), default=60, show_default=True, help="Retrains of AUDIT_FILE."
-    ),
-    click.option("--retrains", multiple=True, type=int, help="With AUDIT_FILE: K; repeatable  [default: 5 10]"),
-    click.option(
-        "--sets", type=click.IntRange(1, 1000), default=5, show_default=True, help="Sets of K for each model."
-    ),
-    click.option("--workers", type=click.IntRange(1), help="Processes at a time  [default: one per core]"),
-)
+@bundled("trials", Trials)
 @click.option("--exchangeable", is_flag=True, help="With AUDIT_FILE: calibrate the verdict over examples instead.")
 @page_options
 @json_option

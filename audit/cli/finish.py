@@ -19,11 +19,12 @@ from vestige.audit.results.report import Report
 
 BEFORE = "  WARNING, data and models: "
 
-# Options whose text may be a path; those that are one are a Path.
+# Options whose text may be a path; a Path is one anyway.
 _PATHS = ("source", "forget", "unseen", "retain")
 
 
 def finish(report: Report, folder: Path, under: PlanFile | None = None) -> tuple[Path, Path]:
+    """Write report.json, report.html and the plan into ``folder`` and print the report; gives the two paths."""
     paths = write_report(report, folder)
     if under is not None:
         keep_plan(under, folder)
@@ -59,11 +60,11 @@ def command_line() -> str:
         if context.get_parameter_source(str(parameter.name)) is not ParameterSource.COMMANDLINE:
             continue
         value = context.params[str(parameter.name)]
-        for one in value if isinstance(value, tuple) else (value,):
+        for word in value if isinstance(value, tuple) else (value,):
             words.append(parameter.opts[0])
-            if one is not True:
-                own = without_folders(str(one)) if parameter.name in _PATHS else str(one)
-                words.append(one.name if isinstance(one, Path) else own)
+            if word is not True:
+                text = without_folders(str(word)) if parameter.name in _PATHS else str(word)
+                words.append(word.name if isinstance(word, Path) else text)
     return shlex.join(words)
 
 

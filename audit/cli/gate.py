@@ -10,7 +10,7 @@ from rich.text import Text
 
 from vestige.audit.cli.console import STYLES, Screen, number, print_json, say
 from vestige.audit.cli.exit_codes import FAIL, INCONCLUSIVE, PASS
-from vestige.audit.cli.options import PATH, bundled, json_option, profile_option
+from vestige.audit.cli.options import PATH, bundled, json_option, option, profile_option
 from vestige.audit.files.text import one_line
 from vestige.audit.gate.compare import Comparison, Measure, Pair
 from vestige.audit.gate.compare import compare as compare_reports
@@ -26,11 +26,16 @@ CHANGES = {"better": "green", "worse": "bold red", "became undecidable": "yellow
 class Targets:
     """The files to write, each None where it is not wanted."""
 
-    junit: Path | None
-    summary: Path | None
-    sarif: Path | None
-    sarif_profile: Literal["plain", "github"]
-    in_toto: Path | None
+    junit: Path | None = option(type=PATH, help="Write JUnit XML.")
+    summary: Path | None = option(type=PATH, help="Append Markdown, as to $GITHUB_STEP_SUMMARY.")
+    sarif: Path | None = option(type=PATH, help="Write SARIF 2.1.0.")
+    sarif_profile: Literal["plain", "github"] = option(
+        type=click.Choice(["plain", "github"]),
+        default="plain",
+        show_default=True,
+        help="github: only FAIL and INCONCLUSIVE, located in the policy file.",
+    )
+    in_toto: Path | None = option(type=PATH, help="Write an (unsigned) in-toto statement, predicate test-result.")
 
     @property
     def paths(self) -> dict[str, Path]:
@@ -43,11 +48,15 @@ class Targets:
 class Checks:
     """What reports are checked against in addition to the policy; as for ``gate`` of the library."""
 
-    allow_changed_policy: bool
-    leave_out_controls: bool
-    evidence: tuple[Path, ...]
-    plans: tuple[Path, ...]
-    require_plan: bool
+    allow_changed_policy: bool = option(is_flag=True, help="Let through a policy that is not the registered one.")
+    leave_out_controls: bool = option(is_flag=True, help="Do not count the controls of vestige run.")
+    evidence: tuple[Path, ...] = option(
+        type=PATH, multiple=True, help="File or folder to check digests against; repeatable."
+    )
+    plans: tuple[Path, ...] = option(
+        "--plan", type=PATH, multiple=True, help="Plan file to check reports against; repeatable."
+    )
+    require_plan: bool = option(is_flag=True, help="No PASS without a plan that was kept (one of --plan, if given).")
 
 
 @click.command()
@@ -55,32 +64,8 @@ class Checks:
 @click.option("--policy", "policy_path", type=PATH, help="Policy file (TOML) that the reports must be judged under.")
 @profile_option
 @click.option("--inconclusive", type=click.Choice(["fail", "warn"]), help="Overrides the policy's: exit with 3 or 0.")
-@bundled(
-    "checks",
-    Checks,
-    click.option("--allow-changed-policy", is_flag=True, help="Let through a policy that is not the registered one."),
-    click.option("--leave-out-controls", is_flag=True, help="Do not count the controls of vestige run."),
-    click.option("--evidence", type=PATH, multiple=True, help="File or folder to check digests against; repeatable."),
-    click.option("--plan", "plans", type=PATH, multiple=True, help="Plan file to check reports against; repeatable."),
-    click.option(
-        "--require-plan", is_flag=True, help="No PASS without a plan that was kept (one of --plan, if given)."
-    ),
-)
-@bundled(
-    "targets",
-    Targets,
-    click.option("--junit", type=PATH, help="Write JUnit XML."),
-    click.option("--summary", type=PATH, help="Append Markdown, as to $GITHUB_STEP_SUMMARY."),
-    click.option("--sarif", type=PATH, help="Write SARIF 2.1.0."),
-    click.option(
-        "--sarif-profile",
-        type=click.Choice(["plain", "github"]),
-        default="plain",
-        show_default=True,
-        help="github: only FAIL and INCONCLUSIVE, located in the policy file.",
-    ),
-    click.option("--in-toto", type=PATH, help="Write an (unsigned) in-toto statement, predicate test-result."),
-)
+@bundled("checks", Checks)
+@bundled("targets", Targets)
 @json_option
 def gate(
     reports: tuple[Path, ...],

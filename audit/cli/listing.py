@@ -16,6 +16,7 @@ from vestige.audit.cli.options import PATH, json_option
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.io import write_atomically
 
+READ = "read by the threshold attacks"
 COLUMNS = ("kind", "name", "description", "needs", "role", "citation")
 
 
@@ -62,7 +63,7 @@ def attack_records() -> list[dict[str, Any]]:
     return [
         *(_record("attack", attack, attack.needs, attack.role) for attack in ATTACKS.values()),
         *(_record("number", entry, model, f"report only; desired: {entry.desired}") for entry in NUMBERS.values()),
-        *(_record("signal", signal, "logits and labels", "for the threshold attacks") for signal in SIGNALS.values()),
+        *(_record("signal", signal, "logits and labels", READ) for signal in SIGNALS.values()),
     ]
 
 

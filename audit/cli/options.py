@@ -1,7 +1,7 @@
 """Options that several commands have, and help with sections; click itself has one list."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vestige.audit.policy import Policy
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Callable[..., int]], Callable[..., int]]
 
 PATH = click.Path(path_type=Path)
 PROFILE_NAMES = ("strict", "standard", "screening")
@@ -41,19 +42,33 @@ def chosen_policy(profile_name: str | None, policy_path: Path | None) -> "Policy
     return None if profile_name is None else profile(profile_name)
 
 
-def bundled(name: str, kind: Any, *options: Callable[[Any], Any]) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """A decorator that adds ``options`` to a command and passes their values as one argument, ``name``.
+def option(*words: str, **rest: Any) -> Any:
+    """The field of an option in a dataclass for ``bundled``; arguments as for ``click.option``. Without words, the
+    option has the field's name."""
+    return field(metadata={"option": (words, rest)})
 
-    kind: a dataclass with a field for each option."""
 
+def bundled(name: str, kind: Any, *, section: str = "") -> Decorator:
+    """Adds the options that are the fields of ``kind`` to a command, and passes them as one argument, ``name``.
+
+    section: of the command's help."""
+    make = Section(section) if section else click.option
+    options = []
+    for entry in fields(kind):
+        words, rest = entry.metadata["option"]
+        options.append(make(*(words or (f"--{entry.name.replace('_', '-')}",)), entry.name, **rest))
+    return _passed(name, kind, options)
+
+
+def _passed(name: str, kind: Any, options: Sequence[Decorator]) -> Decorator:
     def decorate(command: Callable[..., int]) -> Callable[..., int]:
         @wraps(command)
         def wrapper(**values: Any) -> int:
-            bundle = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+            bundle = kind(**{entry.name: values.pop(entry.name) for entry in fields(kind)})
             return command(**values, **{name: bundle})
 
-        for option in reversed(options):
-            wrapper = option(wrapper)
+        for add in reversed(options):
+            wrapper = add(wrapper)
         return wrapper
 
     return decorate
@@ -100,15 +115,14 @@ class AuditFile:
 
 def audit_file_options(
     *, required: bool = True, seed_type: click.IntRange = SEED, seed_help: str = "Replaces the file's seed."
-) -> Callable[[Callable[..., int]], Callable[..., int]]:
+) -> Decorator:
     """Adds AUDIT_FILE, --workspace and --seed, and passes them as one argument, ``audit``."""
-    return bundled(
-        "audit",
-        AuditFile,
+    options = [
         click.argument("audit_file", type=PATH, required=required),
         click.option("--workspace", type=PATH, help="Folder of the models  [default: vestige-NAME]"),
         click.option("--seed", type=seed_type, help=seed_help),
-    )
+    ]
+    return _passed("audit", AuditFile, options)
 
 
 class _Option(click.Option):

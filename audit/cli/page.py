@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from vestige.audit.cli.options import PATH, bundled
+from vestige.audit.cli.options import PATH, bundled, option
 from vestige.audit.files.markdown import notes_of
 from vestige.audit.files.output_paths import check_output_path, shown
 from vestige.learners.files.io import write_atomically
@@ -18,8 +18,8 @@ from vestige.learners.files.io import write_atomically
 class Page:
     """A Markdown page to write; its hand-written notes are kept."""
 
-    page: Path | None
-    title: str | None
+    page: Path | None = option(type=PATH, help="Markdown page to write; its hand-written notes are kept.")
+    title: str | None = option(help="Title of the page  [default: from the file's name]")
 
     def check(self) -> None:
         """Refuse a title alone, and before hours of work a page that cannot be written or that is not vestige's."""
@@ -50,10 +50,5 @@ class Page:
             click.echo(f"Page: {self.page}")
 
 
-page_options = bundled(
-    "page",
-    Page,
-    click.option("--page", type=PATH, help="Markdown page to write; its hand-written notes are kept."),
-    click.option("--title", help="Title of the page  [default: from the file's name]"),
-)
+page_options = bundled("page", Page)
 """--page and --title as one argument, ``page``."""

@@ -15,6 +15,7 @@ from vestige.audit.cli.options import (
     bundled,
     chosen_policy,
     json_option,
+    option,
     policy_option,
     profile_option,
 )
@@ -32,10 +33,10 @@ SIZES = "--forget, --unseen and --retrains"
 class Numbers:
     """Sizes of a plan without data, and audits to simulate."""
 
-    forget: int | None
-    unseen: int | None
-    retrains: int | None
-    runs: int
+    forget: int | None = option(type=int, help="Number of forget examples, to plan from sizes alone.")
+    unseen: int | None = option(type=int, help="Number of unseen examples.")
+    retrains: int | None = option(type=int, help="Number of retrains.")
+    runs: int = option(type=int, default=200, show_default=True, help="Simulated audits, for sizes alone.")
 
     @property
     def given(self) -> bool:
@@ -54,8 +55,10 @@ class Numbers:
 class Target:
     """The plan file to write."""
 
-    target: Path | None
-    force: bool
+    target: Path | None = option(
+        "--write", type=PATH, help="Write a plan file (JSON), for --plan of run, audit and gate."
+    )
+    force: bool = option(is_flag=True, help="Overwrite an existing plan file.")
 
     def check(self) -> None:
         """Refuse, before the work, --force alone and a file that is there."""
@@ -84,22 +87,10 @@ class Target:
 )
 @click.option("--outputs", type=PATH, help="Outputs file (.npz) with labels, role, retrain and perhaps original.")
 @click.option("--probabilities", is_flag=True, help="The outputs are softmax probabilities, not logits.")
-@bundled(
-    "numbers",
-    Numbers,
-    click.option("--forget", type=int, help="Number of forget examples, to plan from sizes alone."),
-    click.option("--unseen", type=int, help="Number of unseen examples."),
-    click.option("--retrains", type=int, help="Number of retrains."),
-    click.option("--runs", type=int, default=200, show_default=True, help="Simulated audits, for sizes alone."),
-)
+@bundled("numbers", Numbers)
 @profile_option
 @policy_option
-@bundled(
-    "target",
-    Target,
-    click.option("--write", "target", type=PATH, help="Write a plan file (JSON), for --plan of run, audit and gate."),
-    click.option("--force", is_flag=True, help="Overwrite an existing plan file."),
-)
+@bundled("target", Target)
 @json_option
 def plan(
     audit: AuditFile,

@@ -17,14 +17,25 @@ from vestige.audit.results.evidence import Reference
 
 WORST: tuple[Outlook, ...] = ("impossible", "not known", "possible", "likely")
 MORE = 5
+ENDPOINTS = (
+    "endpoint",
+    "statistic",
+    "spread (95 % bound)",
+    "half-width",
+    "80 % power",
+    "margin",
+    "within",
+    "FAIL from (80 %)",
+    "original's gap",
+    "unseen's part",
+)
 
 
 def print_plan(plan: Plan, as_json: bool) -> None:
     """The planning table, or the same as JSON."""
     few = plan_exchangeable(plan.forget, plan.unseen, plan.retrains) if plan.retrains < MIN_RETRAINS else None
     if as_json:
-        record = asdict(plan) | ({} if few is None else {"exchangeable": asdict(few)})
-        print_json(record)
+        print_json(asdict(plan) | ({} if few is None else {"exchangeable": asdict(few)}))
         return
     click.echo(
         f"{plan.forget} forget examples, {plan.unseen} unseen ({plan.unseen_calibration} for calibration), "
@@ -74,7 +85,7 @@ def print_measured(planned: Planned, policy: Policy, as_json: bool, audit_file: 
     measured = planned.measured
     if measured is not None and enough_to_measure(planned):
         _print_endpoints(measured)
-        if any(one.projections for one in measured.endpoints):
+        if any(endpoint.projections for endpoint in measured.endpoints):
             _print_projections(measured)
     for line in _cost(planned.cost):
         say(line)
@@ -115,70 +126,55 @@ def _caught(reference: Reference) -> str:
 
 
 def _print_endpoints(measured: MeasuredPlan) -> None:
-    rows = [_row(one) for one in measured.endpoints]
-    header = (
-        "endpoint",
-        "statistic",
-        "spread (95 % bound)",
-        "half-width",
-        "80 % power",
-        "margin",
-        "within",
-        "FAIL from (80 %)",
-        "original's gap",
-        "unseen's part",
-    )
-    print_table(header, rows)
+    print_table(ENDPOINTS, [_row(endpoint) for endpoint in measured.endpoints])
     say("half-width: of the PASS interval. 80 % power: margin that a perfect candidate is shown to keep with 80 %")
     say("probability. within: whether it can be shown to keep this margin. FAIL from: gap that fails with 80 %")
     say("probability. unseen's part: of the spread's square, what more unseen examples shrink.")
-    for one in measured.utility:
-        say(f"Accuracy on {one.role}: half-width {one.half_width:.3f}, margin {one.margin:g}: {one.outlook}")
+    for outlook in measured.utility:
+        widths = f"half-width {outlook.half_width:.3f}, margin {outlook.margin:g}"
+        say(f"Accuracy on {outlook.role}: {widths}: {outlook.outlook}")
 
 
-def _row(one: EndpointOutlook) -> tuple[str, ...]:
-    if one.spread is None:
-        return (one.name, one.statistic, "-", "-", "-", f"{one.margin_effective:.3f}", one.reason, "-", "-", "-")
-    gap = "-" if one.original_gap is None else f"{one.original_gap:+.3f}{' caught' if one.original_caught else ''}"
+def _row(endpoint: EndpointOutlook) -> tuple[str, ...]:
+    name, margin = (endpoint.name, endpoint.statistic), f"{endpoint.margin_effective:.3f}"
+    if endpoint.spread is None:
+        return (*name, "-", "-", "-", margin, endpoint.reason, "-", "-", "-")
     return (
-        one.name,
-        one.statistic,
-        f"{one.spread:.4f} ({one.spread_bound or 0:.4f})",
-        number(one.half_width),
-        number(one.plan_width),
-        f"{one.margin_effective:.3f}",
-        one.outlook if one.primary else f"{one.outlook}, not required",
-        number(one.fail_gap),
-        gap,
-        f"{100 * (one.unseen_share or 0):.0f} %",
+        *name,
+        f"{endpoint.spread:.4f} ({endpoint.spread_bound or 0:.4f})",
+        number(endpoint.half_width),
+        number(endpoint.plan_width),
+        margin,
+        endpoint.outlook if endpoint.primary else f"{endpoint.outlook}, not required",
+        number(endpoint.fail_gap),
+        number(endpoint.original_gap, "+") + (" caught" if endpoint.original_caught else ""),
+        f"{100 * (endpoint.unseen_share or 0):.0f} %",
     )
 
 
 def _print_projections(measured: MeasuredPlan) -> None:
-    known = [one for one in measured.endpoints if one.primary and one.projections]
+    known = [endpoint for endpoint in measured.endpoints if endpoint.primary and endpoint.projections]
     now = measured.reference
-    unseen = now.unseen_calibration + now.unseen_evaluation
+    sizes = (str(now.retrains), str(now.unseen_calibration + now.unseen_evaluation))
+    widths = (f"{number(endpoint.half_width)}\nFAIL {number(endpoint.fail_gap)}" for endpoint in known)
     rows = [
-        (str(now.retrains), str(unseen), *(_now(one) for one in known), _worst([one.outlook for one in known])),
-        *(_projected([one.projections[place] for one in known]) for place in range(len(known[0].projections))),
+        (*sizes, *widths, _worst([endpoint.outlook for endpoint in known])),
+        *map(_projected, zip(*(endpoint.projections for endpoint in known), strict=True)),
     ]
     say("What more would buy: half-width [90 % interval], and the gap that FAILs (80 %). The first row is now.")
-    print_table(("retrains", "unseen", *(one.name for one in known), "all within"), rows)
-    say("The intervals hold that the spread over so few retrains is itself uncertain; more examples are taken to be")
-    say("like those there are. A grade that the policy requires, accuracy and the controls come besides.")
+    print_table(("retrains", "unseen", *(endpoint.name for endpoint in known), "all within"), rows)
+    say("The intervals include that the spread over so few retrains is itself uncertain; more examples are taken to be")
+    say("like those there are. A grade that the policy requires, accuracy and the controls are judged as well.")
 
 
-def _now(one: EndpointOutlook) -> str:
-    return f"{number(one.half_width)}\nFAIL {number(one.fail_gap)}"
-
-
-def _projected(row: Sequence[Projection]) -> tuple[str, ...]:
-    cells = [
-        f"{one.half_width:.3f} [{one.half_width_interval[0]:.3f}, {one.half_width_interval[1]:.3f}]\n"
-        f"FAIL {one.fail_gap:.3f}"
-        for one in row
-    ]
-    return (str(row[0].retrains), str(row[0].unseen), *cells, _worst([one.outlook for one in row]))
+def _projected(projections: Sequence[Projection]) -> tuple[str, ...]:
+    cells = (
+        f"{projection.half_width:.3f} [{low:.3f}, {high:.3f}]\nFAIL {projection.fail_gap:.3f}"
+        for projection in projections
+        for low, high in [projection.half_width_interval]
+    )
+    sizes = (str(projections[0].retrains), str(projections[0].unseen))
+    return (*sizes, *cells, _worst([projection.outlook for projection in projections]))
 
 
 def _worst(outlooks: Sequence[Outlook]) -> str:

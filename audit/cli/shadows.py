@@ -9,7 +9,7 @@ import numpy as np
 from vestige.attacks.arrays import Floats
 from vestige.audit.cli.console import print_json, print_table, warn, watching
 from vestige.audit.cli.exit_codes import PASS
-from vestige.audit.cli.options import AuditFile, audit_file_options, bundled, json_option
+from vestige.audit.cli.options import AuditFile, audit_file_options, bundled, json_option, option
 from vestige.audit.files.text import one_line
 from vestige.learners.errors import ConfigError
 
@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 class EngineOptions:
     """Where shadow models are trained, and with how much."""
 
-    engine_name: str | None
-    workers: int | None
-    gpus: tuple[int, ...]
-    ray_address: str | None
-    job_cpus: float
-    job_gpus: float
+    engine_name: str | None = option(
+        "--engine", type=click.Choice(["processes", "ray"]), help="Where they are trained."
+    )
+    workers: int | None = option(type=click.IntRange(1), help="Processes at a time  [default: one per core]")
+    gpus: tuple[int, ...] = option(
+        "--gpu", type=click.IntRange(0), multiple=True, help="CUDA device to use; repeatable."
+    )
+    ray_address: str | None = option(help="Of a running cluster  [default: RAY_ADDRESS, or a cluster of this machine]")
+    job_cpus: float = option(type=float, default=1.0, show_default=True, help="Cores of a job on Ray.")
+    job_gpus: float = option(type=float, default=0.0, show_default=True, help="GPUs of a job on Ray, e.g. 0.25.")
 
     def engine(self) -> "Engine | None":
         """The engine; None for the default. UsageError for a mixture, ConfigError for too few workers."""
@@ -50,16 +54,7 @@ class EngineOptions:
 @click.command()
 @audit_file_options()
 @click.option("--count", type=int, help="Shadow models, an even number  [default: the file's, or 16]")
-@bundled(
-    "engine",
-    EngineOptions,
-    click.option("--engine", "engine_name", type=click.Choice(["processes", "ray"]), help="Where they are trained."),
-    click.option("--workers", type=click.IntRange(1), help="Processes at a time  [default: one per core]"),
-    click.option("--gpu", "gpus", type=click.IntRange(0), multiple=True, help="CUDA device to use; repeatable."),
-    click.option("--ray-address", help="Of a running cluster  [default: RAY_ADDRESS, or a cluster of this machine]"),
-    click.option("--job-cpus", type=float, default=1.0, show_default=True, help="Cores of a job on Ray."),
-    click.option("--job-gpus", type=float, default=0.0, show_default=True, help="GPUs of a job on Ray, e.g. 0.25."),
-)
+@bundled("engine", EngineOptions)
 @click.option("--keep-weights", is_flag=True, help="Keep the weights too, for methods to run on them later.")
 @click.option("--unlearn", multiple=True, metavar="CANDIDATE", help="Also run its method on each; repeatable.")
 @json_option
@@ -93,12 +88,12 @@ def shadows(
             watch=watch,
         )
     banks = {"trained": bank, **{f"unlearned by {name}": changed for name, changed in unlearned.items()}}
-    problems = {name: list(bank_problems(own)) for name, own in banks.items()}
+    problems = {name: list(bank_problems(models)) for name, models in banks.items()}
     if as_json:
-        print_json([{**_record(name, own), "problems": problems[name]} for name, own in banks.items()])
+        print_json([{**_record(name, models), "problems": problems[name]} for name, models in banks.items()])
         return PASS
     header = ("shadows", "number", "augmentations", "accuracy in", "accuracy out", "seconds", "PFLOPs")
-    print_table(header, [_row(_record(name, own)) for name, own in banks.items()])
+    print_table(header, [_row(_record(name, models)) for name, models in banks.items()])
     click.echo(f"Bank: {one_line(str(bank.folder), 4096)}")
     warn(dict.fromkeys(problem for named in problems.values() for problem in named))
     return PASS

@@ -31,7 +31,7 @@ def study(audit_files: tuple[Path, ...], seeds: int, workspace: Path, page: Path
     words = ["vestige", "study", *map(shown, audit_files), "--seeds", str(seeds)]
     words += ["--workspace", shown(workspace), "--page", shown(page), *(("--title", title) if title else ())]
     with console.watching() as watch:
-        found = run_study(
+        results = run_study(
             audit_files,
             seeds=seeds,
             workspace=workspace,
@@ -40,7 +40,7 @@ def study(audit_files: tuple[Path, ...], seeds: int, workspace: Path, page: Path
             command=shlex.join(words),
             watch=watch,
         )
-    for setting in found.settings:
+    for setting in results.settings:
         for seed in setting.seeds:
             console.complain([f"{setting.file}, seed {seed.seed}: {problem}" for problem in seed.problems])
     click.echo(f"Page: {page}\nNumbers: {workspace / f'study-{page.stem}.json'}")

@@ -12,7 +12,7 @@ from pydantic_core import to_jsonable_python
 
 from vestige.audit.cli.console import number, print_json, print_table, watching
 from vestige.audit.cli.exit_codes import PASS
-from vestige.audit.cli.options import PATH, bundled, json_option
+from vestige.audit.cli.options import PATH, bundled, json_option, option
 
 if TYPE_CHECKING:
     from vestige.audit.models.tuning import Trial, Tuning
@@ -25,8 +25,8 @@ ROLES = ("forget", "retain", "validation", "synthetic")
 class Search:
     """Whether hyper-parameters that are not set are searched first, and in how many runs."""
 
-    tuned: bool
-    trials: int
+    tuned: bool = option("--tune", is_flag=True, help="First search the hyper-parameters that are not set, blindly.")
+    trials: int = option(type=click.IntRange(2, 1000), default=8, show_default=True, help="Runs of that search.")
 
     @property
     def runs(self) -> int | None:
@@ -48,12 +48,7 @@ class Search:
     "--ledger", type=PATH, help="Training ledger of the original, for amnesiac: a folder of WORKSPACE/ledgers."
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing output.")
-@bundled(
-    "search",
-    Search,
-    click.option("--tune", "tuned", is_flag=True, help="First search the hyper-parameters that are not set, blindly."),
-    click.option("--trials", type=click.IntRange(2, 1000), default=8, show_default=True, help="Runs of that search."),
-)
+@bundled("search", Search)
 @json_option
 def unlearn(
     method: str,

@@ -67,7 +67,8 @@ def test_an_audit_of_outputs_and_its_gate(outputs: Path, tmp_path: Path) -> None
 
 @pytest.mark.xfail(reason="audit.workflows still imports what makes models", strict=True)
 def test_an_audit_of_outputs_makes_no_models(outputs: Path, tmp_path: Path) -> None:
-    assert not vestige("audit", "--outputs", outputs, "--report", tmp_path / "report") & {*HEAVY}
+    heavy = {*HEAVY} - {"scipy.stats"}  # for Clopper and Pearson, whose bits are in reports
+    assert not vestige("audit", "--outputs", outputs, "--report", tmp_path / "report") & heavy
 
 
 def test_scores_are_functions_of_arrays() -> None:
