@@ -55,7 +55,7 @@ def number(value: float | None, sign: str = "") -> str:
     return "-" if value is None else f"{value:{sign}.3f}"
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
     """Rows under their header, folded to the width of the screen."""
     table = Table()
     for title in header:

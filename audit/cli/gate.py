@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
-from rich.table import Table
 from rich.text import Text
 
-from vestige.audit.cli.console import STYLES, Screen, number, print_json, say
+from vestige.audit.cli.console import STYLES, number, print_json, print_table, say
 from vestige.audit.cli.exit_codes import FAIL, INCONCLUSIVE, PASS
 from vestige.audit.cli.options import PATH, bundled, json_option, option, profile_option
 from vestige.audit.files.text import one_line
@@ -126,15 +125,12 @@ def _gate_record(judged: Gate, code: int) -> dict[str, Any]:
 
 def _print_gate(judged: Gate) -> None:
     say(one_line(judged.headline, 1000), STYLES[judged.outcome])
-    table = Table()
-    for title in ("report", "candidate", "verdict", "reasons", "grade"):
-        table.add_column(title, overflow="fold")
+    rows = []
     for candidate in judged.candidates:
         verdict = candidate.audit.verdict
         outcome = Text(verdict.outcome, STYLES[verdict.outcome])
-        reasons = "\n".join(verdict.reasons)
-        table.add_row(Text(one_line(candidate.source)), Text(candidate.name), outcome, reasons, verdict.grade)
-    Screen().print(table)
+        rows.append((one_line(candidate.source), candidate.name, outcome, "\n".join(verdict.reasons), verdict.grade))
+    print_table(("report", "candidate", "verdict", "reasons", "grade"), rows)
     for cited in judged.cited:
         file = f" ({one_line(cited.file)})" if cited.file else ""
         say(one_line(f"  {cited.report}: {cited.what}, {cited.digest[:12]}: {cited.state}{file}", 400))
@@ -176,14 +172,12 @@ def _print_comparison(comparison: Comparison) -> None:
 def _print_pair(pair: Pair) -> None:
     old, new = _label(pair.old, pair.old_reasons), _label(pair.new, pair.new_reasons)
     say(f"{one_line(pair.candidate, 120)}: {old}, then {new}: {pair.change}", CHANGES[pair.change])
-    table = Table()
-    for title in ("", "decision", "then", "gap", "then", "change", "gap moved"):
-        table.add_column(title, no_wrap=title == "")
+    rows = []
     for part in pair.parts:
         moved = part.drift if not part.clear else f"{part.drift}, clear of the old interval"
         measures = (part.old.decision, part.new.decision, _gap(part.old), _gap(part.new))
-        table.add_row(part.name, *measures, Text(part.change, CHANGES[part.change]), moved)
-    Screen().print(table)
+        rows.append((part.name, *measures, Text(part.change, CHANGES[part.change]), moved))
+    print_table(("", "decision", "then", "gap", "then", "change", "gap moved"), rows)
 
 
 def _label(outcome: str, reasons: tuple[str, ...]) -> str:
