@@ -52,8 +52,8 @@ def bundled(name: str, kind: Any, *, section: str = "") -> Decorator:
     """Adds the options that are the fields of ``kind`` to a command, and passes them as one argument, ``name``.
 
     section: of the command's help."""
-    make = Section(section) if section else click.option
-    options = []
+    make: Callable[..., Decorator] = Section(section) if section else click.option
+    options: list[Decorator] = []
     for entry in fields(kind):
         words, rest = entry.metadata["option"]
         options.append(make(*(words or (f"--{entry.name.replace('_', '-')}",)), entry.name, **rest))
@@ -117,7 +117,7 @@ def audit_file_options(
     *, required: bool = True, seed_type: click.IntRange = SEED, seed_help: str = "Replaces the file's seed."
 ) -> Decorator:
     """Adds AUDIT_FILE, --workspace and --seed, and passes them as one argument, ``audit``."""
-    options = [
+    options: list[Decorator] = [
         click.argument("audit_file", type=PATH, required=required),
         click.option("--workspace", type=PATH, help="Folder of the models  [default: vestige-NAME]"),
         click.option("--seed", type=seed_type, help=seed_help),
