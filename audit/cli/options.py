@@ -63,13 +63,14 @@ def bundled(name: str, kind: Any, *, section: str = "") -> Decorator:
 def _passed(name: str, kind: Any, options: Sequence[Decorator]) -> Decorator:
     def decorate(command: Callable[..., int]) -> Callable[..., int]:
         @wraps(command)
-        def wrapper(**values: Any) -> int:
+        def passing(**values: Any) -> int:
             bundle = kind(**{entry.name: values.pop(entry.name) for entry in fields(kind)})
             return command(**values, **{name: bundle})
 
+        decorated: Callable[..., int] = passing
         for add in reversed(options):
-            wrapper = add(wrapper)
-        return wrapper
+            decorated = add(decorated)
+        return decorated
 
     return decorate
 
