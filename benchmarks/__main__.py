@@ -10,5 +10,6 @@ for name in (
     "shadow_training",
     "shadow_variants",
     "outputs_scale",
+    "startup",
 ):
     runpy.run_module(f"benchmarks.{name}", run_name="__main__")

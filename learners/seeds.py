@@ -3,9 +3,12 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
@@ -14,8 +17,10 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 
 
-def torch_generator(seed: int, *purpose: str | int) -> torch.Generator:
+def torch_generator(seed: int, *purpose: str | int) -> "torch.Generator":
     """A CPU generator for one purpose; the same numbers whatever device the model lives on."""
+    import torch
+
     return torch.Generator().manual_seed(derive_seed(seed, *purpose))
 
 
@@ -28,6 +33,8 @@ def numpy_generator(seed: int, *purpose: str | int) -> np.random.Generator:
 def seeded_torch(seed: int, *purpose: str | int) -> Iterator[None]:
     """Layers that only know torch's global stream (initialisation, dropout) draw from ``seed`` inside, and the
     caller's streams are as they were outside."""
+    import torch
+
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(derive_seed(seed, *purpose))

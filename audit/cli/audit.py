@@ -9,22 +9,15 @@ import click
 
 from vestige.audit.cli import console
 from vestige.audit.cli.finish import command_line, exit_code, finish
-from vestige.audit.cli.help import Section, SectionedCommand
-from vestige.audit.cli.model_options import (
-    DataOptions,
-    InferenceOptions,
-    bundled,
-    data_options,
-    expand,
-    inference_options,
-)
+from vestige.audit.cli.model_options import DataOptions, InferenceOptions, data_options, expand, inference_options
 from vestige.audit.cli.options import (
+    EXPOSED_IDS_HELP,
     PATH,
+    PROFILE_NAMES,
+    SectionedCommand,
+    bundled,
     chosen_policy,
-    exposed_ids_option,
-    plan_option,
-    policy_option,
-    profile_option,
+    option,
 )
 from vestige.audit.files.output_paths import check_output_path
 from vestige.audit.planning.plan_file import PlanFile, read_plan
@@ -45,11 +38,15 @@ EXPECTED = (
 class ModelOptions:
     """Which models, and the file of each or of all."""
 
-    outputs: Path | None
-    candidate: Path | None
-    original: Path | None
-    retrains: tuple[Path, ...]
-    shadows: tuple[Path, ...]
+    outputs: Path | None = option(type=PATH, help="Outputs of all models: .npz, .csv, .parquet (docs/outputs.md).")
+    candidate: Path | None = option(type=PATH, help="Model to judge: its outputs, or its checkpoint.")
+    original: Path | None = option(type=PATH, help="The same before unlearning.")
+    retrains: tuple[Path, ...] = option(
+        "--retrain", type=PATH, multiple=True, help="The same of a retrain; repeat it, or 'r-*.pt'."
+    )
+    shadows: tuple[Path, ...] = option(
+        "--shadow", type=PATH, multiple=True, help="A model that saw neither forget nor unseen."
+    )
 
     def files(self, candidate: Path) -> "ModelFiles":
         """One checkpoint for each model."""
@@ -67,23 +64,29 @@ class ModelOptions:
 class TableOptions:
     """How tables of outputs are read."""
 
-    examples: Path | None
-    columns: tuple[str, ...]
-    roles: tuple[str, ...]
-    probabilities: bool
+    examples: Path | None = option(type=PATH, help="Table with label and role (id, group, subject), next to outputs.")
+    columns: tuple[str, ...] = option(
+        "--column", multiple=True, metavar="NAME=COLUMN", help="Name of a column, e.g. label=y."
+    )
+    roles: tuple[str, ...] = option(
+        "--role", multiple=True, metavar="NAME=ROLE", help="What a role is called, e.g. test=unseen."
+    )
+    probabilities: bool = option(is_flag=True, help="The outputs are softmax probabilities, not logits.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TermsOptions:
     """How the verdict is reached, and where results go."""
 
-    folder: Path
-    profile_name: str | None
-    policy_path: Path | None
-    plan_path: Path | None
-    name: str | None
-    exchangeable: bool
-    exposed_ids: Path | None
+    folder: Path = option("--report", type=PATH, required=True, help="Folder for report.json and report.html.")
+    profile_name: str | None = option("--profile", type=click.Choice(PROFILE_NAMES), help="Ready policy.")
+    policy_path: Path | None = option("--policy", type=PATH, help="Policy file (TOML).")
+    plan_path: Path | None = option("--plan", type=PATH, help="Plan file of vestige plan that the audit must keep.")
+    name: str | None = option(help="Name of the candidate in the report.")
+    exchangeable: bool = option(
+        is_flag=True, help="Declare forget and unseen examples exchangeable; allows a verdict with 0 to 2 retrains."
+    )
+    exposed_ids: Path | None = option(type=PATH, help=EXPOSED_IDS_HELP)
 
     def read(self) -> "Given":
         """The files behind the options, before anything slow. DataError where the report cannot be written."""
@@ -120,39 +123,10 @@ class Given:
         )
 
 
-_models, _tables = Section("Models"), Section("Outputs in tables")
-_MODELS = (
-    _models("--outputs", type=PATH, help="Outputs of all models: .npz, .csv, .parquet (docs/outputs.md)."),
-    _models("--candidate", type=PATH, help="Model to judge: its outputs, or its checkpoint."),
-    _models("--original", type=PATH, help="The same before unlearning."),
-    _models("--retrain", "retrains", type=PATH, multiple=True, help="The same of a retrain; repeat it, or 'r-*.pt'."),
-    _models("--shadow", "shadows", type=PATH, multiple=True, help="A model that saw neither forget nor unseen."),
-)
-_TERMS = (
-    click.option("--report", "folder", type=PATH, required=True, help="Folder for report.json and report.html."),
-    profile_option,
-    policy_option,
-    plan_option,
-    click.option("--name", help="Name of the candidate in the report."),
-    click.option(
-        "--exchangeable",
-        is_flag=True,
-        help="Declare forget and unseen examples exchangeable; allows a verdict with 0 to 2 retrains.",
-    ),
-    exposed_ids_option,
-)
-_TABLES = (
-    _tables("--examples", type=PATH, help="Table with label and role (id, group, subject), next to outputs."),
-    _tables("--column", "columns", multiple=True, metavar="NAME=COLUMN", help="Name of a column, e.g. label=y."),
-    _tables("--role", "roles", multiple=True, metavar="NAME=ROLE", help="What a role is called, e.g. test=unseen."),
-    _tables("--probabilities", is_flag=True, help="The outputs are softmax probabilities, not logits."),
-)
-
-
 @click.command("audit", cls=SectionedCommand)
-@bundled("models", ModelOptions, _MODELS)
-@bundled("terms", TermsOptions, _TERMS)
-@bundled("tables", TableOptions, _TABLES)
+@bundled("models", ModelOptions, section="Models")
+@bundled("terms", TermsOptions)
+@bundled("tables", TableOptions, section="Outputs in tables")
 @click.option("--inconclusive", type=click.Choice(["fail", "warn"]), help="Whether INCONCLUSIVE exits with 3 or 0.")
 @data_options
 @inference_options

@@ -1,24 +1,28 @@
 """The commands ``vestige canaries plant`` and ``vestige canaries bound``."""
 
-import json
 import secrets
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 
+from vestige.audit.cli.console import print_json
 from vestige.audit.cli.exit_codes import PASS
-from vestige.audit.cli.options import PATH
+from vestige.audit.cli.options import PATH, json_option
 from vestige.audit.results.canaries import MOST
 from vestige.learners.errors import DataError
+
+if TYPE_CHECKING:
+    from vestige.audit.statistics.one_run import Method
 
 METHODS = ("one_run", "clopper_pearson", "gaussian", "credible")
 
 
 @click.group()
 def canaries() -> None:
-    """Plant canaries in a training of your own, and bound epsilon with them afterwards.
+    """Plant canaries in a training of your own, and bound epsilon afterwards.
 
     \b
     vestige canaries plant --count 200 --out planting.json    before training
@@ -36,7 +40,7 @@ def canaries() -> None:
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**63 - 1),
-    help="Of the coins. It tells the whole assignment  [default: drawn by the system, kept in the file]",
+    help="Of the coins; reveals the whole assignment  [default: drawn by the system, kept in the file]",
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def plant(count: int, out: Path, seed: int | None, force: bool) -> int:
@@ -44,8 +48,8 @@ def plant(count: int, out: Path, seed: int | None, force: bool) -> int:
 
     Choose the examples yourself, before the coins, from the distribution that you train on, and number them from 0.
     Train on those under "included", on no other canary. Write the digest down where it cannot be changed (a commit, a
-    ticket) before you train: whoever has it cannot be shown another assignment afterwards. The file tells who is in:
-    keep it from whoever makes the scores.
+    ticket) before you train: it shows that the assignment was not changed afterwards. The file reveals who is in: keep
+    it from the people who make the scores.
     """
     from vestige.audit.canaries.planting import write_planting
     from vestige.audit.statistics.epsilon import one_run_epsilon
@@ -62,16 +66,22 @@ def plant(count: int, out: Path, seed: int | None, force: bool) -> int:
     return PASS
 
 
-@canaries.command()
+@canaries.command("bound")
 @click.argument("planting_path", metavar="PLANTING", type=PATH)
 @click.argument("scores_path", metavar="SCORES", type=PATH)
 @click.option("--method", type=click.Choice(METHODS), default="one_run", show_default=True, help="How to bound.")
 @click.option("--delta", type=float, default=1e-5, show_default=True, help="Delta at which epsilon is bounded.")
 @click.option("--level", type=float, default=0.95, show_default=True, help="Confidence.")
 @click.option("--digest", help="What was written down before training; another planting is refused.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def bound(
-    planting_path: Path, scores_path: Path, method: str, delta: float, level: float, digest: str | None, as_json: bool
+@json_option
+def bound_command(
+    planting_path: Path,
+    scores_path: Path,
+    method: "Method",
+    delta: float,
+    level: float,
+    digest: str | None,
+    as_json: bool,
 ) -> int:
     """A lower bound on epsilon from the SCORES of planted canaries (.csv with index and score, or .npy).
 
@@ -80,47 +90,38 @@ def bound(
     take canaries as independent trials, as when each score comes from a run of its own. credible is no confidence
     bound. The exit code does not depend on what is found.
     """
-    from typing import cast
-
     from vestige.audit.canaries.planting import read_planting
     from vestige.audit.statistics.canary_scores import read_scores
-    from vestige.audit.statistics.one_run import Canaries, Method
+    from vestige.audit.statistics.one_run import Canaries
 
     planting = read_planting(planting_path)
     scores = read_scores(scores_path, len(planting.included))
-    found = Canaries.of(planting, scores, planting.digest if digest is None else digest.strip().lower())
+    scored = Canaries.of(planting, scores, planting.digest if digest is None else digest.strip().lower())
     perfect = Canaries.of(planting, planting.included.astype(np.float64), planting.digest)
     if method == "one_run":
-        own, most = found.bound(delta=delta, level=level), perfect.bound(delta=delta, level=level)
-        rests = f"{found.right_guesses()} of {len(scores)} guesses right, the higher half called in"
+        bound, most = scored.bound(delta=delta, level=level), perfect.bound(delta=delta, level=level)
+        basis = f"{scored.right_guesses()} of {len(scores)} guesses right, the higher half called in"
     else:
-        first, second = found.halves(planting.seed)
+        first, second = scored.halves(planting.seed)
         threshold = first.best_threshold(delta, level)
-        chosen = cast(Method, method)
-        own = second.bound(chosen, thresholds=[threshold], delta=delta, level=level)
-        most = perfect.halves(planting.seed)[1].bound(chosen, thresholds=[1.0], delta=delta, level=level)
+        bound = second.bound(method, thresholds=[threshold], delta=delta, level=level)
+        most = perfect.halves(planting.seed)[1].bound(method, thresholds=[1.0], delta=delta, level=level)
         wrong = second.mistakes(threshold)
-        rests = (
+        basis = (
             f"threshold {threshold:.6g} of one half; on the other {wrong.false_positives} of {wrong.nonmembers} out "
             f"and {wrong.false_negatives} of {wrong.members} in wrong"
         )
     if as_json:
-        click.echo(
-            json.dumps(
-                {**asdict(own), "ceiling": most.epsilon, "rests_on": rests, "digest": planting.digest},
-                indent=2,
-                allow_nan=False,
-            )
-        )
+        print_json({**asdict(bound), "ceiling": most.epsilon, "rests_on": basis, "digest": planting.digest})
         return PASS
-    kind = "lower bound" if own.kind == "bound" else "lower end of a credible interval"
-    click.echo(f"epsilon is at least {own.epsilon:.3f} at delta {delta:g} ({kind}, {100 * level:g} %, {method})")
-    click.echo(f"  {rests}")
+    kind = "lower bound" if bound.kind == "bound" else "lower end of a credible interval"
+    click.echo(f"epsilon is at least {bound.epsilon:.3f} at delta {delta:g} ({kind}, {100 * level:g} %, {method})")
+    click.echo(f"  {basis}")
     click.echo(f"  scores without a mistake would show {most.epsilon:.3f} here")
-    for one in own.assumes:
-        click.echo(f"  assumes that {one}" if own.kind == "bound" else f"  assumes: {one}")
+    for assumption in bound.assumes:
+        click.echo(f"  assumes{' that' if bound.kind == 'bound' else ':'} {assumption}")
     if digest is None:
         click.echo("  the digest was not compared with one written down before training (--digest)")
-    if own.epsilon == 0:
+    if bound.epsilon == 0:
         click.echo("  0 means that nothing was shown, not that epsilon is 0")
     return PASS

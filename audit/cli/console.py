@@ -1,24 +1,68 @@
 """What the command prints: tables on standard output, progress on standard error."""
 
+import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from vestige.audit.cli import exchangeable_console as over_examples
-from vestige.audit.cli.screen import console as console
-from vestige.audit.files.text import one_line
+from vestige.audit.files.text import one_line, visible
 from vestige.audit.progress import Watch
 from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.evidence import Verdict
 from vestige.audit.results.report import Audit, DataRecord
 
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+PLAIN_WIDTH = 200
 STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
+
+
+class Screen(Console):
+    """Standard output with tables. Takes no markup and no emoji codes out of texts, and shows control characters by
+    their code, so that nothing but a name's own text reaches the terminal. Wide enough for tables when it is none."""
+
+    def __init__(self) -> None:
+        width = None if sys.stdout is None or sys.stdout.isatty() else PLAIN_WIDTH
+        super().__init__(width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """As rich makes it, with every piece of text made visible; what moves the cursor is rich's own."""
+        for piece in super().render(renderable, options):
+            yield piece if piece.control else Segment(visible(piece.text), piece.style)
+
+
+def say(text: str | Text, style: str = "") -> None:
+    """One line on standard output, wrapped by the terminal."""
+    Screen().print(Text(text, style) if isinstance(text, str) else text, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """A value on standard output, as indented JSON."""
+    click.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def number(value: float | None, sign: str = "") -> str:
+    """Three decimals; a dash for what is not known."""
+    return "-" if value is None else f"{value:{sign}.3f}"
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
+    """Rows under their header, folded to the width of the screen."""
+    table = Table()
+    for title in header:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Screen().print(table)
 
 
 @contextmanager
@@ -27,15 +71,10 @@ def watching() -> Iterator[Watch]:
     if not sys.stderr.isatty():
         yield _plain_watch()
         return
-    percent = TextColumn("{task.percentage:>3.0f} %")
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        percent,
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bars:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
         def watch(stage: str, done: int, total: int) -> None:
@@ -59,10 +98,16 @@ def _plain_watch() -> Watch:
 
 
 def complain(problems: list[str]) -> list[str]:
-    """Say on standard error what is wrong with the controls; returns ``problems``."""
+    """Report on standard error what is wrong with the controls; returns ``problems``."""
     for problem in problems:
         click.secho(f"THE CONTROLS ARE WRONG: {one_line(problem, 1000)}.", fg="red", bold=True, err=True)
     return problems
+
+
+def warn(problems: Iterable[str]) -> None:
+    """Notes on standard error."""
+    for problem in problems:
+        click.secho(f"Note: {one_line(problem, 1000)}.", fg="yellow", err=True)
 
 
 def print_audits(audits: Sequence[Audit]) -> None:
@@ -70,46 +115,42 @@ def print_audits(audits: Sequence[Audit]) -> None:
     if len(audits) == 1:
         print_verdict(audits[0])
     elif all(audit.exchangeable is not None for audit in audits):
-        console().print(over_examples.audits_table(audits))
+        Screen().print(over_examples.audits_table(audits))
     else:
-        console().print(audits_table(audits))
+        Screen().print(audits_table(audits))
     for audit in audits:
         if audit.canaries is not None:
-            line = one_line(f"  canaries, {audit.candidate}: {audit.canaries.sentence}", 2000)
-            console().print(line, soft_wrap=True, markup=False)
+            say(one_line(f"  canaries, {audit.candidate}: {audit.canaries.sentence}", 2000))
         if (plan := audits[0].plan) is not None:  # of a single candidate, a note of the verdict says it
-            console().print(
-                Text(one_line(f"All {plan.sentence}.", 2000), "" if plan.kept else "bold yellow"), soft_wrap=True
-            )
+            say(one_line(f"All {plan.sentence}.", 2000), "" if plan.kept else "bold yellow")
 
 
 def print_verdict(audit: Audit) -> None:
     """The verdict in the first line, then endpoints, utility and what to know."""
-    screen = console()
-    screen.print(Text(one_line(audit.verdict.headline, 1000), STYLES[audit.verdict.outcome]), soft_wrap=True)
+    say(one_line(audit.verdict.headline, 1000), STYLES[audit.verdict.outcome])
     if audit.exchangeable is None:
-        screen.print(endpoints_table(audit))
-        for line in _left_out(audit):
-            screen.print(line, soft_wrap=True, markup=False)
+        Screen().print(endpoints_table(audit))
+        lines = [*_left_out(audit)]
     else:
-        screen.print(over_examples.endpoints_table(audit.exchangeable))
-        for line in over_examples.test_lines(audit.exchangeable):
-            screen.print(line, soft_wrap=True, markup=False)
-    for one in audit.utility:
-        low, high = one.interval
-        gap = f"{one.gap:+.3f} [{low:+.3f}, {high:+.3f}]"
-        mean = sum(one.retrains) / len(one.retrains)
-        original = "" if one.original is None else f", original {one.original:.3f}"
-        values = f"candidate {one.candidate:.3f}, retrains {mean:.3f}{original}; gap {gap}, {one.decision}"
-        screen.print(f"  accuracy on {one.role} examples: {values}", soft_wrap=True, markup=False)
-    for line in verdict_lines(audit.verdict):
-        screen.print(line, soft_wrap=True, markup=False)
+        Screen().print(over_examples.endpoints_table(audit.exchangeable))
+        lines = [*over_examples.test_lines(audit.exchangeable)]
+    for measure in audit.utility:
+        low, high = measure.interval
+        gap = f"{measure.gap:+.3f} [{low:+.3f}, {high:+.3f}]"
+        mean = sum(measure.retrains) / len(measure.retrains)
+        original = "" if measure.original is None else f", original {measure.original:.3f}"
+        values = f"candidate {measure.candidate:.3f}, retrains {mean:.3f}{original}; gap {gap}, {measure.decision}"
+        lines.append(f"  accuracy on {measure.role} examples: {values}")
+    for line in (*lines, *verdict_lines(audit.verdict)):
+        say(line)
 
 
 def audits_table(audits: Sequence[Audit]) -> Table:
     """One row a candidate: verdict, reasons, gap and interval per endpoint, utility, cost."""
-    known = [one for one in audits[0].endpoints if any(_has_gap(audit, one) for audit in audits)]
-    names, others = [one.name for one in known if one.primary], [one.name for one in known if not one.primary]
+    measured = {endpoint.name for audit in audits for endpoint in audit.endpoints if endpoint.gap is not None}
+    known = [endpoint for endpoint in audits[0].endpoints if endpoint.name in measured]
+    names = [endpoint.name for endpoint in known if endpoint.primary]
+    others = [endpoint.name for endpoint in known if not endpoint.primary]
     table = Table(show_lines=True)
     for title in ("candidate", "verdict", "reasons", *(f"{name} gap" for name in names)):
         table.add_column(title, overflow="fold", min_width=len(title))
@@ -119,7 +160,7 @@ def audits_table(audits: Sequence[Audit]) -> Table:
     table.add_column("cost (retrain = 1)", justify="right")
     for audit in audits:
         endpoints = {endpoint.name: endpoint for endpoint in audit.endpoints}
-        utility = "\n".join(f"{one.role} {100 * one.gap:+.1f} %" for one in audit.utility)
+        utility = "\n".join(f"{measure.role} {100 * measure.gap:+.1f} %" for measure in audit.utility)
         share = None if audit.cost is None else audit.cost.share_of_retrain
         table.add_row(
             Text(one_line(audit.candidate)),
@@ -131,10 +172,6 @@ def audits_table(audits: Sequence[Audit]) -> Table:
             "-" if share is None else f"{share:.2f}",
         )
     return table
-
-
-def _has_gap(audit: Audit, endpoint: Endpoint) -> bool:
-    return any(one.name == endpoint.name and one.gap is not None for one in audit.endpoints)
 
 
 def gap_text(endpoint: Endpoint) -> str:
@@ -154,39 +191,44 @@ def endpoints_table(audit: Audit) -> Table:
         table.add_column(title)
     for title in ("candidate", "retrains", "original", "gap", "interval", "margin", "decision"):
         table.add_column(title, justify="right", no_wrap=True)
-    for one in _estimable(audit):
-        mean = sum(one.retrains) / len(one.retrains) if one.retrains else None
-        interval = "-" if one.interval is None else f"[{one.interval[0]:+.3f}, {one.interval[1]:+.3f}]"
-        gap = "-" if one.gap is None else f"{one.gap:+.3f}"
-        values = [_number(one.candidate), _number(mean), _number(one.original), gap, interval]
-        table.add_row(one.name, one.statistic, *values, f"{one.margin_effective:.3f}", one.decision)
+    for endpoint in _estimable(audit):
+        retrains = endpoint.retrains
+        interval = "-" if endpoint.interval is None else "[{:+.3f}, {:+.3f}]".format(*endpoint.interval)
+        table.add_row(
+            endpoint.name,
+            endpoint.statistic,
+            number(endpoint.candidate),
+            number(sum(retrains) / len(retrains) if retrains else None),
+            number(endpoint.original),
+            number(endpoint.gap, "+"),
+            interval,
+            f"{endpoint.margin_effective:.3f}",
+            endpoint.decision,
+        )
     return table
 
 
 def _estimable(audit: Audit) -> list[Endpoint]:
-    """The endpoints that have a row; all of them where none has a value, so that the table shows what was asked."""
-    return [one for one in audit.endpoints if one.decision != "not estimable"] or list(audit.endpoints)
+    """The endpoints that have a row; all of them where none has a value, so that the table shows what was tried."""
+    estimable = [endpoint for endpoint in audit.endpoints if endpoint.decision != "not estimable"]
+    return estimable or list(audit.endpoints)
 
 
 def _left_out(audit: Audit) -> Iterable[str]:
     """The endpoints without a row, a line for each reason."""
-    shown = {one.name for one in _estimable(audit)}
+    shown = {endpoint.name for endpoint in _estimable(audit)}
     reasons: dict[str, list[str]] = {}
-    for one in audit.endpoints:
-        if one.name not in shown:
-            reasons.setdefault(one.reason, []).append(one.name)
+    for endpoint in audit.endpoints:
+        if endpoint.name not in shown:
+            reasons.setdefault(endpoint.reason, []).append(endpoint.name)
     yield from (f"  not estimable: {', '.join(names)} ({one_line(why, 300)})" for why, names in reasons.items())
 
 
 def print_data(data: DataRecord) -> None:
-    """How many examples were judged on, and how they were chosen."""
+    """How many examples the verdict rests on, and how they were chosen."""
     counts = f"{data.forget:,} forget, {data.unseen:,} unseen, {data.retain:,} retain examples"
     chosen = "" if data.split is None else f" ({one_line(data.split, 500)})"
-    console().print(f"  data: {counts}{chosen}", soft_wrap=True, markup=False)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    say(f"  data: {counts}{chosen}")
 
 
 def verdict_lines(verdict: Verdict) -> Iterable[str]:
@@ -197,13 +239,3 @@ def verdict_lines(verdict: Verdict) -> Iterable[str]:
         ("to resolve it: ", verdict.would_change),
     ):
         yield from (f"  {before}{one_line(line, 2000)}" for line in lines)
-
-
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Rows under their header, folded to the width of the screen."""
-    table = Table()
-    for title in header:
-        table.add_column(title, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    console().print(table, markup=False)

@@ -64,19 +64,19 @@ def _ending_orderly() -> Iterator[None]:
         yield
         return
     names = ("SIGTERM", "SIGHUP")
-    asked = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    ours = {one: signal.getsignal(one) for one in asked if signal.getsignal(one) is signal.SIG_DFL}
+    ending = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    defaults = {number: signal.SIG_DFL for number in ending if signal.getsignal(number) is signal.SIG_DFL}
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    for one in ours:
-        signal.signal(one, interrupt)
+    for number in defaults:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        for one, before in ours.items():
-            signal.signal(one, before)
+        for number, before in defaults.items():
+            signal.signal(number, before)
 
 
 def _run(load: Callable[[], click.Command], arguments: Sequence[str] | None) -> int:
@@ -122,7 +122,7 @@ def _say(sentence: str, code: int) -> int:
 
 
 def _print(text: str) -> None:
-    with suppress(OSError):  # nobody is left to tell; the exit code tells
+    with suppress(OSError):  # nobody is left to read it; the exit code says it
         click.echo(text, err=True)
 
 

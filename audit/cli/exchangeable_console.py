@@ -1,15 +1,18 @@
 """What the command prints of the second mode: endpoints over examples, and what was tried against the declaration."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
-from vestige.audit.exchangeable.power import ExamplePlan
 from vestige.audit.files.text import one_line
 from vestige.audit.results.exchangeable import Exchangeable
 from vestige.audit.results.report import Audit
 from vestige.audit.verdict.exchangeable_wording import NOUNS
+
+if TYPE_CHECKING:
+    from vestige.audit.exchangeable.power import ExamplePlan
 
 
 def endpoints_table(found: Exchangeable) -> Table:
@@ -58,7 +61,7 @@ def audits_table(audits: Sequence[Audit]) -> Table:
     return table
 
 
-def plan_tables(plan: ExamplePlan) -> Iterable[str | Table]:
+def plan_tables(plan: "ExamplePlan") -> Iterable[str | Table]:
     """The planning table of the second mode, with what its columns mean."""
     count = f"{plan.references} model{'' if plan.references == 1 else 's'} trained on neither set"
     yield (
@@ -79,7 +82,7 @@ def plan_tables(plan: ExamplePlan) -> Iterable[str | Table]:
     for profile in plan.profiles:
         table.add_row(profile.profile, f"{profile.margin_auc:.2f}", _number(profile.pass_rate), profile.why)
     yield table
-    yield "Accuracy is judged besides: with one or two retrains it needs a margin_utility well above .03."
+    yield "Accuracy is judged too: with one or two retrains it needs a margin_utility well above .03."
 
 
 def _number(value: float | None, sign: str = "") -> str:

@@ -7,9 +7,8 @@ import click
 
 from vestige.audit.cli import console
 from vestige.audit.cli.exit_codes import PASS
-from vestige.audit.cli.help import Section, SectionedCommand
 from vestige.audit.cli.model_options import DataOptions, InferenceOptions, data_options, expand, inference_options
-from vestige.audit.cli.options import PATH
+from vestige.audit.cli.options import PATH, Section, SectionedCommand
 from vestige.audit.files.output_paths import check_output_path
 
 _first = Section("Models")
@@ -40,7 +39,7 @@ def export_outputs(
     vestige audit --outputs FILE --report DIR. One model at a time works too: vestige audit --candidate c.npz
     --retrain 'r-*.npz' reads such files.
     """
-    from vestige.audit.cli.data_checks import warn_of_data
+    from vestige.audit.cli.finish import warn_of_data
     from vestige.audit.workflows.export import export_to
     from vestige.audit.workflows.request import ModelFiles
 

@@ -1,22 +1,35 @@
-"""What there is to choose from: attacks, plans, the commented audit file; and how tables are printed."""
+"""The commands ``vestige attacks`` and ``vestige init``: what there is to choose from."""
 
-import json
-from dataclasses import asdict
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import click
 
+from vestige.attacks.registry.attack import Attack
 from vestige.attacks.registry.attacks import ATTACKS
-from vestige.attacks.registry.numbers import NUMBERS
-from vestige.attacks.signals.signals import SIGNALS
-from vestige.audit.cli.console import print_table
-from vestige.audit.cli.exchangeable_console import plan_tables
-from vestige.audit.cli.screen import console
-from vestige.audit.endpoints.scores import MIN_RETRAINS
-from vestige.audit.exchangeable.power import plan_exchangeable
-from vestige.audit.planning.power import SizesPlan
-from vestige.learners.errors import ConfigError
+from vestige.attacks.registry.numbers import NUMBERS, Number
+from vestige.attacks.signals.signals import SIGNALS, Signal
+from vestige.audit.cli.console import print_json, print_table
+from vestige.audit.cli.exit_codes import PASS
+from vestige.audit.cli.options import PATH, json_option
+from vestige.learners.errors import ConfigError, DataError
+from vestige.learners.files.io import write_atomically
+
+READ = "read by the threshold attacks"
+COLUMNS = ("kind", "name", "description", "needs", "role", "citation")
+
+
+@click.command()
+@click.argument("path", type=PATH, default=Path("audit.toml"))
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+def init(path: Path, force: bool) -> int:
+    """Write a commented audit file to PATH (audit.toml)."""
+    if path.exists() and not force:
+        raise DataError(f"{path}: expected no file there, got one; choose another name or give --force")
+    write_atomically(path, template().encode())
+    click.echo(f"{path} written; edit it, then: vestige run {path}")
+    return PASS
 
 
 def template() -> str:
@@ -24,86 +37,36 @@ def template() -> str:
     return resources.files("vestige.audit.cli").joinpath("init.toml").read_text(encoding="utf-8")
 
 
+@click.command()
+@click.argument("name", required=False)
+@json_option
+def attacks(name: str | None, as_json: bool) -> int:
+    """List the attacks and signals, or explain NAME."""
+    records = attack_records()
+    chosen = [record for record in records if name in (None, record["name"])]
+    if not chosen:
+        raise ConfigError(f"attack: expected one of {', '.join(record['name'] for record in records)}, got {name!r}")
+    if as_json:
+        print_json(chosen if name is None else chosen[0])
+    elif name is not None and name in ATTACKS:
+        attack = ATTACKS[name]
+        click.echo(f"{name}: {attack.description}\n\nNeeds: {attack.needs}. Reads: {attack.signal}.")
+        click.echo(f"Verdict: {attack.role}.\nSource: {attack.citation}.\n\n{attack.explanation}")
+    else:
+        print_table(COLUMNS, [tuple(record[column] for column in COLUMNS) for record in chosen])
+    return PASS
+
+
 def attack_records() -> list[dict[str, Any]]:
     """Attacks, numbers of the literature and signals as plain values."""
-    attacks = [
-        {"kind": "attack", "name": one.name, "description": one.description, "needs": one.needs, "role": one.role}
-        | {"citation": one.citation}
-        for one in ATTACKS.values()
+    model = "the model itself, retain examples"
+    return [
+        *(_record("attack", attack, attack.needs, attack.role) for attack in ATTACKS.values()),
+        *(_record("number", entry, model, f"report only; desired: {entry.desired}") for entry in NUMBERS.values()),
+        *(_record("signal", signal, "logits and labels", READ) for signal in SIGNALS.values()),
     ]
-    signals = [
-        {"kind": "signal", "name": one.name, "description": one.description, "needs": "logits and labels"}
-        | {"role": "read by the threshold attacks", "citation": one.citation}
-        for one in SIGNALS.values()
-    ]
-    numbers = [
-        {
-            "kind": "number",
-            "name": one.name,
-            "description": one.description,
-            "needs": "the model itself, retain examples",
-        }
-        | {"role": f"report only; desired: {one.desired}", "citation": one.citation}
-        for one in NUMBERS.values()
-    ]
-    return attacks + numbers + signals
 
 
-def print_attacks(name: str | None, as_json: bool) -> None:
-    """Table or JSON of all attacks and signals, or of one."""
-    records = attack_records()
-    chosen = [one for one in records if name in (None, one["name"])]
-    if not chosen:
-        raise ConfigError(f"attack: expected one of {', '.join(one['name'] for one in records)}, got {name!r}")
-    if as_json:
-        click.echo(json.dumps(chosen if name is None else chosen[0], indent=2))
-        return
-    if name is not None and name in ATTACKS:
-        one = ATTACKS[name]
-        click.echo(f"{one.name}: {one.description}\n\nNeeds: {one.needs}. Reads: {one.signal}. Verdict: {one.role}.")
-        click.echo(f"Source: {one.citation}.\n\n{one.explanation}")
-        return
-    keys = ("kind", "name", "description", "needs", "role", "citation")
-    print_table(keys, [tuple(one[key] for key in keys) for one in chosen])
-
-
-def print_plan(plan: SizesPlan, as_json: bool) -> None:
-    """The planning table, or the same as JSON."""
-    few = plan_exchangeable(plan.forget, plan.unseen, plan.retrains) if plan.retrains < MIN_RETRAINS else None
-    if as_json:
-        record = asdict(plan) | ({} if few is None else {"exchangeable": asdict(few)})
-        click.echo(json.dumps(record, indent=2, allow_nan=False))
-        return
-    click.echo(
-        f"{plan.forget} forget examples, {plan.unseen} unseen ({plan.unseen_calibration} for calibration), "
-        f"{plan.retrains} retrains: evidence grade {plan.grade} at best."
-    )
-    click.echo(f"Simulated, {plan.runs} audits; an audit recomputes these figures from its own retrains.")
-    rows = [
-        (one.name, one.statistic, *(_figure(value) for value in (one.certify, one.detect, one.beyond)), one.reason)
-        for one in plan.endpoints
-    ]
-    print_table(("endpoint", "statistic", "certify", "detect", "beyond margin", "remark"), rows)
-    click.echo("certify: margin that a perfect candidate is shown to keep, with 80 % probability")
-    click.echo("detect: gap told from zero with 80 % probability; a FAIL needs the margin plus 'beyond margin'")
-    profiles = [
-        (
-            one.profile,
-            f"{one.margin_auc:.2f} (epsilon {one.epsilon:.2f})",
-            _figure(one.pass_rate),
-            one.outlook,
-            ", ".join(f"{name} {gap:.3f}" for name, gap in one.fail_gap.items()),
-            one.why,
-        )
-        for one in plan.profiles
-    ]
-    header = ("profile", "AUC margin", "PASS rate of a perfect candidate", "outlook", "gap that FAILs (80 %)", "why")
-    print_table(header, profiles)
-    tpr = "not estimable" if plan.detectable_tpr is None else f"{plan.detectable_tpr:.4f}"
-    click.echo(f"One model alone: AUC gap detectable {plan.detectable_auc:.3f}, TPR detectable at FPR 0.01: {tpr}.")
-    for part in [] if few is None else plan_tables(few):
-        console().print(part)
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _record(kind: str, entry: Attack | Number | Signal, needs: str, role: str) -> dict[str, Any]:
+    values = (kind, entry.name, entry.description, needs, role, entry.citation)
+    return dict(zip(COLUMNS, values, strict=True))

@@ -1,35 +1,96 @@
-"""The command ``vestige``: parse, call one library function, print."""
+"""The command ``vestige``. A command's module is imported when that command is called or its own help is shown."""
 
+import gc
 import shlex
+from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
-from vestige.audit.cli import console, listing
-from vestige.audit.cli.attack import attack, shadows
-from vestige.audit.cli.audit import audit_command
-from vestige.audit.cli.calibrate import calibrate
-from vestige.audit.cli.canaries import canaries
-from vestige.audit.cli.data_checks import print_hygiene
-from vestige.audit.cli.exit_codes import BROKEN, PASS
-from vestige.audit.cli.export import export_outputs
-from vestige.audit.cli.finish import exit_code, finish
-from vestige.audit.cli.gate import compare, gate
-from vestige.audit.cli.options import PATH, exposed_ids_option, json_option, plan_option
-from vestige.audit.cli.plan import plan
-from vestige.audit.cli.quality import quality
-from vestige.audit.cli.retrain import retrain
-from vestige.audit.cli.study import study
-from vestige.audit.cli.swap import swap
-from vestige.audit.cli.unlearn import methods, unlearn
-from vestige.audit.files.output_paths import check_output_path
-from vestige.audit.models.workspace import Workspace
-from vestige.audit.planning.plan_file import read_plan
-from vestige.learners.errors import DataError
-from vestige.learners.files.io import write_atomically
+from vestige.audit.cli.exit_codes import PASS
+from vestige.audit.cli.options import PATH, exposed_ids_option, plan_option
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Place(NamedTuple):
+    """Where a command is defined, and the first sentence of its help."""
+
+    module: str
+    attribute: str
+    short_help: str
+
+
+COMMANDS = {
+    name: _Place(*place)
+    for name, place in {
+        "attack": (
+            "attack",
+            "attack",
+            "Run every attack that the evidence allows on candidates, or on an outputs file.",
+        ),
+        "attacks": ("listing", "attacks", "List the attacks and signals, or explain NAME."),
+        "audit": ("audit", "audit_command", "Judge one candidate, and write a report."),
+        "calibrate": ("calibrate", "calibrate", "Measure how often the verdict errs, on synthetic scores or retrains."),
+        "canaries": ("canaries", "canaries", "Plant canaries in a training of your own, and bound epsilon afterwards."),
+        "compare": ("gate", "compare", "Compare two reports: what got better, worse or undecidable from OLD to NEW."),
+        "demo": ("demo", "demo", "Audit every unlearning method on embedded data, with two controls; about a minute."),
+        "export-outputs": (
+            "export",
+            "export_outputs",
+            "Run checkpoints on the data and write their outputs, so that the audit can run elsewhere.",
+        ),
+        "gate": ("gate", "gate", "Verify reports and exit with their worst verdict."),
+        "init": ("listing", "init", "Write a commented audit file to PATH (audit.toml)."),
+        "methods": ("methods", "methods", "List the unlearning methods, or explain NAME with its parameters."),
+        "plan": ("plan", "plan", "Show what an audit could certify and detect, before a candidate is scored."),
+        "quality": ("quality", "quality", "Forgetting quality as in the NeurIPS 2023 unlearning competition."),
+        "report": ("report", "report_command", "Render report.json again and print its table."),
+        "retrain": (
+            "retrain",
+            "retrain",
+            "Make retrains with your own training function, on the retain examples only.",
+        ),
+        "run": ("main", "run", "Do a whole audit from AUDIT_FILE: train, unlearn, judge, report."),
+        "shadows": ("shadows", "shadows", "Train shadow models for AUDIT_FILE, each on half of the audited data."),
+        "study": (
+            "study",
+            "study",
+            "Run every audit of AUDIT_FILES with several seeds, and write one page of results.",
+        ),
+        "swap": ("swap", "swap", "The SWAP test of a method: forget and unseen examples change places."),
+        "unlearn": ("unlearn", "unlearn", "Apply METHOD to a checkpoint and write the candidate."),
+    }.items()
+}
+"""The commands by name, modules without the package."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by ``COMMANDS`` and imports the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, sorted."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command; None for a name that is none of them."""
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        gc.disable()  # imports make many objects and next to no garbage
+        try:
+            command: click.Command = getattr(import_module(f"vestige.audit.cli.{place.module}"), place.attribute)
+        finally:
+            gc.enable()
+            gc.freeze()
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in the help, from ``COMMANDS`` alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name].short_help) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="vestige", prog_name="vestige")
 def cli() -> None:
     """Does this checkpoint still remember the data it was asked to forget?
@@ -38,37 +99,7 @@ def cli() -> None:
     """
 
 
-@cli.command()
-@click.option("--seed", type=click.IntRange(0, 9999), default=0, show_default=True, help="Determines everything.")
-@click.option("--workspace", type=PATH, default=Path("vestige-demo"), show_default=True, help="Where results go.")
-def demo(seed: int, workspace: Path) -> int:
-    """Audit every unlearning method on embedded data, with two controls; about a minute."""
-    from vestige.audit.workflows.demo import control_problems, run_demo
-
-    place = Workspace(workspace / f"seed-{seed}")
-    with console.watching() as watch:
-        report = run_demo(place, seed=seed, watch=watch)
-    _, page = finish(report, place.root / "report")
-    problems = console.complain(control_problems(report.audits))
-    if not problems:
-        click.echo("The controls are right: no_op fails as NOOP and LEAK, fresh_retrain does not fail.")
-    click.echo(f"Report: {page}")
-    return BROKEN if problems else PASS
-
-
-@cli.command()
-@click.argument("path", type=PATH, default=Path("audit.toml"))
-@click.option("--force", is_flag=True, help="Overwrite an existing file.")
-def init(path: Path, force: bool) -> int:
-    """Write a commented audit file to PATH (audit.toml)."""
-    if path.exists() and not force:
-        raise DataError(f"{path}: expected no file there, got one; choose another name or give --force")
-    write_atomically(path, listing.template().encode())
-    click.echo(f"{path} written; edit it, then: vestige run {path}")
-    return PASS
-
-
-@cli.command()
+@click.command()
 @click.argument("audit_file", type=PATH)
 @click.option("--workspace", type=PATH, help="Folder for models, outputs and report  [default: vestige-NAME]")
 @click.option("--report", "report_folder", type=PATH, help="Folder for the report  [default: WORKSPACE/report]")
@@ -92,7 +123,12 @@ def run(
     The exit code is that of the worst verdict, the controls no_op and fresh_retrain aside. Under --plan, a file without
     [policy] is judged with the plan's.
     """
+    from vestige.audit.cli import console
+    from vestige.audit.cli.finish import exit_code, finish
     from vestige.audit.config.config import read_config
+    from vestige.audit.files.output_paths import check_output_path
+    from vestige.audit.models.workspace import Workspace
+    from vestige.audit.planning.plan_file import read_plan
     from vestige.audit.workflows.demo import control_problems
     from vestige.audit.workflows.request import Terms
     from vestige.audit.workflows.run import make_reference, run_audit
@@ -118,53 +154,3 @@ def run(
     console.complain(control_problems(report.audits, only_present=True))
     click.echo(f"Report: {page}")
     return exit_code(report)
-
-
-cli.add_command(audit_command)
-cli.add_command(export_outputs)
-cli.add_command(retrain)
-cli.add_command(methods)
-cli.add_command(unlearn)
-cli.add_command(study)
-cli.add_command(calibrate)
-cli.add_command(plan)
-cli.add_command(gate)
-cli.add_command(compare)
-cli.add_command(shadows)
-cli.add_command(attack)
-cli.add_command(canaries)
-cli.add_command(swap)
-cli.add_command(quality)
-
-
-@cli.command()
-@click.argument("name", required=False)
-@json_option
-def attacks(name: str | None, as_json: bool) -> int:
-    """List the attacks and signals, or explain NAME."""
-    listing.print_attacks(name, as_json)
-    return PASS
-
-
-@cli.command("report")
-@click.argument("path", type=PATH)
-@click.option("--html", "html_path", type=PATH, help="Write the page here  [default: report.html beside it]")
-@click.option("--figures", type=PATH, help="Also write figures (PDF and PNG) into this folder.")
-def report_command(path: Path, html_path: Path | None, figures: Path | None) -> int:
-    """Render report.json at PATH (a file or its folder) again, and print its table."""
-    from vestige.audit.report.html import render_html
-    from vestige.audit.results.json import read_report
-
-    report = read_report(path)
-    folder = path if path.is_dir() else path.parent
-    page = html_path or folder / "report.html"
-    write_atomically(page, render_html(report).encode())
-    console.print_audits(report.audits)
-    print_hygiene(report)
-    click.echo(f"Report: {page}")
-    if figures is not None:
-        from vestige.audit.report.paper_figures import write_figures
-
-        for figure in write_figures(report, figures):
-            click.echo(f"Figure: {figure}")
-    return PASS

@@ -28,7 +28,7 @@ def method_record(name: str) -> dict[str, Any]:
         "needs": list(entry.needs),
         "control": entry.control,
         "explanation": cleandoc(entry.method.__doc__ or ""),
-        "shared": [*_inherited(entry.method), *(cleandoc(one.get("description", "")) for one in tables.values())],
+        "shared": [*_inherited(entry.method), *(cleandoc(table.get("description", "")) for table in tables.values())],
         "parameters": [_parameter(entry.method, field.name, schema, tables) for field in fields(entry.method)],
     }
 
@@ -43,7 +43,7 @@ def _inherited(method: type[unlearners.Unlearner]) -> Iterator[str]:
 def _parameter(
     method: type[unlearners.Unlearner], name: str, schema: Mapping[str, Any], tables: Mapping[str, Any]
 ) -> dict[str, Any]:
-    own = schema["properties"][name]
+    accepted = schema["properties"][name]
     field = next(field for field in fields(method) if field.name == name)
     default = field.default if field.default_factory is MISSING else field.default_factory()
     grid = method.search.get(name)
@@ -52,11 +52,11 @@ def _parameter(
         "default": to_jsonable_python(default),
         "default_by_size": _sizes(method.by_size.get(name)),
         "default_by_size_of_class": _sizes(method.by_size_of_class.get(name)),
-        "accepts": accepts(own, tables),
+        "accepts": accepts(accepted, tables),
         "tries": None if grid is None else to_jsonable_python(asdict(grid)),
         "table": [
-            {"name": key, "default": one.get("default"), "accepts": accepts(one, tables)}
-            for key, one in _table_of(own, tables).items()
+            {"name": key, "default": part.get("default"), "accepts": accepts(part, tables)}
+            for key, part in _table_of(accepted, tables).items()
         ],
     }
 
@@ -70,9 +70,9 @@ def _sizes(table: Any) -> dict[str, Any] | None:
 
 def _table_of(schema: Mapping[str, Any], tables: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a parameter that is a table of its own; empty for a plain value."""
-    for one in (schema, *schema.get("anyOf", ())):
-        if "$ref" in one:
-            return dict(tables[one["$ref"].rpartition("/")[2]].get("properties", {}))
+    for choice in (schema, *schema.get("anyOf", ())):
+        if "$ref" in choice:
+            return dict(tables[choice["$ref"].rpartition("/")[2]].get("properties", {}))
     return {}
 
 
@@ -80,14 +80,14 @@ def accepts(schema: Mapping[str, Any], tables: Mapping[str, Any] | None = None) 
     """A JSON schema's type and range in words, e.g. ``number > 0``, ``'train' or 'frozen'`` or ``table of a, b``."""
     known = tables or {}
     if "anyOf" in schema:
-        return " or ".join(accepts(one, known) for one in schema["anyOf"] if one.get("type") != "null")
+        return " or ".join(accepts(choice, known) for choice in schema["anyOf"] if choice.get("type") != "null")
     if "enum" in schema or "const" in schema:
         return " or ".join(repr(value) for value in schema.get("enum", [schema.get("const")]))
     if "$ref" in schema:
-        one = known[schema["$ref"].rpartition("/")[2]]
-        return f"table of {', '.join(one['properties'])}" if "properties" in one else accepts(one, known)
+        table = known[schema["$ref"].rpartition("/")[2]]
+        return f"table of {', '.join(table['properties'])}" if "properties" in table else accepts(table, known)
     if schema.get("type") == "array":
-        kinds = [accepts(one, known) for one in schema.get("prefixItems", [schema.get("items", {})])]
+        kinds = [accepts(item, known) for item in schema.get("prefixItems", [schema.get("items", {})])]
         return f"list of {', '.join(dict.fromkeys(kinds))}"
     limits = [f"{sign} {schema[key]:g}" for key, sign in SIGNS.items() if key in schema]
     return " ".join([str(schema.get("type", "any value")), ", ".join(limits)]).strip()

@@ -1,72 +1,47 @@
-"""Options of the commands that ask models made elsewhere: which files, which data, how an image is prepared."""
+"""Options of the commands that run models made elsewhere: which files, which data, how an image is prepared."""
 
 import glob
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from vestige.audit.cli.help import Section
-from vestige.audit.cli.options import PATH
+from vestige.audit.cli.options import PATH, SEED, bundled, option
 from vestige.learners.errors import DataError
 
 if TYPE_CHECKING:
     from vestige.audit.config.audit_data import AuditData
     from vestige.audit.workflows.external import InferenceSettings
 
-_data, _inference = Section("Data behind checkpoints"), Section("Inference")
-_DATA = (
-    _data("--config", "config_path", type=PATH, help="Audit file whose [data] and [forget] name data and split."),
-    _data("--data", "source", help="In its place: a data source, e.g. imagefolder:photos (docs/data.md)."),
-    _data("--forget", help="File that lists the examples to forget: indices, file names, people or a mask."),
-    _data("--unseen", help="Unseen examples: a number, a file that lists them, or a second source."),
-    _data("--retain", help="File listing the rest of the training set  [default: all other training examples]"),
-    _data("--forget-column", help="Column of the --forget file, where its name does not say so."),
-    _data("--unseen-column", help="Column of the --unseen file."),
-    _data("--retain-column", help="Column of the --retain file."),
-    _data("--image-column", help="Column of images in a parquet or huggingface source."),
-    _data("--label-column", help="Column of labels in a parquet or huggingface source."),
-    _data("--seed", type=click.IntRange(0, 9999), help="Of draws among the data."),
-)
-_INFERENCE = (
-    _inference("--model", "factory", help="Makes the network of weights: package.module:function, torchvision:NAME."),
-    _inference("--mean", help="Means of the channels in 0..1, e.g. 0.485,0.456,0.406; subtracted."),
-    _inference("--std", help="Deviations of the channels, e.g. 0.229,0.224,0.225; divided by."),
-    _inference("--resize", help="224 (the shorter side) or 256x192 (height x width)."),
-    _inference("--channels", help="rgb, bgr or grey."),
-    _inference("--layout", help="channels_first or channels_last  [default: first, or as the file says]"),
-    _inference("--preprocess", help="In place of these: package.module:function from uint8 images to the input."),
-    _inference("--device", help="auto, cpu, cuda or cuda:N  [default: auto, or the audit file's]"),
-    _inference("--batch-size", type=click.IntRange(1), help="Images a call  [default: 512]"),
-)
-
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
     """What names the data: an audit file, or a source with lists of examples."""
 
-    config_path: Path | None
-    source: str | None
-    forget: str | None
-    unseen: str | None
-    retain: str | None
-    forget_column: str | None
-    unseen_column: str | None
-    retain_column: str | None
-    image_column: str | None
-    label_column: str | None
-    seed: int | None
+    config_path: Path | None = option(
+        "--config", type=PATH, help="Audit file whose [data] and [forget] name data and split."
+    )
+    source: str | None = option(
+        "--data", help="Instead of --config: a data source, e.g. imagefolder:photos (docs/data.md)."
+    )
+    forget: str | None = option(help="File listing the examples to forget: indices, file names, people or a mask.")
+    unseen: str | None = option(help="Unseen examples: a number, a file listing them, or a second source.")
+    retain: str | None = option(help="File listing the rest of the training set  [default: all other examples]")
+    forget_column: str | None = option(help="Column of the --forget file, where its name does not say so.")
+    unseen_column: str | None = option(help="Column of the --unseen file.")
+    retain_column: str | None = option(help="Column of the --retain file.")
+    image_column: str | None = option(help="Column of images in a parquet or huggingface source.")
+    label_column: str | None = option(help="Column of labels in a parquet or huggingface source.")
+    seed: int | None = option(type=SEED, help="Seed for sampling the data.")
 
     @property
     def given(self) -> bool:
         """Whether anything but an audit file was named."""
-        return any(
-            getattr(self, one.name) is not None for one in fields(self) if one.name not in ("config_path", "seed")
-        )
+        options = (field.name for field in fields(self) if field.name not in ("config_path", "seed"))
+        return any(getattr(self, name) is not None for name in options)
 
     @property
     def base(self) -> Path:
@@ -99,17 +74,19 @@ class DataOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceOptions:
-    """How models are run, as texts."""
+    """How models are run on the data, as texts."""
 
-    factory: str | None
-    mean: str | None
-    std: str | None
-    resize: str | None
-    channels: str | None
-    layout: str | None
-    preprocess: str | None
-    device: str | None
-    batch_size: int | None
+    factory: str | None = option(
+        "--model", help="Builds the network for the weights: package.module:function, torchvision:NAME."
+    )
+    mean: str | None = option(help="Channel means to subtract, in 0..1, e.g. 0.485,0.456,0.406.")
+    std: str | None = option(help="Channel deviations to divide by, e.g. 0.229,0.224,0.225.")
+    resize: str | None = option(help="224 (the shorter side) or 256x192 (height x width).")
+    channels: str | None = option(help="rgb, bgr or grey.")
+    layout: str | None = option(help="channels_first or channels_last  [default: first, or as the file says]")
+    preprocess: str | None = option(help="Instead of these: package.module:function from uint8 images to the input.")
+    device: str | None = option(help="auto, cpu, cuda or cuda:N  [default: auto, or the audit file's]")
+    batch_size: int | None = option(type=click.IntRange(1), help="Images per call  [default: 512]")
 
     @property
     def given(self) -> bool:
@@ -118,7 +95,7 @@ class InferenceOptions:
 
     @property
     def needs_models(self) -> bool:
-        """Whether anything was named that outputs have no use for."""
+        """Whether anything was named that models need and outputs do not."""
         return self.given or self.device is not None or self.batch_size is not None
 
     def parse(self, base: Path) -> "InferenceSettings":
@@ -131,58 +108,36 @@ class InferenceOptions:
             raise click.UsageError(
                 "give either --preprocess, or --mean, --std, --resize, --channels, --layout, not both"
             )
-        own = (
-            parse_preprocessing(**ready) if self.preprocess is None else find_preprocessing(self.preprocess, base=base)
-        )
         return InferenceSettings(
             factory=self.factory,
-            preprocessing=own,
+            preprocessing=find_preprocessing(self.preprocess, base=base)
+            if self.preprocess is not None
+            else parse_preprocessing(**ready),
             device=InferenceSettings.device if self.device is None else self.device,
             batch_size=self.batch_size or InferenceSettings.batch_size,
             base=base,
         )
 
 
-def data_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Adds the options of ``DataOptions`` and hands them over as one argument, ``data``."""
-    return bundled("data", DataOptions, _DATA)(command)
-
-
-def inference_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Adds the options of ``InferenceOptions`` and hands them over as one argument, ``inference``."""
-    return bundled("inference", InferenceOptions, _INFERENCE)(command)
-
-
-def bundled(name: str, kind: type[Any], options: Sequence[Any]) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """A decorator that adds ``options`` to a command and hands their values over as one argument: ``name``, a
-    ``kind`` whose fields are called as the options are."""
-
-    def decorate(command: Callable[..., int]) -> Callable[..., int]:
-        @wraps(command)
-        def wrapped(**values: Any) -> int:
-            bundle = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
-            return command(**values, **{name: bundle})
-
-        for option in reversed(options):
-            wrapped = option(wrapped)
-        return wrapped
-
-    return decorate
+data_options = bundled("data", DataOptions, section="Data for checkpoints")
+"""Adds the options of ``DataOptions`` and passes them as one argument, ``data``."""
+inference_options = bundled("inference", InferenceOptions, section="Inference")
+"""Adds the options of ``InferenceOptions`` and passes them as one argument, ``inference``."""
 
 
 def expand(paths: Sequence[Path]) -> tuple[Path, ...]:
     """The files behind paths and patterns (``retrain-*.pt``), those of one pattern in natural order; DataError for a
     pattern that nothing matches."""
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         if path.exists() or not glob.has_magic(str(path)):
-            found.append(path)
+            files.append(path)
             continue
         matches = sorted(map(Path, glob.glob(str(path))), key=_natural)
         if not matches:
             raise DataError(f"{path}: expected files of such names, got none; check the folder")
-        found += matches
-    return tuple(found)
+        files += matches
+    return tuple(files)
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -1,56 +1,108 @@
 """The command ``vestige plan``."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from vestige.audit.cli import console
+from vestige.audit.cli.console import watching
 from vestige.audit.cli.exit_codes import PASS
-from vestige.audit.cli.options import PATH, chosen_policy, json_option, policy_option, profile_option
-from vestige.audit.policy import profile
+from vestige.audit.cli.options import (
+    PATH,
+    AuditFile,
+    audit_file_options,
+    bundled,
+    chosen_policy,
+    json_option,
+    option,
+    policy_option,
+    profile_option,
+)
+from vestige.audit.policy import Policy, profile
 
 if TYPE_CHECKING:
     from vestige.audit.planning.from_reference import Planned
     from vestige.audit.planning.plan_file import PlanFile
-    from vestige.audit.policy import Policy
+    from vestige.audit.planning.power import SizesPlan
 
 SIZES = "--forget, --unseen and --retrains"
 
 
+@dataclass(frozen=True)
+class Numbers:
+    """Sizes of a plan without data, and audits to simulate."""
+
+    forget: int | None = option(type=int, help="Number of forget examples, to plan from sizes alone.")
+    unseen: int | None = option(type=int, help="Number of unseen examples.")
+    retrains: int | None = option(type=int, help="Number of retrains.")
+    runs: int = option(type=int, default=200, show_default=True, help="Simulated audits, for sizes alone.")
+
+    @property
+    def given(self) -> bool:
+        """Whether any size was."""
+        return any(size is not None for size in (self.forget, self.unseen, self.retrains))
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """All three. UsageError where one is missing."""
+        if self.forget is None or self.unseen is None or self.retrains is None:
+            raise click.UsageError(f"give all of {SIZES}")
+        return self.forget, self.unseen, self.retrains
+
+
+@dataclass(frozen=True)
+class Target:
+    """The plan file to write."""
+
+    target: Path | None = option(
+        "--write", type=PATH, help="Write a plan file (JSON), for --plan of run, audit and gate."
+    )
+    force: bool = option(is_flag=True, help="Overwrite an existing plan file.")
+
+    def check(self) -> None:
+        """Refuse, before the work, --force alone and a file that is there."""
+        from vestige.audit.planning.plan_file import check_absent
+
+        if self.force and self.target is None:
+            raise click.UsageError("--force goes with --write")
+        if self.target is not None:
+            check_absent(self.target, force=self.force)
+
+    def write(self, plan: "PlanFile", *, quiet: bool) -> None:
+        """Write the plan and say so, on standard error where standard output holds JSON."""
+        from vestige.audit.planning.plan_file import write_plan
+
+        if self.target is not None:
+            write_plan(plan, self.target, force=self.force)
+            fixed = (
+                f"Plan: {self.target} ({plan.hash[:12]}) fixes {', '.join(plan.bound)}; keep it where others see it."
+            )
+            click.echo(fixed, err=quiet)
+
+
 @click.command()
-@click.argument("audit_file", type=PATH, required=False)
-@click.option("--workspace", type=PATH, help="Where AUDIT_FILE's models are  [default: vestige-NAME]")
+@audit_file_options(
+    required=False, seed_type=click.IntRange(0), seed_help="Of the simulation, or replaces AUDIT_FILE's."
+)
 @click.option("--outputs", type=PATH, help="Outputs file (.npz) with labels, role, retrain and perhaps original.")
 @click.option("--probabilities", is_flag=True, help="The outputs are softmax probabilities, not logits.")
-@click.option("--forget", type=int, help="Number of forget examples, to plan from sizes alone.")
-@click.option("--unseen", type=int, help="Number of unseen examples.")
-@click.option("--retrains", type=int, help="Number of retrains.")
-@click.option("--runs", type=int, default=200, show_default=True, help="Simulated audits, for sizes alone.")
-@click.option("--seed", type=click.IntRange(0), help="Of the simulation, or instead of AUDIT_FILE's.")
+@bundled("numbers", Numbers)
 @profile_option
 @policy_option
-@click.option("--write", "target", type=PATH, help="Write a plan file (JSON), for --plan of run, audit and gate.")
-@click.option("--force", is_flag=True, help="Overwrite an existing plan file.")
+@bundled("target", Target)
 @json_option
 def plan(
-    audit_file: Path | None,
-    workspace: Path | None,
+    audit: AuditFile,
     outputs: Path | None,
     probabilities: bool,
-    forget: int | None,
-    unseen: int | None,
-    retrains: int | None,
-    runs: int,
-    seed: int | None,
+    numbers: Numbers,
     profile_name: str | None,
     policy_path: Path | None,
-    target: Path | None,
-    force: bool,
+    target: Target,
     as_json: bool,
 ) -> int:
-    """What an audit could certify and detect, before a candidate is scored.
+    """Show what an audit could certify and detect, before a candidate is scored.
 
     \b
     vestige plan --forget N --unseen M --retrains K    from sizes alone, on synthetic scores
@@ -60,97 +112,53 @@ def plan(
     Nothing is trained and no candidate is read. --write fixes policy, sizes and what there is in a plan file; a verdict
     under --plan FILE says whether it was kept.
     """
-    from vestige.audit.planning.plan_file import check_absent
-
-    sizes = [forget, unseen, retrains]
-    if sum((audit_file is not None, outputs is not None, any(size is not None for size in sizes))) != 1:
+    if sum((audit.audit_file is not None, outputs is not None, numbers.given)) != 1:
         raise click.UsageError(f"give one of AUDIT_FILE, --outputs FILE, or {SIZES}")
-    if workspace is not None and audit_file is None:
+    if audit.workspace is not None and audit.audit_file is None:
         raise click.UsageError("--workspace goes with AUDIT_FILE")
     if probabilities and outputs is None:
         raise click.UsageError("--probabilities goes with --outputs")
-    if force and target is None:
-        raise click.UsageError("--force goes with --write")
     policy = chosen_policy(profile_name, policy_path)
-    if target is not None:
-        check_absent(target, force=force)
-    if forget is not None and unseen is not None and retrains is not None:
-        _synthetic(forget, unseen, retrains, runs, seed or 0, policy, target, force, as_json)
-    elif audit_file is not None:
-        planned, applied = _of_workspace(audit_file, workspace, seed, policy)
-        _measured(planned, applied, target, force, as_json, audit_file)
-    elif outputs is not None:
+    target.check()
+    if numbers.given:
+        from vestige.audit.cli.plan_listing import print_plan
+        from vestige.audit.planning.plan_file import Sizes, make_plan
+
+        print_plan(_simulated(numbers, audit.seed or 0, policy), as_json)
+        target.write(make_plan(policy or profile("standard"), Sizes(*numbers.sizes)), quiet=as_json)
+        return PASS
+    from vestige.audit.cli.plan_listing import print_measured
+
+    if outputs is not None:
         from vestige.audit.planning.from_reference import plan_outputs
 
         applied = policy or profile("standard")
-        _measured(plan_outputs(outputs, applied, probabilities=probabilities), applied, target, force, as_json)
+        planned = plan_outputs(outputs, applied, probabilities=probabilities)
     else:
-        raise click.UsageError(f"give all of {SIZES}")
+        planned, applied = _of_workspace(audit, policy)
+    print_measured(planned, applied, as_json, None if outputs is not None else audit.path.name)
+    target.write(planned.file(applied), quiet=as_json)
     return PASS
 
 
-def _synthetic(
-    forget: int,
-    unseen: int,
-    retrains: int,
-    runs: int,
-    seed: int,
-    policy: "Policy | None",
-    target: Path | None,
-    force: bool,
-    as_json: bool,
-) -> None:
-    from vestige.audit.cli import listing
-    from vestige.audit.planning.plan_file import Sizes, make_plan
+def _simulated(numbers: Numbers, seed: int, policy: Policy | None) -> "SizesPlan":
     from vestige.audit.planning.power import plan as simulate
 
-    with console.watching() as watch:
-        result = simulate(
-            forget,
-            unseen,
-            retrains,
+    sizes = numbers.sizes
+    with watching() as watch:
+        return simulate(
+            *sizes,
             seed=seed,
-            runs=runs,
+            runs=numbers.runs,
             policy=policy,
             progress=lambda done, total: watch("simulating", done, total),
         )
-    listing.print_plan(result, as_json)
-    if target is not None:
-        _write(make_plan(policy or profile("standard"), Sizes(forget, unseen, retrains)), target, force, as_json)
 
 
-def _of_workspace(
-    audit_file: Path, workspace: Path | None, seed: int | None, policy: "Policy | None"
-) -> "tuple[Planned, Policy]":
-    from vestige.audit.config.config import read_config
-    from vestige.audit.models.workspace import Workspace
+def _of_workspace(audit: AuditFile, policy: Policy | None) -> "tuple[Planned, Policy]":
     from vestige.audit.planning.from_reference import plan_audit
 
-    config = read_config(audit_file, seed=seed)
+    config = audit.config()
     config = config if policy is None else replace(config, policy=policy)
-    place = Workspace(workspace or Path(f"vestige-{audit_file.stem}"))
-    with console.watching() as watch:
-        return plan_audit(config, place, base=audit_file.parent, watch=watch), config.policy
-
-
-def _measured(
-    planned: "Planned",
-    policy: "Policy",
-    target: Path | None,
-    force: bool,
-    as_json: bool,
-    audit_file: Path | None = None,
-) -> None:
-    from vestige.audit.cli.plan_listing import print_measured
-
-    print_measured(planned, policy, as_json, None if audit_file is None else audit_file.name)
-    if target is not None:
-        _write(planned.file(policy), target, force, as_json)
-
-
-def _write(made: "PlanFile", target: Path, force: bool, quiet: bool) -> None:
-    from vestige.audit.planning.plan_file import write_plan
-
-    write_plan(made, target, force=force)
-    fixed = f"Plan: {target} ({made.hash[:12]}) fixes {', '.join(made.bound)}; keep it where others see it."
-    click.echo(fixed, err=quiet)
+    with watching() as watch:
+        return plan_audit(config, audit.place, base=audit.base, watch=watch), config.policy

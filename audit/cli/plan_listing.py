@@ -1,41 +1,94 @@
-"""How a plan from an audit's own retrains is printed."""
+"""How plans are printed: from sizes alone, and from an audit's retrains."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 import click
 
-from vestige.audit.cli.console import print_table
-from vestige.audit.cli.screen import console
+from vestige.audit.cli.console import Screen, number, print_json, print_table, say
+from vestige.audit.cli.exchangeable_console import plan_tables
+from vestige.audit.endpoints.scores import MIN_RETRAINS
+from vestige.audit.exchangeable.power import plan_exchangeable
 from vestige.audit.planning.from_reference import Planned, RetrainCost, enough_to_measure
+from vestige.audit.planning.power import SizesPlan
 from vestige.audit.planning.projection import EndpointOutlook, MeasuredPlan, Outlook, Projection
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Reference
 
 WORST: tuple[Outlook, ...] = ("impossible", "not known", "possible", "likely")
 MORE = 5
+ENDPOINTS = (
+    "endpoint",
+    "statistic",
+    "spread (95 % bound)",
+    "half-width",
+    "80 % power",
+    "margin",
+    "within",
+    "FAIL from (80 %)",
+    "original's gap",
+    "unseen's part",
+)
+
+
+def print_plan(plan: SizesPlan, as_json: bool) -> None:
+    """The planning table, or the same as JSON."""
+    few = plan_exchangeable(plan.forget, plan.unseen, plan.retrains) if plan.retrains < MIN_RETRAINS else None
+    if as_json:
+        print_json(asdict(plan) | ({} if few is None else {"exchangeable": asdict(few)}))
+        return
+    click.echo(
+        f"{plan.forget} forget examples, {plan.unseen} unseen ({plan.unseen_calibration} for calibration), "
+        f"{plan.retrains} retrains: evidence grade {plan.grade} at best."
+    )
+    click.echo(f"Simulated, {plan.runs} audits; an audit recomputes these figures from its own retrains.")
+    rows = [
+        (
+            endpoint.name,
+            endpoint.statistic,
+            *map(number, (endpoint.certify, endpoint.detect, endpoint.beyond)),
+            endpoint.reason,
+        )
+        for endpoint in plan.endpoints
+    ]
+    print_table(("endpoint", "statistic", "certify", "detect", "beyond margin", "remark"), rows)
+    click.echo("certify: margin that a perfect candidate is shown to keep, with 80 % probability")
+    click.echo(
+        "detect: gap distinguished from zero with 80 % probability; a FAIL needs the margin plus 'beyond margin'"
+    )
+    profiles = [
+        (
+            outlook.profile,
+            f"{outlook.margin_auc:.2f} (epsilon {outlook.epsilon:.2f})",
+            number(outlook.pass_rate),
+            outlook.outlook,
+            ", ".join(f"{name} {gap:.3f}" for name, gap in outlook.fail_gap.items()),
+            outlook.why,
+        )
+        for outlook in plan.profiles
+    ]
+    header = ("profile", "AUC margin", "PASS rate of a perfect candidate", "outlook", "gap that FAILs (80 %)", "why")
+    print_table(header, profiles)
+    tpr = "not estimable" if plan.detectable_tpr is None else f"{plan.detectable_tpr:.4f}"
+    click.echo(f"One model alone: AUC gap detectable {plan.detectable_auc:.3f}, TPR detectable at FPR 0.01: {tpr}.")
+    for part in [] if few is None else plan_tables(few):
+        Screen().print(part)
 
 
 def print_measured(planned: Planned, policy: Policy, as_json: bool, audit_file: str | None) -> None:
     """The plan as tables, or the same as JSON; audit_file: its name, where the plan is of one."""
     if as_json:
-        content = {**asdict(planned), "policy": {**asdict(policy), "hash": policy.hash}}
-        click.echo(json.dumps(content, indent=2, allow_nan=False))
+        print_json({**asdict(planned), "policy": {**asdict(policy), "hash": policy.hash}})
         return
     for line in _head(planned, policy, audit_file):
-        _say(line)
+        say(line)
     measured = planned.measured
     if measured is not None and enough_to_measure(planned):
         _print_endpoints(measured)
-        if any(one.projections for one in measured.endpoints):
+        if any(endpoint.projections for endpoint in measured.endpoints):
             _print_projections(measured)
     for line in _cost(planned.cost):
-        _say(line)
-
-
-def _say(line: str) -> None:
-    console().print(line, soft_wrap=True, markup=False)
+        say(line)
 
 
 def _head(planned: Planned, policy: Policy, audit_file: str | None) -> Iterator[str]:
@@ -73,91 +126,68 @@ def _caught(reference: Reference) -> str:
 
 
 def _print_endpoints(measured: MeasuredPlan) -> None:
-    rows = [_row(one) for one in measured.endpoints]
-    header = (
-        "endpoint",
-        "statistic",
-        "spread (95 % bound)",
-        "half-width",
-        "80 % power",
-        "margin",
-        "within",
-        "FAIL from (80 %)",
-        "original's gap",
-        "unseen's part",
-    )
-    print_table(header, rows)
-    _say("half-width: of the PASS interval. 80 % power: margin that a perfect candidate is shown to keep with 80 %")
-    _say("probability. within: whether it can be shown to keep this margin. FAIL from: gap that fails with 80 %")
-    _say("probability. unseen's part: of the spread's square, what more unseen examples shrink.")
-    for one in measured.utility:
-        _say(f"Accuracy on {one.role}: half-width {one.half_width:.3f}, margin {one.margin:g}: {one.outlook}")
+    print_table(ENDPOINTS, [_row(endpoint) for endpoint in measured.endpoints])
+    say("half-width: of the PASS interval. 80 % power: margin that a perfect candidate is shown to keep with 80 %")
+    say("probability. within: whether it can be shown to keep this margin. FAIL from: gap that fails with 80 %")
+    say("probability. unseen's part: of the spread's square, what more unseen examples shrink.")
+    for outlook in measured.utility:
+        widths = f"half-width {outlook.half_width:.3f}, margin {outlook.margin:g}"
+        say(f"Accuracy on {outlook.role}: {widths}: {outlook.outlook}")
 
 
-def _row(one: EndpointOutlook) -> tuple[str, ...]:
-    if one.spread is None:
-        return (one.name, one.statistic, "-", "-", "-", f"{one.margin_effective:.3f}", one.reason, "-", "-", "-")
-    gap = "-" if one.original_gap is None else f"{one.original_gap:+.3f}{' caught' if one.original_caught else ''}"
+def _row(endpoint: EndpointOutlook) -> tuple[str, ...]:
+    name, margin = (endpoint.name, endpoint.statistic), f"{endpoint.margin_effective:.3f}"
+    if endpoint.spread is None:
+        return (*name, "-", "-", "-", margin, endpoint.reason, "-", "-", "-")
     return (
-        one.name,
-        one.statistic,
-        f"{one.spread:.4f} ({one.spread_bound or 0:.4f})",
-        _figure(one.half_width),
-        _figure(one.plan_width),
-        f"{one.margin_effective:.3f}",
-        one.outlook if one.primary else f"{one.outlook}, not required",
-        _figure(one.fail_gap),
-        gap,
-        f"{100 * (one.unseen_share or 0):.0f} %",
+        *name,
+        f"{endpoint.spread:.4f} ({endpoint.spread_bound or 0:.4f})",
+        number(endpoint.half_width),
+        number(endpoint.plan_width),
+        margin,
+        endpoint.outlook if endpoint.primary else f"{endpoint.outlook}, not required",
+        number(endpoint.fail_gap),
+        number(endpoint.original_gap, "+") + (" caught" if endpoint.original_caught else ""),
+        f"{100 * (endpoint.unseen_share or 0):.0f} %",
     )
 
 
 def _print_projections(measured: MeasuredPlan) -> None:
-    known = [one for one in measured.endpoints if one.primary and one.projections]
+    known = [endpoint for endpoint in measured.endpoints if endpoint.primary and endpoint.projections]
     now = measured.reference
-    unseen = now.unseen_calibration + now.unseen_evaluation
+    sizes = (str(now.retrains), str(now.unseen_calibration + now.unseen_evaluation))
+    widths = (f"{number(endpoint.half_width)}\nFAIL {number(endpoint.fail_gap)}" for endpoint in known)
     rows = [
-        (str(now.retrains), str(unseen), *(_now(one) for one in known), _worst([one.outlook for one in known])),
-        *(_projected([one.projections[place] for one in known]) for place in range(len(known[0].projections))),
+        (*sizes, *widths, _worst([endpoint.outlook for endpoint in known])),
+        *map(_projected, zip(*(endpoint.projections for endpoint in known), strict=True)),
     ]
-    _say("What more would buy: half-width [90 % interval], and the gap that FAILs (80 %). The first row is now.")
-    print_table(("retrains", "unseen", *(one.name for one in known), "all within"), rows)
-    _say("The intervals hold that the spread over so few retrains is itself uncertain; more examples are taken to be")
-    _say("like those there are. A grade that the policy requires, accuracy and the controls come besides.")
+    say("What more would buy: half-width [90 % interval], and the gap that FAILs (80 %). The first row is now.")
+    print_table(("retrains", "unseen", *(endpoint.name for endpoint in known), "all within"), rows)
+    say("The intervals include that the spread over so few retrains is itself uncertain; more examples are taken to be")
+    say("like those there are. A grade that the policy requires, accuracy and the controls are judged as well.")
 
 
-def _now(one: EndpointOutlook) -> str:
-    return f"{_figure(one.half_width)}\nFAIL {_figure(one.fail_gap)}"
-
-
-def _projected(row: Sequence[Projection]) -> tuple[str, ...]:
-    cells = [
-        f"{one.half_width:.3f} [{one.half_width_interval[0]:.3f}, {one.half_width_interval[1]:.3f}]\n"
-        f"FAIL {one.fail_gap:.3f}"
-        for one in row
-    ]
-    return (str(row[0].retrains), str(row[0].unseen), *cells, _worst([one.outlook for one in row]))
+def _projected(projections: Sequence[Projection]) -> tuple[str, ...]:
+    cells = (
+        f"{projection.half_width:.3f} [{low:.3f}, {high:.3f}]\nFAIL {projection.fail_gap:.3f}"
+        for projection in projections
+        for low, high in [projection.half_width_interval]
+    )
+    sizes = (str(projections[0].retrains), str(projections[0].unseen))
+    return (*sizes, *cells, _worst([projection.outlook for projection in projections]))
 
 
 def _worst(outlooks: Sequence[Outlook]) -> str:
     return min(outlooks, key=WORST.index)
 
 
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
 def _cost(cost: RetrainCost | None) -> Iterator[str]:
     if cost is None:
         return
-    line = f"{MORE} more retrains: about {_tera(MORE * cost.flops)} TFLOPs"
+    line = f"{MORE} more retrains: about {MORE * cost.flops / 1e12:.3g} TFLOPs"
     if cost.seconds is None:
         yield f"{line}; no time was recorded in this workspace."
         return
     seconds = MORE * cost.seconds
     time = f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.1f} s"
     yield f"{line}, one after the other about {time}, as the control fresh_retrain took when this workspace was made."
-
-
-def _tera(flops: float) -> str:
-    return f"{flops / 1e12:.3g}"

@@ -7,9 +7,8 @@ import click
 
 from vestige.audit.cli import console
 from vestige.audit.cli.exit_codes import PASS
-from vestige.audit.cli.help import Section, SectionedCommand
 from vestige.audit.cli.model_options import DataOptions, data_options
-from vestige.audit.cli.options import PATH
+from vestige.audit.cli.options import PATH, Section, SectionedCommand
 from vestige.audit.files.output_paths import check_output_path
 
 _first = Section("Retrains")
@@ -29,10 +28,10 @@ _first = Section("Retrains")
 def retrain(
     function: str, count: int, out: Path, workers: int | None, preprocess: str | None, data: DataOptions
 ) -> int:
-    """Make retrains from your own training function, on the retain examples alone.
+    """Make retrains with your own training function, on the retain examples only.
 
     \b
-    def train(indices, seed):      # in mytraining.py, beside the audit file or in this folder
+    def train(indices, seed):      # in mytraining.py, next to the audit file or in this folder
         ...                        # indices: the training examples to learn from, counted as in the data source
         return model               # a torch network, or anything that gives logits or has predict_proba
 
@@ -47,7 +46,7 @@ def retrain(
     base = data.base
     loaded = data.load()
     with console.watching() as watch:
-        found = retrain_models(
+        made = retrain_models(
             loaded,
             Training(function=function, preprocess=preprocess, base=base),
             count,
@@ -55,12 +54,12 @@ def retrain(
             engine=Processes(workers=workers, fresh=workers != 1),
             watch=watch,
         )
-    for first, second in found.alike:
+    for first, second in made.alike:
         why = f"{function} does not use its seed, and equal retrains count as one"
         click.echo(f"note: retrains {first} and {second} are equal: {why}", err=True)
-    kinds = sorted({path.suffix for path in found.paths})
+    kinds = sorted({path.suffix for path in made.paths})
     patterns = ", ".join(shlex.quote(f"{out}/retrain-*{kind}") for kind in kinds)
-    kept = len(found.paths) - found.made
-    made = f" ({found.made} made now, {kept} kept)" if kept else ""
-    click.echo(f"{len(found.paths)} retrains on {len(loaded.split.retain):,} retain examples{made}: {patterns}")
+    kept = len(made.paths) - made.made
+    now = f" ({made.made} made now, {kept} kept)" if kept else ""
+    click.echo(f"{len(made.paths)} retrains on {len(loaded.split.retain):,} retain examples{now}: {patterns}")
     return PASS

@@ -20,18 +20,18 @@ from vestige.audit.files.output_paths import shown
 @click.option("--page", type=PATH, required=True, help="Markdown page to write; its hand-written notes are kept.")
 @click.option("--title", help="Title of the page  [default: from the files' names]")
 def study(audit_files: tuple[Path, ...], seeds: int, workspace: Path, page: Path, title: str | None) -> int:
-    """Run every audit of AUDIT_FILES with several seeds, and write one page with a table of all candidates.
+    """Run every audit of AUDIT_FILES with several seeds, and write one page of results.
 
-    Beside the verdicts stand the literature's numbers (RA, UA, TA, MIA-efficacy, average gap) and the cost. What exists
-    already is not made again; a method that refuses the data does not end the study. The exit code does not depend on
-    the verdicts.
+    The page has a table of all candidates: verdicts, the literature's numbers (RA, UA, TA, MIA-efficacy, average gap)
+    and the cost. What exists already is not made again; a method that refuses the data does not end the study. The exit
+    code does not depend on the verdicts.
     """
     from vestige.audit.studies.study import run_study
 
     words = ["vestige", "study", *map(shown, audit_files), "--seeds", str(seeds)]
     words += ["--workspace", shown(workspace), "--page", shown(page), *(("--title", title) if title else ())]
     with console.watching() as watch:
-        found = run_study(
+        results = run_study(
             audit_files,
             seeds=seeds,
             workspace=workspace,
@@ -40,7 +40,7 @@ def study(audit_files: tuple[Path, ...], seeds: int, workspace: Path, page: Path
             command=shlex.join(words),
             watch=watch,
         )
-    for setting in found.settings:
+    for setting in results.settings:
         for seed in setting.seeds:
             console.complain([f"{setting.file}, seed {seed.seed}: {problem}" for problem in seed.problems])
     click.echo(f"Page: {page}\nNumbers: {workspace / f'study-{page.stem}.json'}")

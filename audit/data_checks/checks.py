@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
+from vestige.attacks.metrics import distributions as stats
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.data_checks.plausibility import chance_of, outputs_problems
 from vestige.audit.data_checks.rules import OF_DATA, Measurement, conclude, copied_models

@@ -1,9 +1,8 @@
 """Does a model number the classes as the labels do?"""
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from scipy.stats import binom
 
+from vestige.attacks.metrics.distributions import binom
 from vestige.learners.arrays import Labels
 
 LEVEL = 1e-3
@@ -72,6 +71,9 @@ def _best(predicted: Labels, labels: Labels, classes: int, every_class: bool) ->
     if every_class:
         places = np.union1d(places, np.setdiff1d(np.arange(classes), present))
     gain = recall[suspects][:, places]
+
+    from scipy.optimize import linear_sum_assignment  # slow to import
+
     row, column = linear_sum_assignment(-gain)
     known = (gain[row, column] > 0) | (own[suspects[row]] > 0)  # of the others nothing is known
     pairs = zip(present[suspects[row]][known].tolist(), places[column][known].tolist(), strict=True)

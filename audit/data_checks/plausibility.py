@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
 
+from vestige.attacks.metrics.distributions import beta
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.data_checks.label_order import moved_classes
 from vestige.audit.endpoints.preconditions import retrain_name

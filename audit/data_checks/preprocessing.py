@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
-from scipy.stats import binom
 
+from vestige.attacks.metrics.distributions import binom
 from vestige.audit.data_checks.preprocessing_trials import (
     STEPS,
     command_options,

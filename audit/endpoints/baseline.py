@@ -1,8 +1,8 @@
 """The second baseline: the candidate against data that nobody trained on."""
 
 import numpy as np
-from scipy import stats
 
+from vestige.attacks.metrics import distributions as stats
 from vestige.attacks.metrics.roc import auc_rows, delong_variance, placements
 from vestige.audit.endpoints.scores import MIN_RETRAINS, Scores
 from vestige.audit.policy import Policy

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
+from vestige.attacks.metrics import distributions as stats
 from vestige.audit.endpoints.endpoints import Measured
 from vestige.audit.endpoints.scores import MIN_RETRAINS
 from vestige.audit.policy import Policy

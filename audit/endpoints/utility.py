@@ -3,8 +3,8 @@
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
+from vestige.attacks.metrics import distributions as stats
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints.decisions import SEED_ALLOWANCE
 from vestige.audit.endpoints.scores import MIN_RETRAINS

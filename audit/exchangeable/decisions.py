@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
+from vestige.attacks.metrics import distributions as stats
 from vestige.audit.policy import Policy
 from vestige.audit.results.exchangeable import ContradictionTest, ExampleDecision, ExampleEndpoint
 from vestige.audit.statistics import intervals

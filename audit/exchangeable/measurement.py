@@ -8,8 +8,8 @@ has to be declared, and nothing at hand may contradict it (``contradictions``).
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
+from vestige.attacks.metrics import distributions as stats
 from vestige.attacks.metrics.roc import auc, delong_variance, estimable, placements, threshold_at_fpr
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.scores.threshold import class_centred
@@ -181,7 +181,9 @@ def contradictions(
     mix = np.array([np.bincount(labels[side], minlength=labels.max() + 1) for side in (forget, ~forget)])
     mix = mix[:, mix.sum(0) > 0]
     if mix.shape[1] > 1:
-        tests.append(ContradictionTest("classes", None, float(stats.chi2_contingency(mix).pvalue)))
+        from scipy.stats import chi2_contingency
+
+        tests.append(ContradictionTest("classes", None, float(chi2_contingency(mix).pvalue)))
     ranked = [(f"retrain {k}", phi) for k, phi in enumerate(retrains, start=1)]
     ranked += [("shadows", shadows.mean(0))] if len(shadows) else []
     for name, phi in ranked:

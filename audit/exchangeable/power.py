@@ -7,8 +7,8 @@ Under exchangeability the AUC of n_F forget and n_U evaluation examples has the 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
+from vestige.attacks.metrics import distributions as stats
 from vestige.audit.endpoints.scores import calibration_rows
 from vestige.audit.exchangeable.decisions import (
     POWER,

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 from scipy.special import digamma, polygamma
 
 from vestige.attacks.arrays import NotEstimable
+from vestige.attacks.metrics import distributions as stats
 from vestige.attacks.scores.shrinkage import inverse_trigamma
 from vestige.attacks.scores.threshold import class_centred
 from vestige.learners.arrays import Floats, Mask
@@ -216,7 +216,7 @@ def _judged(t: Floats, unseen: Floats, prior: Prior, degrees: float, rate: float
 
 
 def _family(p: NDArray[np.floating[Any]], rate: float) -> Family:
-    adjusted = np.asarray(stats.false_discovery_control(p, method="bh"), np.float64)
+    adjusted = stats.false_discovery_control(p)
     return Family(np.asarray(p, np.float64), adjusted, adjusted <= rate)
 
 

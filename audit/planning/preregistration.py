@@ -8,19 +8,22 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints.endpoints import BATTERY
-from vestige.audit.models.making import MadeModel, Plan
 from vestige.audit.planning.plan_file import PlanFile, Sizes, Subject, moment
 from vestige.audit.policy import Policy
 from vestige.audit.results.plan import PlanDifference, PlanRecord
 from vestige.learners.arrays import Indices
 from vestige.learners.errors import DataError
 from vestige.learners.files.io import digest
+
+if TYPE_CHECKING:
+    from vestige.audit.models.making import MadeModel, Plan
 
 
 def sizes_of(outputs: Outputs) -> Sizes:
@@ -125,7 +128,7 @@ def _other(plan: PlanFile, planned: str, given: str) -> DataError:
 
 
 def subject_of_models(
-    plan: Plan, rows: Indices, roles: NDArray[np.str_], reference: Sequence[MadeModel] = ()
+    plan: "Plan", rows: Indices, roles: NDArray[np.str_], reference: "Sequence[MadeModel]" = ()
 ) -> Subject:
     """What a plan file fixes of an audit: data, split, audited examples, and original and retrains (``reference``, in
     this order) by their weights where they are given."""

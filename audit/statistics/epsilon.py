@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
 from scipy.special import expit
 
+from vestige.attacks.metrics import distributions as stats
 from vestige.learners.arrays import Floats
 from vestige.learners.errors import ConfigError, DataError
 
@@ -114,7 +114,9 @@ def one_run_p(epsilon: float, examples: int, guesses: int, correct: int, delta: 
     honest = expit(epsilon)
     p = float(stats.binom.sf(correct - 1, guesses, honest))
     if delta > 0 and correct > 0:
-        below = np.cumsum(stats.binom.pmf(np.arange(correct - 1, -1, -1), guesses, honest))
+        from scipy.stats import binom
+
+        below = np.cumsum(binom.pmf(np.arange(correct - 1, -1, -1), guesses, honest))
         p += 2 * examples * delta * float((below / np.arange(1, correct + 1)).max())
     return min(1.0, p)
 
@@ -197,9 +199,11 @@ def _jeffreys(successes: int, trials: int) -> tuple[float, float]:
 
 def _largest(excess: Callable[[float], float]) -> float:
     """Root of a decreasing function on [0, infinity), 0 where it is not above 0 there."""
+    from scipy.optimize import brentq
+
     if excess(0.0) <= 0:
         return 0.0
     high = 1.0
     while excess(high) > 0:
         high *= 2
-    return float(optimize.brentq(excess, 0.0, high, xtol=1e-12))
+    return float(brentq(excess, 0.0, high, xtol=1e-12))

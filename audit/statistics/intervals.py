@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+
+from vestige.attacks.metrics import distributions as stats
 
 Sides = Literal["two", "upper"]
 
@@ -56,7 +57,7 @@ def fail_p(gap: float, margin: float, error: float, retrains: int, sides: Sides 
     """P-value of the FAIL test, H0: the true gap is within the margin (one tail doubled when both signs count)."""
     if sides == "upper":
         return float(stats.t.sf((gap - margin) / error, retrains - 1))
-    return float(min(1.0, 2 * stats.t.sf((abs(gap) - margin) / error, retrains - 1)))
+    return min(1.0, 2 * float(stats.t.sf((abs(gap) - margin) / error, retrains - 1)))
 
 
 def fail_p_normal(gap: float, margin: float, error: float, sides: Sides = "two") -> float:
@@ -65,7 +66,7 @@ def fail_p_normal(gap: float, margin: float, error: float, sides: Sides = "two")
         return 1.0
     if sides == "upper":
         return float(stats.norm.sf((gap - margin) / error))
-    return float(min(1.0, 2 * stats.norm.sf((abs(gap) - margin) / error)))
+    return min(1.0, 2 * float(stats.norm.sf((abs(gap) - margin) / error)))
 
 
 def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> tuple[float, ...]:
@@ -86,7 +87,9 @@ def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> t
 
 def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
     """Exact two-sided interval of a share; its ends are one-sided bounds of level (1 + level) / 2."""
-    interval = stats.binomtest(successes, trials).proportion_ci(level, method="exact")
+    from scipy.stats import binomtest
+
+    interval = binomtest(successes, trials).proportion_ci(level, method="exact")
     return float(interval.low), float(interval.high)
 
 
@@ -126,7 +129,9 @@ def detectable_auc(members: int, nonmembers: int, alpha: float = 0.05, power: fl
 
 def detectable_tpr(members: int, fpr: float, alpha: float = 0.05, power: float = 0.8) -> float:
     """Smallest TPR above ``fpr`` that a one-sided exact binomial test detects, threshold fixed (steps of fpr / 50)."""
-    critical = int(stats.binom.isf(alpha, members, fpr)) + 1
+    from scipy.stats import binom
+
+    critical = int(binom.isf(alpha, members, fpr)) + 1
     rates = np.arange(fpr, 1.0, fpr / 50)
     detected = np.flatnonzero(stats.binom.sf(critical - 1, members, rates) >= power)
     return float(rates[detected[0]]) if len(detected) else 1.0

@@ -7,12 +7,11 @@ forget, and no comparison of bytes sees it.
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, Shaped
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from vestige.learners.arrays import Array, Floats, Indices
 from vestige.learners.data.duplicates import digests
@@ -20,6 +19,9 @@ from vestige.learners.data.examples import Examples
 from vestige.learners.data.similarity import Greys, greys, is_flat, moved, signature, similarity
 from vestige.learners.data.split import Split
 from vestige.learners.progress import Progress
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 Role = Literal["retain", "unseen"]
 ROLES: tuple[Role, ...] = ("retain", "unseen")
@@ -107,6 +109,8 @@ def _in_role(
     examples: Examples, forget: Indices, others: Indices, role: Role, looked_at: Callable[[int], None]
 ) -> Pairs:
     """The pairs of one role. looked_at: called with how many more images are done."""
+    from scipy.spatial import cKDTree
+
     known, first = np.unique(digests(examples, others), return_index=True)
     copied, others = np.isin(digests(examples, forget), known), others[np.sort(first)]
     signatures, flat = _describe(examples, others, looked_at)
@@ -141,7 +145,7 @@ def _describe(
 
 
 def _copies(
-    examples: Examples, grey: Greys, others: Indices, tree: cKDTree
+    examples: Examples, grey: Greys, others: Indices, tree: "cKDTree"
 ) -> tuple[Int64[Array, " pairs"], Int64[Array, " pairs"], Float64[Array, " pairs"]]:
     """Rows of ``grey`` and of ``others`` that are copies of each other, and how alike they are."""
     place, alike = _compared(examples, grey, others, tree, CLOSE)
@@ -165,7 +169,7 @@ def _usual(alike: Float64[Array, "m near"]) -> Float64[Array, "m 1"]:
 
 
 def _compared(
-    examples: Examples, grey: Greys, others: Indices, tree: cKDTree, farthest: float
+    examples: Examples, grey: Greys, others: Indices, tree: "cKDTree", farthest: float
 ) -> tuple[Int64[Array, "n 32"], Float64[Array, "n 32"]]:
     """Neighbours of each image: their places in ``others`` and how alike they are, not a number for none.
     farthest: largest distance of signatures."""

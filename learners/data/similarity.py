@@ -4,7 +4,6 @@ from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
-from scipy.fft import dctn
 
 from vestige.learners.arrays import Array, Images, Mask
 
@@ -46,6 +45,9 @@ def moved(grey: Greys, mirrored: bool, down: int, right: int) -> Greys:
 def signature(grey: Greys) -> Float32[Array, "n 14"]:
     """The coarse waves of each image. Waves are scaled so that all 63 of a thumbnail have length
     1, so that the distance of two signatures never exceeds that of the thumbnails."""
+
+    from scipy.fft import dctn  # slow to import
+
     thumbnails = _averaged(grey, COARSE, COARSE)
     waves = dctn(thumbnails, axes=(1, 2), norm="ortho").reshape(len(grey), -1)[:, 1:]
     length = np.linalg.norm(waves, axis=1, keepdims=True)

@@ -3,16 +3,18 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Float32
-from torch import nn
 
 from vestige.learners.arrays import Array, Images, Indices
 from vestige.learners.data.examples import Examples
 from vestige.learners.errors import ConfigError
-from vestige.learners.training.inference import predict_logits
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 _FORM = re.compile(r"identity|mirror|(mirror\+)?shift:(-?\d+),(-?\d+)")
 
@@ -68,9 +70,15 @@ def parse_augmentations(names: Sequence[str]) -> tuple[Augmentation, ...]:
 
 
 def predict_augmentations(
-    model: nn.Module, examples: Examples, indices: Indices, augmentations: Sequence[Augmentation], device: torch.device
+    model: "nn.Module",
+    examples: Examples,
+    indices: Indices,
+    augmentations: Sequence[Augmentation],
+    device: "torch.device",
 ) -> Float32[Array, "augmentations m classes"]:
     """Logits of the examples at ``indices`` under each augmentation, in eval mode."""
+    from vestige.learners.training.inference import predict_logits  # torch
+
     images, labels = examples.read(indices)
     rows = np.arange(len(indices))
     chosen = replace(

@@ -11,9 +11,9 @@ import click
 import numpy as np
 import pytest
 
-from vestige.audit.cli import main as command_line
 from vestige.audit.cli.entry import main, run_command
 from vestige.audit.cli.finish import exit_code
+from vestige.audit.cli.main import COMMANDS, cli
 from vestige.audit.results.json import read_report
 from vestige.audit.results.report import Method, Report
 from vestige.learners.errors import DataError
@@ -241,9 +241,16 @@ def test_plan_prints_and_answers_in_json(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_every_command_of_the_design_that_exists_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("demo", "init", "run", "audit", "unlearn", "study", "plan", "methods", "attacks", "report"):
-        assert name in command_line.cli.commands
+        assert name in COMMANDS
         assert run(name, "--help") == 0
         assert "Usage" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_their_own_help_says(name: str) -> None:
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None and command.name == name
+    assert command.get_short_help_str(limit=1000) == COMMANDS[name].short_help
 
 
 def test_a_closed_pipe_leaves_the_report_whole(tmp_path: Path, report: Path) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.audit.outside_world import FORGET, TEST, N, arguments, forget_module, make_world
 from tests.command import say
 from vestige.attacks.outputs.outputs import Outputs
-from vestige.audit.cli.data_checks import BEFORE
+from vestige.audit.cli.finish import BEFORE
 from vestige.audit.config.config import parse_config
 from vestige.audit.data_checks.near_duplicates import STAGE
 from vestige.audit.models.making import MadeModel, plan_models

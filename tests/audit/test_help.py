@@ -4,8 +4,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from vestige.audit.cli.help import Section, SectionedCommand
 from vestige.audit.cli.main import cli
+from vestige.audit.cli.options import Section, SectionedCommand
 
 first, second = Section("First things"), Section("Second things")
 
@@ -36,8 +36,9 @@ def test_a_pattern_without_quotes_is_told() -> None:
 
 @pytest.mark.parametrize("name", ["audit", "export-outputs", "retrain"])
 def test_every_option_is_in_the_help_once(name: str) -> None:
-    made = cli.commands[name]
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
     text = CliRunner().invoke(cli, [name, "--help"]).output
     listed = [line.split()[0] for line in text.splitlines() if line.startswith("  --")]
-    assert sorted(listed) == sorted(one.opts[0] for one in made.params)
-    assert text.index("Data behind checkpoints:") < text.index("Other options:")
+    assert sorted(listed) == sorted(parameter.opts[0] for parameter in command.params)
+    assert text.index("Data for checkpoints:") < text.index("Other options:")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from vestige.audit.cli.entry import main
-from vestige.audit.cli.methods_page import PAGE, REGENERATE, _escape, _paragraphs, _rows, _tries, markdown
+from vestige.audit.cli.methods import PAGE, REGENERATE, _escape, _paragraphs, _rows, _tries, markdown
 from vestige.audit.cli.methods_text import accepts, method_record
 from vestige.unlearners.core.registry import entry, names
 

@@ -250,7 +250,7 @@ def test_the_command_prints_a_table_and_json(tmp_path: Path, capsys: pytest.Capt
         main(words)
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    assert "tuned on the original" in text and "changes no verdict" in text
+    assert "tuned on the original" in text and "does not affect the verdict" in text
     with pytest.raises(SystemExit) as ended:
         main([*words, "--json"])
     assert ended.value.code == 0

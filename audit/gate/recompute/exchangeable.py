@@ -7,8 +7,8 @@ first must lie between the error of exchangeable examples and the largest that a
 from dataclasses import replace
 
 import numpy as np
-from scipy import stats
 
+from vestige.attacks.metrics import distributions as stats
 from vestige.audit.endpoints.scores import MIN_RETRAINS
 from vestige.audit.exchangeable.decisions import (
     WORDS,

@@ -1,4 +1,4 @@
-"""The unlearning methods for a reader: tables on a terminal, and the page docs/methods.md."""
+"""The command ``vestige methods``: the unlearning methods as tables on a terminal, and as the page docs/methods.md."""
 
 import json
 import re
@@ -8,58 +8,64 @@ from typing import Any
 import click
 
 from vestige import unlearners
-from vestige.audit.cli.console import print_table
+from vestige.audit.cli.console import print_json, print_table
+from vestige.audit.cli.exit_codes import PASS
 from vestige.audit.cli.methods_text import method_record
+from vestige.audit.cli.options import json_option
 
 PAGE = "docs/methods.md"
 ITEM = re.compile(r"[-*] |\d+\. ")
 REGENERATE = f".venv/bin/vestige methods --markdown > {PAGE}"
 
 
-def print_methods(name: str | None, as_json: bool) -> None:
-    """Table or JSON of all methods, or of one."""
-    chosen = [method_record(one) for one in ([name] if name else unlearners.names())]
+@click.command()
+@click.argument("name", required=False)
+@json_option
+@click.option("--markdown", "as_page", is_flag=True, help=f"Print {PAGE}.")
+def methods(name: str | None, as_json: bool, as_page: bool) -> int:
+    """List the unlearning methods, or explain NAME with its parameters."""
+    if as_page and (name or as_json):
+        raise click.UsageError("--markdown prints the page of all methods; give it alone")
+    if as_page:
+        click.echo(markdown())
+        return PASS
+    records = [method_record(method) for method in ([name] if name else unlearners.names())]
     if as_json:
-        click.echo(json.dumps(chosen if name is None else chosen[0], indent=2, allow_nan=False))
+        print_json(records if name is None else records[0])
     elif name is not None:
-        _print_method(chosen[0])
+        _print_method(records[0])
     else:
-        print_table(
-            ("name", "what it does", "forgets", "reads", "citation"),
-            [
-                (
-                    one["name"] + (" (control)" if one["control"] else ""),
-                    one["description"],
-                    ", ".join(one["settings"]),
-                    ", ".join(one["reads"]) or "-",
-                    one["citation"],
-                )
-                for one in chosen
-            ],
-        )
+        print_table(("name", "what it does", "forgets", "reads", "citation"), [_summary(record) for record in records])
+    return PASS
 
 
-def _print_method(one: Mapping[str, Any]) -> None:
-    click.echo(f"{one['name']}: {one['description']}\nForgets: {', '.join(one['settings'])}")
-    click.echo(f"Reads: {', '.join(one['reads']) or 'nothing'}{_needs(one)}\nCitation: {one['citation']}\n")
-    for text in (one["explanation"], *one["shared"]):
+def _summary(record: Mapping[str, Any]) -> tuple[str, ...]:
+    name = record["name"] + (" (control)" if record["control"] else "")
+    settings, reads = ", ".join(record["settings"]), ", ".join(record["reads"]) or "-"
+    return (name, record["description"], settings, reads, record["citation"])
+
+
+def _print_method(record: Mapping[str, Any]) -> None:
+    click.echo(f"{record['name']}: {record['description']}\n{_facts(record)}\nCitation: {record['citation']}\n")
+    for text in (record["explanation"], *record["shared"]):
         click.echo(f"{text}\n")
-    if one["parameters"]:
-        print_table(("parameter", "default", "accepts", "--tune tries"), _rows(one["parameters"]))
+    if record["parameters"]:
+        print_table(("parameter", "default", "accepts", "--tune tries"), _rows(record["parameters"]))
 
 
-def _needs(one: Mapping[str, Any]) -> str:
-    return "".join(f"; needs the {what} of the original's training" for what in one["needs"])
+def _facts(record: Mapping[str, Any]) -> str:
+    needs = "".join(f"; needs the {part} of the original's training" for part in record["needs"])
+    return f"Forgets: {', '.join(record['settings'])}.\nReads: {', '.join(record['reads']) or 'nothing'}{needs}."
 
 
 def _rows(parameters: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str, str]]:
     """A row for each parameter, and one for each field of a parameter that is a table."""
     rows = []
-    for one in parameters:
-        rows.append((one["name"], _default(one), one["accepts"], _tries(one["tries"])))
-        rows += [
-            (f"{one['name']}.{part['name']}", _text(part["default"]), part["accepts"], "") for part in one["table"]
-        ]
+    for parameter in parameters:
+        name = parameter["name"]
+        rows.append((name, _default(parameter), parameter["accepts"], _tries(parameter["tries"])))
+        for field in parameter["table"]:
+            rows.append((f"{name}.{field['name']}", _text(field["default"]), field["accepts"], ""))
     return rows
 
 
@@ -94,9 +100,9 @@ def markdown() -> str:
     """The page of all methods, in the registry's order, without a last newline."""
     records = [method_record(name) for name in unlearners.names()]
     users: dict[str, list[str]] = {}
-    for one in records:
-        for text in one["shared"]:
-            users.setdefault(text, []).append(one["name"])
+    for record in records:
+        for text in record["shared"]:
+            users.setdefault(text, []).append(record["name"])
     lines = [
         "# Unlearning methods",
         "",
@@ -112,20 +118,17 @@ def markdown() -> str:
     for text, names in users.items():
         if len(names) > 1:
             lines += ["", f"**{', '.join(f'`{name}`' for name in names)}**", *_paragraphs(text)]
-    for one in records:
-        own = [text for text in one["shared"] if len(users[text]) == 1]
-        lines += ["", f"## {one['name']}", "", f"**{_escape(one['description'])}**"]
-        lines += _paragraphs("\n\n".join([one["explanation"], *own]))
-        facts = [
-            f"Forgets: {', '.join(one['settings'])}.",
-            f"Reads: {', '.join(one['reads']) or 'nothing'}{_needs(one)}.",
-        ]
-        lines += ["", " ".join([*facts, f"Source: {_escape(one['citation'].rstrip('.'))}."])]
-        if one["control"]:
+    for record in records:
+        alone = [text for text in record["shared"] if len(users[text]) == 1]
+        lines += ["", f"## {record['name']}", "", f"**{_escape(record['description'])}**"]
+        lines += _paragraphs("\n\n".join([record["explanation"], *alone]))
+        facts = _facts(record).replace("\n", " ")
+        lines += ["", f"{facts} Source: {_escape(record['citation'].rstrip('.'))}."]
+        if record["control"]:
             lines[-1] += " A control: its verdict is known beforehand."
-        if one["parameters"]:
+        if record["parameters"]:
             lines += ["", "| parameter | default | accepts | `--tune` tries |", "|---|---|---|---|"]
-            lines += [_row(cells) for cells in _rows(one["parameters"])]
+            lines += [_row(cells) for cells in _rows(record["parameters"])]
     return "\n".join(lines)
 
 
