@@ -126,8 +126,8 @@ def test_commands_and_options_that_a_page_shows_exist(page: str) -> None:
     for words in shown_commands(page):
         command: click.Command = cli
         for word in words:
-            if isinstance(command, click.Group) and word in command.commands:
-                command = command.commands[word]
+            if isinstance(command, click.Group):
+                command = command.get_command(click.Context(command), word) or command
         assert not isinstance(command, click.Group), words
         options = {name for parameter in command.params for name in parameter.opts} | {"--help"}
         unknown = [word for word in words if word.startswith("--") and word not in options]

@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from vestige.attacks.arrays import NotEstimable
+from vestige.attacks.metrics import distributions as stats
 from vestige.attacks.metrics.roc import placements
 from vestige.learners.arrays import Array, Floats
 from vestige.learners.errors import DataError
@@ -93,8 +94,6 @@ def share_interval(hits: ArrayLike, clusters: ArrayLike | None = None, level: fl
     >>> [round(end, 4) for end in share_interval([True, False, False, False])]
     [0.0063, 0.8059]
     """
-    from scipy import stats  # slow to import
-
     caught = np.asarray(hits, np.bool_)
     n, share = len(caught), float(caught.mean())
     worth = float(n)

@@ -1,13 +1,17 @@
 """Who declares forget and unseen examples exchangeable: the user, this project's own sampling, or nobody."""
 
+from typing import TYPE_CHECKING
+
 from vestige.audit.config.config import AuditConfig
 from vestige.audit.endpoints.scores import MIN_RETRAINS
-from vestige.audit.models.making import Plan
 from vestige.audit.results.exchangeable import Declaration
 from vestige.learners.errors import ConfigError
 
+if TYPE_CHECKING:  # the command imports this module before it knows whether there are models
+    from vestige.audit.models.making import Plan
 
-def declaration(plan: Plan, *, declared: bool = False) -> Declaration | None:
+
+def declaration(plan: "Plan", *, declared: bool = False) -> Declaration | None:
     """The declaration of an audit; ``declared``: by an option of the command, in addition to the audit file.
 
     Known is a random forget set where the source has no test part: unseen examples are then another part of the very
@@ -24,7 +28,7 @@ def declaration(plan: Plan, *, declared: bool = False) -> Declaration | None:
     return "declared" if said or declared else None
 
 
-def check_enough_retrains(plan: Plan, declared: Declaration | None) -> None:
+def check_enough_retrains(plan: "Plan", declared: Declaration | None) -> None:
     """ConfigError for an audit file without retrains and without a declaration."""
     if not plan.config.retrains.count and declared is None:
         raise ConfigError(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +13,6 @@ from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.scores.threshold import class_centred
 from vestige.audit.config.source_names import record_without_folders
 from vestige.audit.data_checks.checks import data_hygiene
-from vestige.audit.models.making import MadeModel, Plan
 from vestige.audit.policy import Policy
 from vestige.audit.results.report import (
     SCHEMA_VERSION,
@@ -36,6 +36,9 @@ from vestige.learners.data.examples import Examples
 from vestige.learners.data.near_duplicates import NearDuplicates
 from vestige.learners.data.split import Split
 from vestige.learners.seeds import numpy_generator
+
+if TYPE_CHECKING:  # an audit of outputs holds no models and needs no torch
+    from vestige.audit.models.making import MadeModel, Plan
 
 
 def build_report(
@@ -106,7 +109,7 @@ def data_record(
     return record_without_folders(record)
 
 
-def models_record(plan: Plan, reference: Sequence[MadeModel], device: str | None) -> ModelsRecord:
+def models_record(plan: "Plan", reference: "Sequence[MadeModel]", device: str | None) -> ModelsRecord:
     """How original (first) and retrains were made; device: what trained them, None when that is not known."""
     seeds = [model.header.seed for model in reference]
     weights = [model.weights for model in reference]

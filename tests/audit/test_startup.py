@@ -65,7 +65,6 @@ def test_an_audit_of_outputs_and_its_gate(outputs: Path, tmp_path: Path) -> None
     assert not vestige("gate", report, "--profile", "standard") & {*HEAVY, "jinja2", "scipy.optimize"}
 
 
-@pytest.mark.xfail(reason="audit.workflows still imports what makes models", strict=True)
 def test_an_audit_of_outputs_makes_no_models(outputs: Path, tmp_path: Path) -> None:
     heavy = {*HEAVY} - {"scipy.stats"}  # for Clopper and Pearson, whose bits are in reports
     assert not vestige("audit", "--outputs", outputs, "--report", tmp_path / "report") & heavy

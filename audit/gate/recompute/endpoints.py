@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
+from vestige.attacks.metrics import distributions as stats
 from vestige.audit.endpoints.endpoints import DEFINITIONS, NO_SPREAD, Definition, Measured, _missing
 from vestige.audit.endpoints.groups import BATTERY, MOST_MEMORISED, SHARE
 from vestige.audit.endpoints.preconditions import NO_DIFFERENCE
