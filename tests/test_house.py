@@ -126,6 +126,8 @@ def test_modules_are_public_small_and_import_by_full_name() -> None:
         assert len(module_file(module).read_text().splitlines()) <= MOST_LINES_OF_A_MODULE, module
         for node in ast.walk(ast.Module(statements(module), [])):
             assert not isinstance(node, ast.ImportFrom) or node.level == 0, f"{module}: relative import"
+        faces = {"vestige", *(f"vestige.{floor}" for floor in FLOORS)}
+        assert not faces & {*IMPORTS[module]}, f"{module}: imports a public face; import the module that has the name"
 
 
 def test_faces_are_lazy_and_short() -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from vestige import unlearners
 from vestige.audit.cli.console import print_json, print_table
 from vestige.audit.cli.exit_codes import PASS
 from vestige.audit.cli.methods_text import method_record
 from vestige.audit.cli.options import json_option
+from vestige.unlearners.core import registry
 
 PAGE = "docs/methods.md"
 ITEM = re.compile(r"[-*] |\d+\. ")
@@ -29,7 +29,7 @@ def methods(name: str | None, as_json: bool, as_page: bool) -> int:
     if as_page:
         click.echo(markdown())
         return PASS
-    records = [method_record(method) for method in ([name] if name else unlearners.names())]
+    records = [method_record(method) for method in ([name] if name else registry.names())]
     if as_json:
         print_json(records if name is None else records[0])
     elif name is not None:
@@ -98,7 +98,7 @@ def _text(value: Any) -> str:
 
 def markdown() -> str:
     """The page of all methods, in the registry's order, without a last newline."""
-    records = [method_record(name) for name in unlearners.names()]
+    records = [method_record(name) for name in registry.names()]
     users: dict[str, list[str]] = {}
     for record in records:
         for text in record["shared"]:

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from vestige import unlearners
+from vestige.unlearners.core import registry
+from vestige.unlearners.core.unlearner import Unlearner
 
 SIGNS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
 
@@ -16,7 +17,7 @@ SIGNS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "max
 def method_record(name: str) -> dict[str, Any]:
     """One method as plain values that JSON can hold: name, description, citation, settings, reads, needs, control,
     explanation, shared (explanations of parameters that it has in common with others), parameters."""
-    entry = unlearners.entry(name)
+    entry = registry.entry(name)
     schema = TypeAdapter(entry.method).json_schema()
     tables: Mapping[str, Any] = schema.get("$defs", {})
     return {
@@ -33,15 +34,15 @@ def method_record(name: str) -> dict[str, Any]:
     }
 
 
-def _inherited(method: type[unlearners.Unlearner]) -> Iterator[str]:
+def _inherited(method: type[Unlearner]) -> Iterator[str]:
     """What the classes between ``Unlearner`` and the method say about the parameters that they declare."""
     for base in reversed(method.__mro__[1:]):
-        if issubclass(base, unlearners.Unlearner) and base is not unlearners.Unlearner and base.__annotations__:
+        if issubclass(base, Unlearner) and base is not Unlearner and base.__annotations__:
             yield cleandoc(base.__doc__ or "")
 
 
 def _parameter(
-    method: type[unlearners.Unlearner], name: str, schema: Mapping[str, Any], tables: Mapping[str, Any]
+    method: type[Unlearner], name: str, schema: Mapping[str, Any], tables: Mapping[str, Any]
 ) -> dict[str, Any]:
     accepted = schema["properties"][name]
     field = next(field for field in fields(method) if field.name == name)

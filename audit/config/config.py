@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass
 
-from vestige import unlearners
 from vestige.audit.canaries.planting import CanariesTable, plant_canaries
 from vestige.audit.config.data import build_data, check_together
 from vestige.audit.config.tables import AttacksTable, Count, DataTable, ForgetTable, RetrainsTable, Seed, ShadowsTable
@@ -19,6 +18,7 @@ from vestige.learners.data.split import Split
 from vestige.learners.errors import ConfigError
 from vestige.learners.files.validation import refusal
 from vestige.learners.training.recipe import Recipe
+from vestige.unlearners.core import registry
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
@@ -147,7 +147,7 @@ def _candidates(table: Mapping[str, Any], setting: str) -> tuple[CandidateSpec, 
         raise ConfigError(f"unlearners.controls: expected true or false, got {controls!r}; correct the value")
     given = {name: value for name, value in table.items() if name != "controls"}
     if not given:
-        given = {name: {} for name in unlearners.names(control=False) if setting in unlearners.entry(name).settings}
+        given = {name: {} for name in registry.names(control=False) if setting in registry.entry(name).settings}
     if controls:
         given = {name: {} for name in CONTROLS} | given
     specs = []
@@ -155,8 +155,8 @@ def _candidates(table: Mapping[str, Any], setting: str) -> tuple[CandidateSpec, 
         if not isinstance(value, Mapping):
             raise ConfigError(f"unlearners.{name}: expected a table [unlearners.{name}], got {value!r}")
         method = value.get("method", name)
-        if not isinstance(method, str) or method not in unlearners.names():
-            known = ", ".join(unlearners.names())
+        if not isinstance(method, str) or method not in registry.names():
+            known = ", ".join(registry.names())
             raise ConfigError(f"unlearners.{name}: expected a method among {known}, got {method!r}; correct the name")
         parameters = {key: setting_ for key, setting_ in value.items() if key != "method"}
         if name in CONTROLS and method != name:
@@ -164,8 +164,8 @@ def _candidates(table: Mapping[str, Any], setting: str) -> tuple[CandidateSpec, 
                 f"unlearners.{name}: expected the control itself, got method {method!r}; rename the table"
             )
         # Refuse now what would fail after hours of training.
-        unlearners.create(method, parameters, where=f"unlearners.{name}")
-        if setting not in unlearners.entry(method).settings:
+        registry.create(method, parameters, where=f"unlearners.{name}")
+        if setting not in registry.entry(method).settings:
             raise ConfigError(f"unlearners.{name}: {method} cannot forget by {setting}; choose another method")
         specs.append(CandidateSpec(name=name, method=method, parameters=parameters))
     return tuple(specs)

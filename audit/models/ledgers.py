@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-from vestige import unlearners
 from vestige.audit.config.config import AuditConfig, CandidateSpec
 from vestige.audit.models.workspace import ModelKey, Workspace, digest_indices
 from vestige.learners.arrays import Indices
@@ -13,6 +12,7 @@ from vestige.learners.errors import DataError
 from vestige.learners.training.architectures import build_classifier
 from vestige.learners.training.ledger import LedgerWriter
 from vestige.learners.training.train_many import TrainJob
+from vestige.unlearners.core import registry
 
 LARGEST_SHARE = 0.8
 """Of the free disk space that a ledger may take."""
@@ -20,7 +20,7 @@ LARGEST_SHARE = 0.8
 
 def needs_ledger(spec: CandidateSpec) -> bool:
     """Whether the candidate's method takes back updates."""
-    return "ledger" in unlearners.entry(spec.method).needs
+    return "ledger" in registry.entry(spec.method).needs
 
 
 def ledger_folder(workspace: Workspace, original: ModelKey, split: Split) -> Path:

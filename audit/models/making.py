@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vestige import unlearners
 from vestige.audit.config.config import AuditConfig, CandidateSpec
 from vestige.audit.models.ledgers import ledger_folder, needs_ledger, original_job, other_weights
 from vestige.audit.models.workspace import ModelKey, Workspace, digest_indices
@@ -30,6 +29,8 @@ from vestige.learners.training.device import pick_device
 from vestige.learners.training.ledger import Ledger
 from vestige.learners.training.recipe import Recipe
 from vestige.learners.training.train_many import TrainJob, choose_workers, plan_groups, train_many
+from vestige.unlearners.core import registry
+from vestige.unlearners.core.task import Task
 
 Made = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
 """Weights, hyper-parameters and cost of a candidate, as they come from a worker."""
@@ -230,7 +231,7 @@ def _unlearn(
     original = build_classifier(recipe, examples.shape, examples.classes, seed=0)
     original.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     original.to(device=torch.device(device), memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    task = unlearners.Task(
+    task = Task(
         examples=examples,
         forget=split.forget_request,
         retain=split.retain,
@@ -242,7 +243,7 @@ def _unlearn(
         ledger=Ledger.read(ledger) if ledger is not None and needs_ledger(spec) else None,
         progress=report,
     )
-    method = unlearners.create(spec.method, spec.parameters)
+    method = registry.create(spec.method, spec.parameters)
     candidate = method(original, task)
     state = {name: tensor.detach().cpu().numpy() for name, tensor in candidate.state_dict().items()}
     return state, method.resolve(original, task).settings(), asdict(task.meter.cost())

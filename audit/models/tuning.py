@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from vestige import unlearners
 from vestige.audit.models.tuning_objective import Objective, TrialScore, best
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.seeds import derive_seed, numpy_generator
 from vestige.learners.training.architectures import Classifier
+from vestige.unlearners.core import registry
 from vestige.unlearners.core.cost import Cost, CostMeter
 from vestige.unlearners.core.task import Task
 from vestige.unlearners.core.unlearner import Unlearner
@@ -93,7 +93,7 @@ def tune(
     seed derived from it, which no run that is reported has. Raises ConfigError for a method with nothing to search,
     DataError without validation examples and when every trial was refused.
     """
-    method = unlearners.create(name, given).resolve(model, task)
+    method = registry.create(name, given).resolve(model, task)
     space = search_space(method, given)
     draws = _draws(method, space, trials, task.seed)
     scale = Objective.of(model, task, tolerance)
@@ -147,7 +147,7 @@ def search_space(method: Unlearner, given: Mapping[str, Any]) -> dict[str, tuple
 
 def _allowed(name: str, parameters: Mapping[str, Any]) -> bool:
     try:
-        unlearners.create(name, parameters)
+        registry.create(name, parameters)
     except ConfigError:
         return False
     return True
@@ -166,7 +166,7 @@ def _run(
     name: str, given: Mapping[str, Any], tried: Mapping[str, Any], model: Classifier, task: Task, scale: Objective
 ) -> Trial:
     try:
-        method = unlearners.create(name, {**given, **tried})
+        method = registry.create(name, {**given, **tried})
         measured = scale.measure(method(model, task), task)
     except (ConfigError, DataError) as error:
         return Trial(tried=tried, refused=str(error))

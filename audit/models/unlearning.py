@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vestige import unlearners
 from vestige.audit.config.config import AuditConfig
 from vestige.audit.files.output_paths import check_output_path
 from vestige.audit.models.cost import cost_record, retrain_flops
@@ -30,6 +29,7 @@ from vestige.learners.training.checkpoints import (
 from vestige.learners.training.device import pick_device
 from vestige.learners.training.flops import forward_flops
 from vestige.learners.training.ledger import Ledger
+from vestige.unlearners.core import registry
 from vestige.unlearners.core.task import Task
 from vestige.unlearners.core.unlearner import Unlearner
 
@@ -78,7 +78,7 @@ def unlearn_checkpoint(
     on this split's forget and retain examples, and for files that are there already.
     """
     given, record = dict(parameters or {}), output.with_name(f"{output.name}.tuning.json")
-    unlearners.create(method, given)
+    registry.create(method, given)
     _check_outputs(checkpoint, [output, record], force)
     read_header(checkpoint)  # a wrong path is reported before the data are loaded
     watch("loading data", 0, 1)
@@ -86,7 +86,7 @@ def unlearn_checkpoint(
     watch("loading data", 1, 1)
     device = pick_device(config.device)
     original, trained = load_checkpoint(checkpoint, device, data=examples.fingerprint)
-    if split.setting not in unlearners.entry(method).settings:
+    if split.setting not in registry.entry(method).settings:
         raise ConfigError(f"{method} cannot forget by {split.setting}, as the audit file asks; choose another method")
     _check_checkpoint(checkpoint, trained, examples, split)
     task = Task(
@@ -107,7 +107,7 @@ def unlearn_checkpoint(
         progress = partial(watch, f"tuning {method}")
         tolerance = config.policy.margin_utility
         tuning = tune(method, given, original, task, trials=trials, tolerance=tolerance, progress=progress)
-    chosen = unlearners.create(method, given if tuning is None else tuning.parameters)
+    chosen = registry.create(method, given if tuning is None else tuning.parameters)
     candidate = chosen(original, task)
     watch(f"unlearning by {method}", 1, 1)  # a rule may have stopped it early
     if tuning is not None:
