@@ -173,13 +173,15 @@ def _report(
     if models.outputs is not None:
         if checkpoints or candidate or models.original or models.retrains or models.shadows:
             raise click.UsageError("give either --outputs, or a file for each model, not both")
-        return _of_outputs(given, _one_file(models.outputs, tables), tables, inference)
+        _check_no_inference(inference)
+        return _of_outputs(given, _one_file(models.outputs, tables), tables)
     if candidate is None:
         raise click.UsageError(EXPECTED)
     if file_kind(candidate) is not None:
         if checkpoints:
             raise click.UsageError(f"{candidate.name} holds outputs: --config, --data and --model go with checkpoints")
-        return _of_outputs(given, _a_file_each(models, candidate, tables), tables, inference)
+        _check_no_inference(inference)
+        return _of_outputs(given, _a_file_each(models, candidate, tables), tables)
     if not checkpoints:
         raise click.UsageError(EXPECTED)
     if tables.probabilities or tables.columns or tables.roles or tables.examples:
@@ -217,12 +219,15 @@ def _a_file_each(models: ModelOptions, candidate: Path, tables: TableOptions) ->
     )
 
 
-def _of_outputs(given: Given, source: "Path | TableFiles", tables: TableOptions, inference: InferenceOptions) -> Report:
+def _check_no_inference(inference: InferenceOptions) -> None:
+    if inference.needs_models:
+        raise click.UsageError("--device and --batch-size go with checkpoints: outputs are read, no model is run")
+
+
+def _of_outputs(given: Given, source: "Path | TableFiles", tables: TableOptions) -> Report:
     from vestige.attacks.outputs.tables.columns import Columns, RoleNames
     from vestige.audit.workflows.outputs import audit_outputs
 
-    if inference.needs_models:
-        raise click.UsageError("--device and --batch-size go with checkpoints: outputs are read, no model is run")
     return audit_outputs(
         source,
         given.terms(),

@@ -60,8 +60,7 @@ def epsilon_of_rates(fpr: ArrayLike, fnr: ArrayLike, delta: float = 0.0) -> Floa
     false, missed = np.asarray(fpr, np.float64), np.asarray(fnr, np.float64)
     # 1 at least: a numerator that is not above the rate, or not above 0, refutes nothing.
     ratio = np.maximum((1 - delta - missed) / false, (1 - delta - false) / missed)
-    least: Floats = np.log(np.maximum(ratio, 1.0))
-    return least
+    return np.asarray(np.log(np.maximum(ratio, 1.0)))
 
 
 def gaussian_mu(mistakes: Mistakes, level: float = 0.95, thresholds: int = 1) -> float:

@@ -74,8 +74,8 @@ class Canaries:
     a look at ``included``. assignment: how membership was drawn; declare it honestly, nothing can check it, except that
     ``Canaries.of`` holds a planting to its digest."""
 
-    included: Mask
-    scores: Floats
+    included: Array  # checked below, with a sentence for the user
+    scores: Array
     assignment: Assignment
 
     def __post_init__(self) -> None:

@@ -80,7 +80,7 @@ def test_what_a_job_raises_is_raised_here(cluster):
 
 
 def test_a_cluster_that_is_too_small_or_absent_is_a_sentence(cluster):
-    with pytest.raises(ConfigError, match="expected a machine with at least 64 CPU for a job, got 2; ask"):
+    with pytest.raises(ConfigError, match="expected a machine with at least 64 CPU for a job, got 2; give"):
         list(RayEngine(cpus=64).run(refuse, [1]))
     with pytest.raises(ConfigError, match="at least 0.25 GPU for a job, got 0"):
         list(RayEngine(gpus=0.25).run(refuse, [1]))

@@ -162,5 +162,5 @@ def test_seeds_of_data_and_split_follow_the_audits_unless_given() -> None:
 
 
 def test_a_file_of_indices_beside_a_subset_is_refused() -> None:
-    with pytest.raises(ConfigError, match="forget.file: expected no data.subset beside it"):
+    with pytest.raises(ConfigError, match="forget.file: expected no data.subset next to it"):
         parse_config({"data": {"source": "digits", "subset": 100}, "forget": {"file": "f.txt", "unseen": 10}})

@@ -218,6 +218,7 @@ def test_a_file_with_another_model_under_a_models_name_is_refused(config: AuditC
 
 
 def test_remains_of_a_killed_run_are_removed(config: AuditConfig, tmp_path: Path) -> None:
+    Workspace(tmp_path).mark()
     (tmp_path / "models").mkdir()
     remains = tmp_path / "models" / ".original-0.safetensors.abc.part"
     remains.write_bytes(b"half")

@@ -229,7 +229,7 @@ def test_files_cut_or_flipped(tmp_path: Path, capfd: pytest.CaptureFixture[str])
 
 def test_without_onnxruntime_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ConfigError, match=r'pip install "vestige\[onnx\]"'):
+    with pytest.raises(ConfigError, match="pip install onnxruntime"):
         load_model(save(tmp_path / "model.onnx"))
 
 

@@ -216,5 +216,5 @@ def test_without_pyarrow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> 
         raise ImportError(name)
 
     monkeypatch.setattr(arrow, "import_module", absent)
-    with pytest.raises(ConfigError, match=r"pip install 'vestige\[parquet\]'"):
+    with pytest.raises(ConfigError, match="pip install pyarrow"):
         load(REAL / "dict")

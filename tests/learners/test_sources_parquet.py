@@ -260,7 +260,7 @@ def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
         raise ImportError(name)
 
     monkeypatch.setattr(arrow, "import_module", absent)
-    with pytest.raises(ConfigError, match=r"pip install 'vestige\[parquet\]'"):
+    with pytest.raises(ConfigError, match="pip install pyarrow"):
         load_examples(f"parquet:{path}")
 
 
