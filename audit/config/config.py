@@ -18,7 +18,6 @@ from vestige.learners.data.split import Split
 from vestige.learners.errors import ConfigError
 from vestige.learners.files.validation import refusal
 from vestige.learners.training.recipe import Recipe
-from vestige.unlearners.core import registry
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
@@ -142,6 +141,8 @@ def _recipe(model: Mapping[str, Any], recipe: Mapping[str, Any]) -> Recipe:
 
 def _candidates(table: Mapping[str, Any], setting: str) -> tuple[CandidateSpec, ...]:
     """``[unlearners]``: one sub-table a candidate; ``controls = false`` leaves no_op and fresh_retrain out."""
+    from vestige.unlearners.core import registry  # torch, which reports and outputs do not need
+
     controls = table.get("controls", True)
     if not isinstance(controls, bool):
         raise ConfigError(f"unlearners.controls: expected true or false, got {controls!r}; correct the value")

@@ -87,10 +87,10 @@ def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> t
 
 def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
     """Exact two-sided interval of a share; its ends are one-sided bounds of level (1 + level) / 2."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(successes, trials).proportion_ci(level, method="exact")
-    return float(interval.low), float(interval.high)
+    tail, failures = (1 - level) / 2, trials - successes
+    low = 0.0 if successes == 0 else float(stats.beta.ppf(tail, successes, failures + 1))
+    high = 1.0 if failures == 0 else float(stats.beta.isf(tail, successes + 1, failures))
+    return low, high
 
 
 def randomisation_p(candidate: float, retrains: Sequence[float], null: float = 0.0) -> float:
