@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -135,6 +136,8 @@ def test_faces_are_lazy_and_short() -> None:
         face = (ROOT / floor / "__init__.pyi").read_text().splitlines()
         assert 5 <= len(face) <= 60 and len(statements(f"vestige.{floor}")) == 3, floor
     assert 15 <= len((ROOT / "vestige" / "__init__.pyi").read_text().splitlines()) <= 30
+    for face in map(import_module, ("vestige", *(f"vestige.{floor}" for floor in FLOORS))):
+        assert all(getattr(face, name) is not None for name in face.__all__)
     for module in IMPORTS:
         if module_file(module).name == "__init__.py" and module.count(".") > 1:
             assert len(statements(module)) == 1, f"{module}: a folder's __init__ says in one sentence what is in it"
