@@ -27,8 +27,8 @@ GOAL = {"audit": 18_000, "all four": 37_000}
 MOST_LINES = {"audit": 20_900, "all four": 40_950}
 """What the sizes are held to until they are down to the goal: lower these with them, never raise them."""
 MOST_LINES_OF_A_MODULE = 300
-WITH_TORCH = {"vestige.audit.models", "vestige.attacks.outputs", "vestige.attacks.shadows"}
-"""Outside the two floors of models, only these folders import torch: they make, keep or run models."""
+WITH_TORCH = {"vestige.audit.models.making", "vestige.audit.models.workspace"}
+"""Outside the two floors of models, only these import torch: they make and keep models."""
 
 MODULES = [name for floor in FLOORS for name in reached_modules(f"vestige.{floor}") if name.split(".")[1] == floor]
 IMPORTS = {module: imported_modules(module) for module in dict.fromkeys(MODULES)}
@@ -153,7 +153,7 @@ def test_attacks_and_statistics_never_touch_torch() -> None:
         )
 
     found = {module for module in IMPORTS if module.split(".")[1] in ("attacks", "audit") and imports_torch(module)}
-    assert found and {module.rsplit(".", 1)[0] for module in found} <= WITH_TORCH
+    assert found == WITH_TORCH
 
 
 def test_sizes_keep_their_budgets(capsys: pytest.CaptureFixture[str]) -> None:

@@ -130,16 +130,21 @@ def test_the_same_command_goes_on_and_gives_what_it_would_have_given(tmp_path: P
 
 def test_an_interrupt_of_an_audit_and_of_a_demo(tmp_path: Path, arrays: dict[str, Any]) -> None:
     write_npz(tmp_path / "outputs.npz", **arrays)
-    # While it imports and later, when it judges or is done already: then its own code counts.
-    for library in ("numpy", "scipy"):
-        process = start("audit", "--outputs", "outputs.npz", "--report", "report", folder=tmp_path)
-        while process.poll() is None and not has_loaded(process.pid, library):
+    # While it imports, twice, and when it judges, or is done already: then its own code counts.
+    moments: dict[str, Callable[[int], bool]] = {
+        "imports": lambda number: has_loaded(number, "numpy"),
+        "more-imports": lambda number: has_loaded(number, "scipy"),
+        "judging": lambda number: any((tmp_path / "judging").glob("registration-*.json")),
+    }
+    for folder, reached in moments.items():
+        process = start("audit", "--outputs", "outputs.npz", "--report", folder, folder=tmp_path)
+        while process.poll() is None and not reached(process.pid):
             time.sleep(0.005)
         said = interrupt(process, signal.SIGINT)
         if said.code != 3:
             check(said, said.err)
         assert not remains(tmp_path)
-        names = {path.name for path in (tmp_path / "report").glob("report.*")}
+        names = {path.name for path in (tmp_path / folder).glob("report.*")}
         assert names in (set(), {"report.json", "report.html"})
     err = tmp_path / "err.txt"
     with err.open("w") as stream:
@@ -150,9 +155,11 @@ def test_an_interrupt_of_an_audit_and_of_a_demo(tmp_path: Path, arrays: dict[str
 
 
 def test_a_parent_that_is_killed_leaves_no_worker_at_work(tmp_path: Path) -> None:
-    """Nothing can be tidied up then; the workers end by themselves, though they have work for hours, and the next run
+    """Nothing can be tidied up then; the workers end by themselves, though they have work for hours; the next run
     clears what is left."""
-    (tmp_path / "audit.toml").write_text(TINY.replace("epochs = 6", "epochs = 100000"))
+    (tmp_path / "audit.toml").write_text(
+        TINY.replace("epochs = 6", "epochs = 100000").replace("width = 4", "width = 64")
+    )
     err = tmp_path / "err.txt"
     with err.open("w") as stream:
         process = start(

@@ -71,8 +71,8 @@ def test_a_name_that_stands_for_nothing_is_an_error(house: Path) -> None:
             reached_modules(*names, aside=aside)
 
 
-def reached_by(version: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """What a version of this project covers, heard where it is computed."""
+def reached_by(version: str, monkeypatch: pytest.MonkeyPatch) -> tuple[set[str], set[str]]:
+    """What a version of this project covers and what it leaves aside, heard where it is computed."""
     heard: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
 
     def hear(*entries: str, aside: tuple[str, ...] = (), libraries: tuple[str, ...] = ()) -> str:
@@ -83,11 +83,11 @@ def reached_by(version: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     monkeypatch.setattr(module, "source_version", hear)
     getattr(module, version.rpartition(".")[2])()
     ((entries, aside),) = heard
-    return set(reached_modules(*entries, aside=aside))
+    return set(reached_modules(*entries, aside=aside)), set(aside)
 
 
 def test_what_decides_about_weights_and_logits_is_in_the_key_of_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    reached = reached_by("vestige.learners.training.code_version.code_version", monkeypatch)
+    reached, aside = reached_by("vestige.learners.training.code_version.code_version", monkeypatch)
     decisive = "architectures batches device inference recipe stacked train train_many".split()
     expected = {f"vestige.learners.training.{name}" for name in decisive}
     assert reached >= expected | {
@@ -95,14 +95,22 @@ def test_what_decides_about_weights_and_logits_is_in_the_key_of_a_model(monkeypa
         "vestige.learners.seeds",
         "vestige.learners.torchvision",
     }
+    nothing = ("engine", "errors", "files.io", "progress", "training.ledger")  # of these decides about bits
+    assert aside == {f"vestige.learners.{name}" for name in nothing}
     assert not any(name.startswith(("vestige.audit", "vestige.attacks", "vestige.unlearners")) for name in reached)
     monkeypatch.undo()
     assert code_version() != code_version("vestige.unlearners")
 
 
 def test_what_decides_about_a_measurement_is_in_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    reached = reached_by(f"{measures.__name__}._judging_version", monkeypatch)
+    reached, aside = reached_by(f"{measures.__name__}._judging_version", monkeypatch)
     folders = {name.split(".")[2] for name in reached if name.startswith("vestige.audit.")}
     assert folders >= {"endpoints", "statistics", "verdict", "exposure", "data_checks", "results"}
     assert {"vestige.attacks.scores.rlira", "vestige.attacks.metrics.roc", measures.__name__} <= reached
+    assert aside == {  # models and their keys, the audit file, what is written down beside the verdicts
+        "vestige.audit.config.config",
+        "vestige.audit.models.making",
+        "vestige.audit.models.workspace",
+        "vestige.audit.planning.registration",
+    }
     assert all(module_file(name).is_file() for name in reached)
