@@ -64,7 +64,8 @@ class Workspace:
     root: Path
 
     def __post_init__(self) -> None:
-        if self._marker.exists() or any((self.root / name).is_dir() for name in ("models", "outputs", SHADOWS)):
+        names = (f"models/*-{16 * '?'}.safetensors", f"outputs/{24 * '?'}.npy", f"{SHADOWS}/{16 * '?'}*")
+        if self._marker.exists() or any(any(self.root.glob(name)) for name in names):
             self._check_format()
 
     @property

@@ -33,6 +33,9 @@ def audit_checkpoints(config: AuditConfig, files: ModelFiles, terms: Terms, *, b
     trained on anything but this split's retain examples."""
     if files.original is None:
         raise DataError("expected an original next to the candidate, got none; give the checkpoint before unlearning")
+    if files.shadows:
+        raise DataError("expected no shadows next to checkpoints of this project, got some; vestige shadows makes them")
+    config = replace(config, policy=terms.policy)
     plan = plan_models(config, base)
     near = near_duplicates(plan.examples, plan.split, terms.exposed_ids)
     rows, roles = audited_rows(plan)

@@ -22,6 +22,7 @@ from vestige.audit.workflows.conclude import conclude
 from vestige.audit.workflows.declaration import check_enough_retrains, declaration
 from vestige.audit.workflows.records import data_record, models_record
 from vestige.audit.workflows.request import AuditRequest, Canaries, Candidate, Criteria, Terms
+from vestige.learners.errors import ConfigError
 
 
 def run_audit(
@@ -39,15 +40,18 @@ def run_audit(
     runs were interrupted. Raises ConfigError and DataError in one sentence.
     """
     terms = terms or Terms(policy=config.policy, folder=workspace.root)
+    if terms.name is not None:
+        raise ConfigError("name: expected none, as the audit file names its candidates; leave it out")
+    config = replace(config, policy=terms.policy)
     plan = _load(config, workspace, base, watch)
-    declared = declaration(plan)
+    declared = declaration(plan, declared=terms.exchangeable)
     check_enough_retrains(plan, declared)
     near = near_duplicates(plan.examples, plan.split, terms.exposed_ids, watch)
     rows, roles = audited_rows(plan)
     if terms.plan is not None:  # before hours of training
         check_subject(terms.plan, subject_of_models(plan, rows, roles))
     workspace.record("audit.json", describe(config))
-    question = canary_question(plan, workspace.root)  # written down before anything is trained
+    question = canary_question(plan, terms.folder)  # written down before anything is trained
     train_missing(plan, workspace, watch)
     unlearn_missing(plan, workspace, watch)
     keys = [plan.original, *plan.retrains, *(key for _, key in plan.candidates)]

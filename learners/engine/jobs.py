@@ -198,17 +198,22 @@ def _no_interrupt() -> Iterator[None]:
         return
     resource_tracker.ensure_running()  # which, where it comes later, would let interrupts through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    # These are not blocked: the mask is inherited, and a worker is ended by SIGTERM.
     waiting: list[int] = []
-    main = threading.current_thread() is threading.main_thread()
-    ours = [number for number in (signal.SIGTERM, signal.SIGHUP) if main and callable(signal.getsignal(number))]
-    handlers = {number: signal.signal(number, lambda number, _: waiting.append(number)) for number in ours}
+    handlers: dict[int, Any] = {}
     try:
+        if threading.current_thread() is threading.main_thread():
+            # These are not blocked: the mask is inherited, and a worker is ended by SIGTERM.
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                if callable(signal.getsignal(number)):
+                    handlers[number] = signal.getsignal(number)
+                    signal.signal(number, lambda number, _: waiting.append(number))
         yield
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        try:
+            for changed, handler in handlers.items():
+                signal.signal(changed, handler)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for came in waiting:
             signal.raise_signal(came)
 

@@ -12,6 +12,7 @@ from vestige.learners.files.io import digest
 PROJECT = "vestige"
 
 
+@cache  # of the code as this process imported it: an edit while it runs must not name what the old code made
 def source_version(*entries: str, aside: tuple[str, ...] = (), libraries: tuple[str, ...] = ()) -> str:
     """Digest of the source of all modules of this project that ``entries`` reach by imports, and of the versions of
     ``libraries``. A comment counts as much as code: what is edited is made again.

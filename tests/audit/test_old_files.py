@@ -60,3 +60,11 @@ def test_a_new_workspace_says_its_format_before_anything_is_in_it(tmp_path: Path
     assert json.loads((tmp_path / "w" / "workspace.json").read_text()) == {"format": FORMAT}
     Workspace(tmp_path / "w")
     Workspace(tmp_path)  # other folders are nobody's workspace yet
+
+
+def test_a_report_of_before_is_verified_as_before(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its numbers and its verdict are recomputed; its sentences are those of another version."""
+    report = Path(__file__).parent / "fixtures" / "report-0.1.0.json"
+    said = say(capsys, "gate", report, "--profile", "standard")
+    assert said.code == 3 and said.out.startswith("INCONCLUSIVE")
+    assert "written by version 0.1.0" in said.out + said.err

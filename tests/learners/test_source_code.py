@@ -26,7 +26,7 @@ FILES = {
 
 
 def clear() -> None:
-    for function in (reached_modules, imported_modules, source_code._below):
+    for function in (source_version, reached_modules, imported_modules, source_code._below):
         function.cache_clear()
 
 
