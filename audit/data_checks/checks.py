@@ -94,7 +94,8 @@ def _class_mix(labels: Labels, forget: Mask, unseen: Mask, seed: int) -> Measure
         total, sizes[0], ROUNDS, method="marginals"
     )
     variation = [
-        np.abs(one / sizes[0] - (total - one) / sizes[1]).sum(axis=-1) / 2 for one in (counts[0][None], sampled)
+        np.abs(forget / sizes[0] - (total - forget) / sizes[1]).sum(axis=-1) / 2
+        for forget in (counts[0][None], sampled)
     ]
     missing = int(((counts[0] > 0) & (counts[1] == 0)).sum())
     present = int((counts[0] > 0).sum())
