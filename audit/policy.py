@@ -24,31 +24,32 @@ PROFILES: Mapping[ProfileName, float] = {"strict": 0.03, "standard": 0.05, "scre
 class Policy:
     """What an audit requires.
 
-    profile: gives ``margin_auc`` its default (strict .03, standard .05, screening .10). margin_auc, margin_tpr: largest
-    tolerated gap to the retrains, as a fraction, on AUC and on TPR at ``fpr``; margin_group: on either within one group
-    of the forget set. worst_group: report, or enforce: no PASS unless every group is within. margin_utility: tolerated
-    loss of accuracy. alpha: error rate of a false PASS, and of a false FAIL over all attack endpoints together;
-    accuracy is tested separately. min_evidence: lowest grade of evidence for PASS.
-    conservative: take the example-only interval where it is the wider one. accept_vacuous: an original on which no
-    attack finds anything does not stand in the way of PASS. inconclusive: whether a gate fails or warns on
-    INCONCLUSIVE. calibration_share: share of the unseen examples used for thresholds and centring only, drawn with
-    ``calibration_seed``. Source: verdict.md, section 4.3.
+    profile: gives ``margin_auc`` its default (strict .03, standard .05, screening .10). Margins: largest tolerated gap
+    to the retrains, as a fraction; margin_auc: on M, S, B, V; margin_tpr: on T, a TPR at ``fpr``; margin_labels: on L,
+    accuracy on the forget set; margin_shape: on D; margin_group: on G, within one group of the forget set.
+    worst_group: report, or enforce: no PASS unless every group is within. margin_utility: tolerated loss of accuracy;
+    margin_loss: tolerated increase of the loss, as a share of it, for scores without classes. alpha: error rate of a
+    false PASS, and of a false FAIL over all endpoints together; utility is tested separately. min_evidence: lowest
+    grade of evidence for PASS. accept_vacuous: an original on which no attack finds anything does not stand in the way
+    of PASS. inconclusive: whether a gate fails or warns on INCONCLUSIVE. calibration_share: share of the unseen
+    examples used for thresholds and centring only. Source: docs/verdict.md, "Endpoints".
     """
 
     profile: ProfileName = "standard"
     margin_auc: Annotated[float, Field(strict=True, gt=0, lt=0.5)] = 0.05
     margin_tpr: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.02
     margin_group: Annotated[float, Field(strict=True, gt=0, lt=0.5)] = 0.10
+    margin_labels: Annotated[float, Field(strict=True, gt=0, lt=0.5)] = 0.05
+    margin_shape: Annotated[float, Field(strict=True, gt=0, lt=0.5)] = 0.10
     margin_utility: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.02
+    margin_loss: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.05
     alpha: Annotated[float, Field(strict=True, gt=0, le=0.2)] = 0.05
     fpr: Annotated[float, Field(strict=True, gt=0, le=0.2)] = 0.01
     min_evidence: Grade = "B"
-    conservative: Annotated[bool, Field(strict=True)] = False
     accept_vacuous: Annotated[bool, Field(strict=True)] = False
     worst_group: Literal["report", "enforce"] = "report"
     inconclusive: Literal["fail", "warn"] = "fail"
     calibration_share: Annotated[float, Field(strict=True, ge=0.05, le=0.5)] = 0.2
-    calibration_seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 0
 
     @model_validator(mode="before")
     @classmethod

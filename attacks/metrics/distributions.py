@@ -57,6 +57,10 @@ class Student:
 class ChiSquare:
     """The chi-square distribution."""
 
+    def sf(self, x: ArrayLike, df: ArrayLike) -> Values:
+        """Probability of more than x."""
+        return _where(np.greater(df, 0), special.gammaincc(np.divide(df, 2), np.divide(x, 2)))
+
     def ppf(self, q: ArrayLike, df: ArrayLike) -> Values:
         """The quantile at q."""
         return _where(np.greater(df, 0), 2 * special.gammaincinv(np.divide(df, 2), q))

@@ -9,11 +9,13 @@ from vestige.learners.arrays import Array, Floats
 from vestige.learners.errors import DataError
 
 
-def class_centred(scores: ArrayLike, labels: ArrayLike, calibration: ArrayLike) -> Float64[Array, "*models n"]:
+def class_centred(
+    scores: ArrayLike, labels: ArrayLike, calibration: ArrayLike, least: int = 1
+) -> Float64[Array, "*models n"]:
     """Scores ``[..., n]`` minus the median over calibration examples of the same class *on the same model*.
 
-    labels ``[n]``; calibration bool ``[n]``: unseen examples set aside for this. A class without calibration examples
-    uses the median over all of them. One ROC sweep over the result then cuts each class at its own threshold.
+    labels ``[n]``; calibration bool ``[n]``: unseen examples set aside for this. A class with fewer than ``least`` of
+    them uses the median over all of them. One ROC sweep over the result then cuts each class at its own threshold.
     Source: Song and Mittal 2021 (arXiv 2003.10595), section 4.3, as centring instead of one cut per class.
 
     >>> class_centred([5.0, 1.0, 3.0, 9.0], [0, 0, 0, 1], [False, True, True, True]).tolist()
@@ -26,11 +28,11 @@ def class_centred(scores: ArrayLike, labels: ArrayLike, calibration: ArrayLike) 
     no_nan("scores", table)
     unseen = calibration_mask(calibration, len(kinds))
     present, index = np.unique(kinds, return_inverse=True)
-    return table - _class_medians(table.compress(unseen, axis=-1), index[unseen], len(present)).take(index, axis=-1)
+    return table - _class_medians(table.compress(unseen, axis=-1), index[unseen], len(present), least).take(index, axis=-1)
 
 
 def _class_medians(
-    scores: Float64[Array, "*models m"], index: Int64[Array, " m"], classes: int
+    scores: Float64[Array, "*models m"], index: Int64[Array, " m"], classes: int, least: int
 ) -> Float64[Array, "*models {classes}"]:
     """Median of the scores over each class of ``index``, by one sort per model."""
     order = np.lexsort((scores, np.broadcast_to(index, scores.shape)), axis=-1)
@@ -41,5 +43,5 @@ def _class_medians(
     low = np.minimum(start + np.maximum(count - 1, 0) // 2, scores.shape[-1] - 1)
     high = np.minimum(start + count // 2, scores.shape[-1] - 1)
     overall = np.median(scores, axis=-1)[..., None]
-    medians: Floats = np.where(count > 0, (ranked[..., low] + ranked[..., high]) / 2, overall)
+    medians: Floats = np.where(count >= least, (ranked[..., low] + ranked[..., high]) / 2, overall)
     return medians

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from vestige.attacks.metrics.roc import auc_rows, estimable, roc_curve, thin, threshold_at_fpr
+from vestige.attacks.scores.threshold import class_centred
 from vestige.audit.endpoints.scores import Scores
 from vestige.audit.results.evidence import SignalAttack
 from vestige.audit.results.figures import CalibratedPoint, Curve, Histogram
@@ -17,14 +18,18 @@ BINS = 40
 
 
 def operating_points(scores: Scores) -> tuple[CalibratedPoint, ...]:
-    """TPR of phi (class-centred), z and abs_z at every estimable rate, each model at its own calibration threshold."""
+    """TPR of memory and residual at every estimable rate, each model at its own calibration threshold."""
     evaluation = int(scores.evaluation.sum())
     rates = [rate for rate in RATES if estimable(rate, evaluation)]
-    return tuple(_point(name, table, scores, rate) for name, table in scores.named.items() for rate in rates)
+    return tuple(_point(name, table, scores, rate) for name, table in _named(scores).items() for rate in rates)
+
+
+def _named(scores: Scores) -> dict[str, Floats]:
+    return {"memory": scores.memory, "residual": scores.residual}
 
 
 def _point(name: str, table: Floats, scores: Scores, rate: float) -> CalibratedPoint:
-    forget, calibration, unseen = scores.rows(table)
+    forget, calibration, unseen = scores.parts(table)
     thresholds = np.array([threshold_at_fpr(negatives, rate) for negatives in calibration])[:, None]
     caught, false = (forget > thresholds).sum(axis=1), (unseen > thresholds).sum(axis=1)
     k, members, nonmembers = scores.retrains, forget.shape[1], unseen.shape[1]
@@ -47,11 +52,13 @@ def attack_results(signals: Mapping[str, Floats], scores: Scores) -> tuple[Signa
     """
     results = []
     people = scores.people
+    calibration = scores.calibration if people is None else scores.calibration[people.unit]
     for signal, raw in signals.items():
-        centred = scores.centre(raw)
+        centred = class_centred(raw, scores.labels if people is None else people.labels, calibration)
+        centred = centred if people is None else people.mean(centred)
         raw = raw if people is None else people.mean(raw)
         for name, table in (("threshold", raw), ("threshold_classwise", centred)):
-            forget, _, unseen = scores.rows(table)
+            forget, _, unseen = scores.parts(table)
             values = [float(value) for value in auc_rows(forget, unseen)]
             k = scores.retrains
             original = values[k + 1] if scores.has_original else None
@@ -60,12 +67,10 @@ def attack_results(signals: Mapping[str, Floats], scores: Scores) -> tuple[Signa
 
 
 def curves(scores: Scores, names: Sequence[str]) -> tuple[Curve, ...]:
-    """ROC curves of phi (class-centred, as in A1) and z on every model; ``names [models]`` in the order of scores."""
+    """ROC curves of memory and residual on every model; ``names [models]`` in the order of scores."""
     traced = []
-    for score, table in scores.named.items():
-        if score == "abs_z":
-            continue
-        forget, _, unseen = scores.rows(table)
+    for score, table in _named(scores).items():
+        forget, _, unseen = scores.parts(table)
         for name, members, nonmembers in zip(names, forget, unseen, strict=True):
             fpr, tpr = thin(*roc_curve(members, nonmembers), points=POINTS)
             traced.append(Curve(name, score, tuple(fpr.tolist()), tuple(tpr.tolist())))
@@ -73,18 +78,18 @@ def curves(scores: Scores, names: Sequence[str]) -> tuple[Curve, ...]:
 
 
 def histograms(scores: Scores) -> tuple[Histogram, ...]:
-    """Counts of phi (as it is) and z on candidate, original and pooled retrains.
+    """Counts of phi (on the common scale) and the residual on candidate, original and pooled retrains.
 
     Common bins per score over the central 99.8 % of all values; what lies beyond counts in the outer bins.
     """
-    tables = {"phi": scores.phi} if scores.z is None else {"phi": scores.phi, "z": scores.z}
+    tables = {"phi": scores.phi} | ({"residual": scores.residual} if scores.retrains else {})
     k = scores.retrains
     models = {"candidate": slice(k, k + 1)} | ({"retrains": slice(0, k)} if k else {})
     if scores.has_original:
         models["original"] = slice(k + 1, k + 2)
     counted = []
     for score, table in tables.items():
-        forget, _, unseen = scores.rows(table)
+        forget, _, unseen = scores.parts(table)
         edges = _edges(np.concatenate([forget, unseen], axis=1))
         for name, rows in models.items():
             counts = (_counts(forget[rows], edges), _counts(unseen[rows], edges))

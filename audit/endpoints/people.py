@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from vestige.attacks.scores.threshold import class_centred
 from vestige.learners.arrays import Array, Floats, Indices, Labels, Mask
-from vestige.learners.seeds import numpy_generator
 
 SEVERAL = "several groups"
 
@@ -39,13 +38,6 @@ class People:
         starts = np.searchsorted(self.unit[order], np.arange(len(self.first)))
         sums: Floats = np.add.reduceat(table[..., order], starts, axis=-1)
         return sums / np.bincount(self.unit)
-
-    def calibration(self, unseen: Mask, share: float, seed: int) -> Mask:
-        """Which units ``[m]`` of the ``unseen`` ones calibrate: ``share`` of them, at least one, and one is left."""
-        rows = numpy_generator(seed, "calibration").permutation(np.flatnonzero(unseen))
-        chosen = np.zeros(len(self.first), np.bool_)
-        chosen[rows[: min(max(round(share * len(rows)), 1), len(rows) - 1)]] = True
-        return chosen
 
     def centred(self, table: Floats, calibration: Mask) -> Floats:
         """Each row minus the median of its class over the rows of the units ``calibration [m]``, then the mean."""

@@ -1,4 +1,4 @@
-"""The preconditions E0 to E3: what is settled before the candidate's scores are looked at (verdict.md, section 6)."""
+"""The preconditions: what is settled before the candidate's scores are looked at."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from vestige.attacks.outputs.outputs import Outputs
-from vestige.audit.endpoints.decisions import fail_test
-from vestige.audit.endpoints.endpoints import NO_SPREAD, Measured
+from vestige.audit.endpoints.decisions import fail_tests, role_of
+from vestige.audit.endpoints.endpoints import Measured
 from vestige.audit.endpoints.remedy import remedy
-from vestige.audit.endpoints.scores import MIN_RETRAINS
 from vestige.audit.policy import Policy
-from vestige.audit.statistics import intervals
+from vestige.audit.results.evidence import Check
 from vestige.learners.arrays import Floats
 from vestige.learners.errors import DataError
 
@@ -20,13 +19,17 @@ SAME_MODEL = 1e-4
 LEAST_ROWS = 10
 """So many rows, or all where there are fewer, must have a phi of their own to tell a copy from coarse rounding."""
 
+DETECTING = ("M", "T", "L", "B")
+"""Endpoints that show what an original remembers; A4 and T4 are about a method, V and D about no memory."""
+UNLIKE = "the retrains treat the forget set unlike unseen data"
+SEEDS = "the retrains' seeds move the forget set as a whole"
+NOT_RANDOM = "it is no random draw, or the retrains were trained on part of it"
 REVERSED = "the original looks less trained on the forget set than the retrains"
-NO_DIFFERENCE = "the same value on every retrain"
 
 
 @dataclass(frozen=True)
 class Identity:
-    """E0: which models are copies. kept, dropped: indices of retrains that serve as reference and that are byte-equal
+    """Which models are copies. kept, dropped: indices of retrains that serve as reference and that are byte-equal
     to the candidate. problem: empty, or why the retrains that are left are no reference."""
 
     no_op: bool
@@ -63,74 +66,82 @@ def retrain_name(index: int) -> str:
 
 @dataclass(frozen=True)
 class Standing:
-    """E1 to E3, from retrains and original alone.
+    """What is settled from retrains and original alone.
 
     problem: empty, or why the reference is invalid. effective: margin of the PASS test for each endpoint. detecting:
-    per-example primary endpoints that catch the original, None where that was not tested. firing: all endpoints whose
-    FAIL test rejects on the original. underpowered: primary endpoints that cannot pass; short: that can, with less than
-    80 % probability. remedy: what would cure either.
+    endpoints among M, T, L, B that catch the original, None where that was not tested. firing: all endpoints whose FAIL
+    test rejects on the original. wide: primary endpoints that cannot pass; short: that can, with less than 80 %
+    probability. remedy: what would cure either. checks: of the reference, whether or not they count.
     """
 
     problem: str
     effective: dict[str, float]
     detecting: tuple[str, ...] | None = None
     firing: tuple[str, ...] = ()
-    underpowered: tuple[str, ...] = ()
+    wide: tuple[str, ...] = ()
     short: tuple[str, ...] = ()
     remedy: str = ""
+    checks: tuple[Check, ...] = ()
 
 
-def examine(
-    measured: Sequence[Measured], phi_retrains: Floats, has_original: bool, unseen: int, policy: Policy
-) -> Standing:
-    """Judge the reference.
-
-    measured: the endpoints. phi_retrains: ``[K, n]``, for models that are copies up to rounding. unseen: number of
-    unseen examples, to say how many would be enough.
-    """
-    margins = {endpoint.name: endpoint.definition.margin(policy) for endpoint in measured}
-    problem = _invalid(measured, phi_retrains, policy)
-    if problem or len(phi_retrains) < MIN_RETRAINS:
-        return Standing(problem, margins)
+def examine(measured: Sequence[Measured], checks: tuple[Check, ...], original: bool, policy: Policy) -> Standing:
+    """Judge the reference by the endpoints ``measured`` and by its ``checks``; original: whether there is one."""
+    margins = {endpoint.name: endpoint.margin(policy) for endpoint in measured}
+    random = bool(measured) and measured[0].setting.random
+    problem = checks_problem(checks) if random else ""
+    if problem:
+        return Standing(problem, margins, checks=checks)
     detecting: tuple[str, ...] | None = None
     firing: tuple[str, ...] = ()
-    if has_original:
-        caught = _catch(measured, policy)
+    if original and any(endpoint.estimable for endpoint in measured):
+        p_values = fail_tests(measured, 1, policy)
+        caught = [
+            endpoint for endpoint in measured if endpoint.estimable and p_values[endpoint.name].holm <= policy.alpha
+        ]
         problem = _reversed(caught)
         if problem:
-            return Standing(problem, margins)
+            return Standing(problem, margins, checks=checks)
         firing = tuple(endpoint.name for endpoint in caught)
         detecting = tuple(
-            endpoint.name
-            for endpoint in caught
-            if endpoint.definition.primary and endpoint.definition.per_example and endpoint.gap(1) > 0
+            endpoint.name for endpoint in caught if endpoint.definition.name in DETECTING and endpoint.gap(1) > 0
         )
-        margins |= {endpoint.name: min(margins[endpoint.name], abs(endpoint.gap(1)) / 2) for endpoint in caught}
-    underpowered, short, weak = [], [], []
+        margins |= {
+            endpoint.name: min(margins[endpoint.name], abs(endpoint.gap(1)) / 2)
+            for endpoint in caught
+            if endpoint.definition.name != "B"
+        }
+        # What the original's output for a class knew is the only scale of it there is.
+        margins |= {
+            endpoint.name: abs(endpoint.gap(1)) / 2 for endpoint in caught if endpoint.definition.name == "B"
+        }
+    wide, short, weak = [], [], []
     for endpoint in measured:
-        if not endpoint.definition.primary or endpoint.spread is None:
+        if not endpoint.estimable or role_of(endpoint, policy) != "primary":
             continue
-        margin, k = margins[endpoint.name], endpoint.retrains
-        if intervals.half_width(endpoint.spread, k, policy.alpha) > margin:
-            underpowered.append(endpoint.name)
-        elif intervals.plan_width(endpoint.spread, k, policy.alpha) > margin:
+        margin, expected = margins[endpoint.name], endpoint.expected
+        if expected.half_width(policy.alpha) > margin:
+            wide.append(endpoint.name)
+        elif expected.plan_width(policy.alpha) > margin:
             short.append(endpoint.name)
-        if intervals.plan_width(endpoint.spread, k, policy.alpha) > margin:
+        if expected.plan_width(policy.alpha) > margin:
             weak.append((endpoint, margin))
+    unseen = max((endpoint.statistic.unseen for endpoint in measured), default=0)
     remedied = remedy(weak, unseen, policy.alpha)
-    return Standing(problem, margins, detecting, firing, tuple(underpowered), tuple(short), remedied)
+    return Standing(problem, margins, detecting, firing, tuple(wide), tuple(short), remedied, checks)
 
 
-def _catch(measured: Sequence[Measured], policy: Policy) -> list[Measured]:
-    """E2: the endpoints whose FAIL test, with the declared margins, rejects on the original."""
-    p_values = fail_test(measured, 1, policy)
-    return [endpoint for endpoint in measured if endpoint.in_force and p_values[endpoint.name].holm <= policy.alpha]
+def checks_problem(checks: Sequence[Check]) -> str:
+    """Empty, or what the checks of a random draw found."""
+    rejecting = [check.name for check in checks if check.rejects]
+    if rejecting == ["seeds"]:
+        return f"{SEEDS}: the forget set is no random draw"
+    return f"{UNLIKE} ({', '.join(rejecting)}): {NOT_RANDOM}" if rejecting else ""
 
 
 def _reversed(caught: Sequence[Measured]) -> str:
-    """Empty, or how the original shows that the retrains know the forget set better than it does: |z| rises then too,
-    and a candidate that is like those retrains would pass."""
-    below = [endpoint for endpoint in caught if endpoint.definition.directed and endpoint.gap(1) < 0]
+    """Empty, or how the original shows that the retrains know the forget set better than it does: a candidate that is
+    like those retrains would pass."""
+    below = [endpoint for endpoint in caught if endpoint.definition.name in DETECTING and endpoint.gap(1) < 0]
     if not below:
         return ""
     gaps = ", ".join(f"{endpoint.name} {endpoint.gap(1):+.3f}" for endpoint in below)
@@ -150,22 +161,10 @@ def _copies(first: Floats, second: Floats) -> bool:
     return bool(np.median(np.abs(first - second)[unique]) <= SAME_MODEL * np.std(first[unique]))
 
 
-def _invalid(measured: Sequence[Measured], phi: Floats, policy: Policy) -> str:
-    """E1: empty, or why the retrains are no reference."""
+def copies(phi: Floats) -> str:
+    """Empty, or which of the retrains ``phi [K, n]`` are one model up to rounding."""
     for a in range(len(phi)):
         for b in range(a + 1, len(phi)):
             if _copies(phi[a], phi[b]):
                 return f"two retrains ({a + 1} and {b + 1} of the reference) are the same model up to rounding"
-    for endpoint in measured:
-        if endpoint.definition.primary and endpoint.spread is not None and endpoint.spread <= NO_SPREAD:
-            return f"{endpoint.name} has {NO_DIFFERENCE}"
-    z = next(endpoint for endpoint in measured if endpoint.name == "A2")
-    if z.values is not None and z.spread is not None:
-        allowed = policy.margin_auc + intervals.t_quantile(1 - policy.alpha, z.retrains) * z.spread
-        far = [k for k, value in enumerate(z.values[: z.retrains]) if abs(value - 0.5) > allowed]
-        if far:
-            return (
-                f"one retrain ({far[0] + 1} of the reference) differs from the others: its leave-one-out A2 is "
-                f"{z.values[far[0]]:.3f}, expected 0.5 within {allowed:.3f}"
-            )
     return ""

@@ -8,11 +8,13 @@ import numpy as np
 from vestige.attacks.arrays import NotEstimable
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints.preconditions import identify
-from vestige.audit.endpoints.scores import Scores, audited, audited_signals, people_of, score_phi
+from vestige.audit.endpoints.readings import judged_rows, read
+from vestige.audit.endpoints.scores import Scores, score
 from vestige.audit.exposure.examples import Exposure, JudgedModel, exposure
 from vestige.audit.exposure.exposed_ids import PAIRS, write_exposed_ids
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import ExposureCounts, SingleExamples
+from vestige.audit.results.setting import Setting
 from vestige.learners.errors import DataError
 from vestige.learners.files.io import digest
 
@@ -32,16 +34,14 @@ def count_exposed(scores: Scores, names: tuple[str, ...]) -> SingleExamples:
     )
 
 
-def write_exposed(folder: Path, name: str, outputs: Outputs, policy: Policy) -> Path:
+def write_exposed(folder: Path, name: str, outputs: Outputs, setting: Setting, policy: Policy) -> Path:
     """Write the ids of the candidate's flagged examples to ``folder/NAME.csv``, readable by its owner alone.
 
     An example without an id goes by its row in the outputs; a person with several rows by the subject. Raises DataError
     below three retrains and for a place that is not ours."""
-    rows, kept = np.flatnonzero(audited(outputs)), identify(outputs).kept
-    labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
-    phi = audited_signals(outputs, [*kept, len(outputs.retrain)], ["logit"])["logit"]
-    people = people_of(outputs)
-    scores = score_phi(phi, len(kept), labels, forget, policy.calibration_share, policy.calibration_seed, people)
+    rows = judged_rows(outputs, setting)
+    scores = score(read(outputs, setting, identify(outputs).kept, policy.calibration_share))
+    people = scores.people
     try:
         exposures = _exposure(scores)
     except NotEstimable as error:

@@ -9,10 +9,11 @@ import numpy as np
 
 from vestige.attacks.metrics.roc import auc_rows, threshold_at_fpr
 from vestige.attacks.outputs.outputs import Outputs
-from vestige.attacks.scores.rlira import rlira
-from vestige.audit.endpoints.scores import MIN_RETRAINS, Scores, audited
+from vestige.attacks.scores.rlira import LEAST_RETRAINS, rlira
+from vestige.audit.endpoints.readings import judged_rows
+from vestige.audit.endpoints.scores import Scores
 from vestige.audit.policy import Policy
-from vestige.audit.results.groups import RetainComparison, RetainExposure
+from vestige.audit.results.retained import RetainComparison, RetainExposure
 from vestige.audit.statistics import intervals
 from vestige.learners.arrays import Floats
 
@@ -27,10 +28,10 @@ def retain_exposure(outputs: Outputs, kept: tuple[int, ...], scores: Scores, pol
     """Candidate and retrains ``kept`` on the retain rows of ``outputs``; ``scores``: of the same models, on forget and
     unseen rows, whose division of the unseen rows is used. Rows of one person count as so many."""
     rows = np.flatnonzero(outputs.where("retain"))
-    if not len(rows) or len(kept) < MIN_RETRAINS:
-        why = "no retain rows were given" if not len(rows) else f"needs at least {MIN_RETRAINS} retrains"
+    if not len(rows) or len(kept) < LEAST_RETRAINS:
+        why = "no retain rows were given" if not len(rows) else f"needs at least {LEAST_RETRAINS} retrains"
         return RetainExposure(why, len(rows), ())
-    judged = np.flatnonzero(audited(outputs))
+    judged = judged_rows(outputs, scores.setting)
     calibration, evaluation = (
         mask if scores.people is None else mask[scores.people.unit] for mask in (scores.calibration, scores.evaluation)
     )
@@ -59,8 +60,9 @@ def compare(name: str, values: Floats, examples: int, policy: Policy) -> RetainC
     """Statistic ``name`` from its ``values [K + 1]`` on the retrains and, last, the candidate."""
     retrains = values[:-1]
     gap = float(values[-1] - retrains.mean())
-    spread = intervals.floored_spread(retrains, 1 / examples)
-    width = intervals.half_width(spread, len(retrains), policy.alpha / len(WORDS))
+    spread = intervals.spread_of(retrains, 1 / examples)
+    error = intervals.gap_error(0.0, spread, 1 + 1 / len(retrains), len(retrains), 0.0)
+    width = error.half_width(policy.alpha / len(WORDS))
     return RetainComparison(
         name=name,
         statistic=WORDS[name].format(fpr=f"{policy.fpr:g}"),

@@ -1,9 +1,12 @@
-"""Intervals, tests and planning formulas of the verdict; scalars in, scalars out, all in float64.
+"""Intervals and tests of the verdict; scalars in, scalars out, all in float64.
 
-A *gap* is candidate minus the mean of K retrains; a *spread* is the standard deviation over those (divisor K - 1).
+A *gap* is candidate minus what it is compared with, most often the mean of K retrains; a *spread* is the standard
+deviation over those (divisor K - 1); an *example error* is the standard error of a gap for these very models.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, isinf, sqrt
 from typing import Literal
 
 import numpy as np
@@ -14,59 +17,63 @@ from vestige.attacks.metrics import distributions as stats
 Sides = Literal["two", "upper"]
 
 
-def t_quantile(probability: float, retrains: int) -> float:
-    """Quantile of Student's t with ``retrains - 1`` degrees of freedom."""
-    return float(stats.t.ppf(probability, retrains - 1))
+@dataclass(frozen=True)
+class GapError:
+    """How far a gap may be off: its variance, and the degrees of freedom that this variance is known with."""
+
+    variance: float
+    df: float
+
+    @property
+    def error(self) -> float:
+        """The standard error."""
+        return sqrt(self.variance)
+
+    def half_width(self, alpha: float) -> float:
+        """Half-width of the interval of level 1 - 2 alpha."""
+        return quantile(1 - alpha, self.df) * self.error
+
+    def p_value(self, gap: float, margin: float, sides: Sides) -> float:
+        """P-value of H0: the true gap is within the margin (one tail, doubled where both signs count)."""
+        size = gap if sides == "upper" else abs(gap)
+        if not self.variance:
+            return 0.0 if size > margin else 1.0
+        return min(1.0, (1 if sides == "upper" else 2) * tail((size - margin) / self.error, self.df))
+
+    def plan_width(self, alpha: float, power: float = 0.8) -> float:
+        """Margin at which a candidate without any true gap is within with probability ``power``."""
+        return self.half_width(alpha) + quantile((1 + power) / 2, self.df) * self.error
+
+    def fail_slack(self, tail_level: float, power: float = 0.8) -> float:
+        """By how much a true gap must exceed its margin for a one-tailed test to reject with probability ``power``."""
+        return (quantile(1 - tail_level, self.df) + quantile(power, self.df)) * self.error
 
 
-def seed_error(spread: float, retrains: int) -> float:
-    """Standard error of a gap: a new seed against the mean of ``retrains`` seeds."""
-    return float(spread * np.sqrt(1 + 1 / retrains))
+def gap_error(example_error: float, spread: float | None, factor: float, retrains: int, d0: float) -> GapError:
+    """The one formula of every interval: v = (d0 e^2 + (K - 1) c^2 s^2) / (d0 + K - 1), df = d0 + K - 1.
+
+    example_error: e. spread: s, None below two retrains. factor: c^2, the variance of a candidate's gap over the
+    retrains' leave-one-out variance. d0: as how many more retrains the examples count; infinite where the forget set is
+    a random draw, so that the examples say everything. Source: docs/verdict.md, "One interval".
+
+    >>> gap_error(0.01, 0.02, 1.0, 5, 1.0)
+    GapError(variance=0.00034, df=5.0)
+    """
+    seeds = max(retrains - 1, 0)
+    if isinf(d0) or not seeds or spread is None:
+        return GapError(example_error**2, max(d0, 1.0))
+    variance = (d0 * example_error**2 + seeds * factor * spread**2) / (d0 + seeds)
+    return GapError(variance, d0 + seeds)
 
 
-def half_width(spread: float, retrains: int, alpha: float) -> float:
-    """Half-width of the seed-t interval of a gap, level 1 - 2 alpha (the PASS interval)."""
-    return t_quantile(1 - alpha, retrains) * seed_error(spread, retrains)
+def quantile(probability: float, df: float) -> float:
+    """Quantile of Student's t; of the normal distribution where df is infinite."""
+    return float(stats.norm.ppf(probability) if isinf(df) else stats.t.ppf(probability, df))
 
 
-def plan_width(spread: float, retrains: int, alpha: float, power: float = 0.8) -> float:
-    """Margin at which a candidate without any true gap is within with probability ``power``."""
-    slack = t_quantile((1 + power) / 2, retrains) * seed_error(spread, retrains)
-    return half_width(spread, retrains, alpha) + slack
-
-
-def spread_factor(retrains: int, level: float = 0.95) -> float:
-    """Factor by which the true standard deviation may exceed the spread over the retrains, at ``level`` (normal)."""
-    return float(np.sqrt((retrains - 1) / stats.chi2.ppf(1 - level, retrains - 1)))
-
-
-def bonferroni_half_width(spread: float, retrains: int, alpha: float, family: float) -> float:
-    """Half-width of the two-sided simultaneous interval of a gap over ``family`` endpoints: with weights, the sum of
-    all over the endpoint's own."""
-    return t_quantile(1 - alpha / (2 * family), retrains) * seed_error(spread, retrains)
-
-
-def fail_slack(spread: float, retrains: int, alpha: float, family: int, sides: Sides, power: float = 0.8) -> float:
-    """By how much a true gap must exceed its margin for the FAIL test to reject with probability ``power``, taken at
-    the first step of Holm's adjustment over ``family`` endpoints."""
-    tail = alpha / family if sides == "upper" else alpha / (2 * family)
-    return (t_quantile(1 - tail, retrains) + t_quantile(power, retrains)) * seed_error(spread, retrains)
-
-
-def fail_p(gap: float, margin: float, error: float, retrains: int, sides: Sides = "two") -> float:
-    """P-value of the FAIL test, H0: the true gap is within the margin (one tail doubled when both signs count)."""
-    if sides == "upper":
-        return float(stats.t.sf((gap - margin) / error, retrains - 1))
-    return min(1.0, 2 * float(stats.t.sf((abs(gap) - margin) / error, retrains - 1)))
-
-
-def fail_p_normal(gap: float, margin: float, error: float, sides: Sides = "two") -> float:
-    """The FAIL test with a standard error that comes from many examples (normal in place of t)."""
-    if error == 0:
-        return 1.0
-    if sides == "upper":
-        return float(stats.norm.sf((gap - margin) / error))
-    return min(1.0, 2 * float(stats.norm.sf((abs(gap) - margin) / error)))
+def tail(value: float, df: float) -> float:
+    """Probability of more than ``value``."""
+    return float(stats.norm.sf(value) if isinf(df) else stats.t.sf(value, df))
 
 
 def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> tuple[float, ...]:
@@ -87,17 +94,15 @@ def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> t
 
 def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
     """Exact two-sided interval of a share; its ends are one-sided bounds of level (1 + level) / 2."""
-    tail, failures = (1 - level) / 2, trials - successes
-    low = 0.0 if successes == 0 else float(stats.beta.ppf(tail, successes, failures + 1))
-    high = 1.0 if failures == 0 else float(stats.beta.isf(tail, successes + 1, failures))
+    one_side, failures = (1 - level) / 2, trials - successes
+    low = 0.0 if successes == 0 else float(stats.beta.ppf(one_side, successes, failures + 1))
+    high = 1.0 if failures == 0 else float(stats.beta.isf(one_side, successes + 1, failures))
     return low, high
 
 
-def randomisation_p(candidate: float, retrains: Sequence[float], null: float = 0.0) -> float:
-    """Share of models at least as far from the null value as the candidate, itself included; to report, not to decide:
-    it cannot fall below 1 / (K + 1)."""
-    distance = abs(candidate - null)
-    return (1 + sum(abs(value - null) >= distance for value in retrains)) / (len(retrains) + 1)
+def null_error(members: int, nonmembers: int) -> float:
+    """Standard error of the AUC of a model that ranks both alike (Mann-Whitney)."""
+    return sqrt((members + nonmembers + 1) / (12 * members * nonmembers))
 
 
 def auc_interval(auc: float, variance: float, members: int, nonmembers: int, alpha: float) -> tuple[float, float]:
@@ -116,27 +121,29 @@ def auc_interval(auc: float, variance: float, members: int, nonmembers: int, alp
     return max(0.0, auc - slack), min(1.0, auc + slack)
 
 
-def floored_spread(values: NDArray[np.float64], resolution: float) -> float:
-    """Spread of ``values [K]``, at least ``resolution``: equal shares of n examples do not prove a spread of 0."""
-    return max(float(np.std(values, ddof=1)), resolution)
+def spread_of(values: NDArray[np.float64], floor: float = 0.0) -> float | None:
+    """Spread of ``values [K]``, at least ``floor``: equal shares of n examples do not prove a spread of 0; None below
+    two."""
+    return max(float(np.std(values, ddof=1)), floor) if len(values) > 1 else None
 
 
-def detectable_auc(members: int, nonmembers: int, alpha: float = 0.05, power: float = 0.8) -> float:
-    """Gap of one model's AUC from 0.5 that a two-sided test detects with probability ``power`` (null variance)."""
-    variance = (members + nonmembers + 1) / (12 * members * nonmembers)
-    return float((stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power)) * np.sqrt(variance))
+def fieller(
+    first: float, second: float, variance_first: float, variance_second: float, covariance: float, quantile_: float
+) -> tuple[float, float] | None:
+    """Interval of the ratio first / second; None where the set is unbounded, as ``second`` may be zero.
+
+    Source: Fieller 1954: all rho with (first - rho second)^2 <= q^2 (v1 - 2 rho c + rho^2 v2).
+    """
+    square = quantile_**2
+    a = second**2 - square * variance_second
+    b = first * second - square * covariance
+    c = first**2 - square * variance_first
+    discriminant = b**2 - a * c
+    if a <= 0 or discriminant < 0:
+        return None
+    root = sqrt(discriminant)
+    return (b - root) / a, (b + root) / a
 
 
-def detectable_tpr(members: int, fpr: float, alpha: float = 0.05, power: float = 0.8) -> float:
-    """Smallest TPR above ``fpr`` that a one-sided exact binomial test detects, threshold fixed (steps of fpr / 50)."""
-    from scipy.stats import binom
-
-    critical = int(binom.isf(alpha, members, fpr)) + 1
-    rates = np.arange(fpr, 1.0, fpr / 50)
-    detected = np.flatnonzero(stats.binom.sf(critical - 1, members, rates) >= power)
-    return float(rates[detected[0]]) if len(detected) else 1.0
-
-
-def epsilon_of_margin(margin: float) -> float:
-    """The epsilon of pure differential privacy that allows an AUC of 0.5 + ``margin``; descriptive, not a bound."""
-    return float(2 * np.arctanh(2 * margin))
+UNBOUNDED = inf
+"""d0 of a forget set that is a random draw."""

@@ -1,42 +1,39 @@
 """Controls of an audit: does it accuse a retrain, and how small a leak does it find?
 
-Both are settled from retrains and original alone. The positive control, whether the original is caught, is
-precondition E2 (``preconditions.py``).
+Both are settled from retrains and original alone. The positive control, whether the original is caught, is a
+precondition (``preconditions.py``).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints.decisions import fail_tests
-from vestige.audit.endpoints.endpoints import NO_SPREAD, measure
-from vestige.audit.endpoints.groups import Parts, find_groups, measure_groups
-from vestige.audit.endpoints.people import People
-from vestige.audit.endpoints.preconditions import NO_DIFFERENCE, identify, retrain_name
-from vestige.audit.endpoints.scores import (
-    MIN_RETRAINS,
-    READ,
-    Scores,
-    audited,
-    audited_signals,
-    people_of,
-    score_signals,
-)
+from vestige.audit.endpoints.endpoints import Measured, measure
+from vestige.audit.endpoints.preconditions import identify, retrain_name
+from vestige.audit.endpoints.readings import Readings, read
+from vestige.audit.endpoints.scores import score
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Controls, NullControl, PlantedLeak
+from vestige.audit.results.setting import Setting
 from vestige.audit.results.shadows import ShadowTables
-from vestige.learners.arrays import Floats, Indices, Labels, Mask
+from vestige.learners.arrays import Indices
 from vestige.learners.seeds import numpy_generator
 
+FEWEST_OTHERS = 3
+"""Retrains that a retrain is judged against at least."""
+NOTHING = np.empty(0, np.int64)
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Shares of the forget set that are planted."""
 
 POWER = 0.8
 
 
-def run_controls(outputs: Outputs, policy: Policy, shadows: ShadowTables | None = None) -> Controls:
+def run_controls(
+    outputs: Outputs, setting: Setting, policy: Policy, shadows: ShadowTables | None = None
+) -> Controls:
     """Judge every retrain as if it were the candidate, against the others (the null control), and then with leaks
     planted in it: on a share of the forget examples it answers as the original does.
 
@@ -47,33 +44,19 @@ def run_controls(outputs: Outputs, policy: Policy, shadows: ShadowTables | None 
     """
     identity = identify(outputs)
     kept = list(identity.kept)
-    if identity.problem or len(kept) <= MIN_RETRAINS:
-        return _not_run(identity.problem or f"needs at least {MIN_RETRAINS + 1} retrains, got {len(kept)}")
-    rows, original = audited(outputs), outputs.original is not None
-    models = [*kept, *([len(outputs.retrain) + 1] if original else [])]
-    trial = _Trial(
-        tables=audited_signals(outputs, models, READ),
-        retrains=len(kept),
-        labels=outputs.labels[rows],
-        forget=outputs.where("forget")[rows],
-        people=people_of(outputs),
-        shadows=None if shadows is None else shadows.of_bank().take(models),
-        policy=policy,
-    )
-    declared = None if outputs.group is None else outputs.group[rows]
+    if identity.problem or len(kept) <= FEWEST_OTHERS:
+        return _not_run(identity.problem or f"needs at least {FEWEST_OTHERS + 1} retrains, got {len(kept)}")
+    readings, original = read(outputs, setting, kept, policy.calibration_share), outputs.original is not None
+    # No model needs the candidate: the place is taken by the retrain that is judged.
+    models = [*range(len(kept)), *([len(kept) + 1] if original else [])]
+    readings = readings.choose(models[: len(kept)], models[len(kept) :])
     null, caught = [], []
     for place, index in enumerate(kept):
-        scores = trial.scores(place, numpy_generator(policy.calibration_seed, "planted leaks", index))
-        measured = measure(scores, policy.fpr, paired=policy.conservative)
-        flat = [endpoint.name for endpoint in measured if endpoint.spread is not None and endpoint.spread <= NO_SPREAD]
-        if flat:
-            return _not_run(f"{flat[0]} has {NO_DIFFERENCE}")
-        groups = find_groups(scores, declared)
-        parts = [measured, *measure_groups(groups, policy, paired=policy.conservative)]
-        names = ("", *(f"{group.name}: " for group in groups))
-        null.append(NullControl(retrain_name(index), _outside(parts, names, 0, policy)))
+        leaks = _leaks(readings, numpy_generator(0, "planted leaks", index)) if original else [NOTHING]
+        measured = _measure(readings, place, leaks, policy, shadows, [*kept, len(outputs.retrain) + 1])
+        null.append(NullControl(retrain_name(index), _outside(measured, 0, policy)))
         if original:
-            caught.append([bool(_outside(parts, names, 1 + share, policy)) for share in range(len(SHARES))])
+            caught.append([bool(_outside(measured, 1 + share, policy)) for share in range(len(SHARES))])
     counts = np.sum(caught, axis=0).tolist() if caught else []
     planted = tuple(PlantedLeak(share, int(count)) for share, count in zip(SHARES, counts, strict=False))
     return Controls(reason="", null=tuple(null), planted=planted, smallest=_smallest(planted, len(kept)))
@@ -83,68 +66,60 @@ def _not_run(reason: str) -> Controls:
     return Controls(reason=reason, null=(), planted=(), smallest=None)
 
 
-@dataclass(frozen=True, eq=False)
-class _Trial:
-    """Retrains and original on the audited rows. tables: signals ``[models, n]``, the retrains first."""
-
-    tables: Mapping[str, Floats]
-    retrains: int
-    labels: Labels
-    forget: Mask
-    people: People | None
-    shadows: ShadowTables | None
-    policy: Policy
-
-    def scores(self, place: int, random: np.random.Generator) -> Scores:
-        """Scores with retrain ``place`` in the candidate's place, then the same with each share planted: the last
-        answers as the original does on all of the forget set, and stands in its place where groups are chosen."""
-        tables = {**self.tables, **({} if self.shadows is None else self.shadows.tables)}
-        rest = [row for row in range(self.retrains) if row != place]
-        original = self.retrains if len(tables["logit"]) > self.retrains else None
-        shares = (0.0,) if original is None else (0.0, *SHARES)
-        planted = plant(tables, place, place if original is None else original, self._order(random), shares)
-        models = {name: np.concatenate([table[rest], planted[name]]) for name, table in tables.items()}
-        share, seed = self.policy.calibration_share, self.policy.calibration_seed
-        scores = score_signals(models, len(rest), self.labels, self.forget, share, seed, self.people)
-        if self.shadows is None:
-            return scores
-        return scores.with_shadows(replace(self.shadows, tables={name: models[name] for name in self.shadows.tables}))
-
-    def _order(self, random: np.random.Generator) -> Indices:
-        """The forget rows as they leak: one by one in random order, or person by person."""
-        rows = random.permutation(np.flatnonzero(self.forget))
-        if self.people is None:
-            return rows
-        place = random.permutation(len(self.people.first))
-        return rows[np.argsort(place[self.people.unit[rows]], kind="stable")]
+def leaking_rows(readings: Readings, random: np.random.Generator) -> Indices:
+    """The forget rows as they leak: one by one in random order, or person by person."""
+    rows = random.permutation(np.flatnonzero(readings.forget))
+    if readings.people is None:
+        return rows
+    place = random.permutation(len(readings.people.first))
+    return rows[np.argsort(place[readings.people.unit[rows]], kind="stable")]
 
 
-def plant(
-    tables: Mapping[str, Floats], model: int, original: int, order: Indices, shares: Sequence[float]
-) -> dict[str, Floats]:
-    """Signals ``[shares, n]`` of a model that answers as the original does on a share of the forget examples.
-
-    tables: signals ``[models, n]``. order: the forget rows as they leak, so that a larger leak holds the smaller ones.
-    """
-    planted = {}
-    for name, table in tables.items():
-        rows = np.tile(table[model], (len(shares), 1))
-        for row, share in zip(rows, shares, strict=True):
-            leaking = order[: int(np.ceil(share * len(order)))]
-            row[leaking] = table[original][leaking]
-        planted[name] = rows
-    return planted
+def _leaks(readings: Readings, random: np.random.Generator) -> list[Indices]:
+    """No leak, then each of ``SHARES``: a larger one holds the smaller ones."""
+    order = leaking_rows(readings, random)
+    return [order[: int(np.ceil(share * len(order)))] for share in (0.0, *SHARES)]
 
 
-def _outside(parts: Parts, names: Sequence[str], other: int, policy: Policy) -> tuple[str, ...]:
-    """Endpoints, of the whole and of groups, whose FAIL test rejects on the model at place ``other`` after the
-    retrains."""
-    return tuple(
-        f"{name}{endpoint}"
-        for name, part in zip(names, fail_tests(parts, other, policy), strict=True)
-        for endpoint, p in part.items()
-        if p.holm <= policy.alpha
-    )
+def _measure(
+    readings: Readings,
+    place: int,
+    leaks: Sequence[Indices],
+    policy: Policy,
+    shadows: ShadowTables | None,
+    places: Sequence[int],
+) -> tuple[Measured, ...]:
+    """The endpoints with retrain ``place`` in the candidate's place, once for each leak. places: of the models among
+    those of ``shadows``."""
+    original = len(readings.phi) > readings.retrains
+    if not original:
+        others = [k for k in range(readings.retrains) if k != place]
+        scores = score(readings.choose(others, [place]))
+    else:
+        scores = score(readings.plant(place, leaks))
+    if shadows is not None:
+        scores = scores.with_shadows(_planted_shadows(shadows.of_bank(), readings, place, leaks, places))
+    return measure(scores, policy)
+
+
+def _planted_shadows(
+    shadows: ShadowTables, readings: Readings, place: int, leaks: Sequence[Indices], places: Sequence[int]
+) -> ShadowTables:
+    chosen = shadows.take(places[: len(readings.phi)])
+    rest = [k for k in range(readings.retrains) if k != place]
+    tables = {}
+    for name, table in chosen.tables.items():
+        planted = np.repeat(table[[place]], len(leaks), axis=0)
+        if len(table) > readings.retrains:
+            for row, leak in zip(planted, leaks, strict=True):
+                row[leak] = table[-1, leak]
+        tables[name] = np.concatenate([table[rest], planted, table[readings.retrains :]])
+    return replace(chosen, tables=tables)
+
+
+def _outside(measured: Sequence[Measured], other: int, policy: Policy) -> tuple[str, ...]:
+    """Endpoints whose FAIL test rejects on the model at place ``other`` after the retrains."""
+    return tuple(name for name, p in fail_tests(measured, other, policy).items() if p.holm <= policy.alpha)
 
 
 def _smallest(planted: tuple[PlantedLeak, ...], retrains: int) -> float | None:

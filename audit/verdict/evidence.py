@@ -1,78 +1,76 @@
 """Everything measured about one candidate, from the outputs of all models."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.signals.signals import SIGNALS
-from vestige.audit.endpoints.baseline import baseline
+from vestige.audit.endpoints.calibration import row_digests
 from vestige.audit.endpoints.curves import attack_results, curves, histograms, operating_points
+from vestige.audit.endpoints.decisions import judge
 from vestige.audit.endpoints.endpoints import Measured, measure
-from vestige.audit.endpoints.groups import find_groups, judge_groups, measure_groups
-from vestige.audit.endpoints.preconditions import Identity, Standing, examine, identify, retrain_name
-from vestige.audit.endpoints.scores import READ, Scores, audited, audited_signals, people_of, score_signals
+from vestige.audit.endpoints.preconditions import Identity, Standing, copies, examine, identify, retrain_name
+from vestige.audit.endpoints.readings import Readings, judged_rows, read
+from vestige.audit.endpoints.recognition import masked
+from vestige.audit.endpoints.reference_check import reference_checks
+from vestige.audit.endpoints.scores import Scores, score
+from vestige.audit.endpoints.share import share_forgotten
+from vestige.audit.endpoints.unseen import unseen_check
 from vestige.audit.endpoints.utility import utility
-from vestige.audit.exchangeable.measurement import over_examples
 from vestige.audit.exposure.counts import count_exposed
 from vestige.audit.exposure.retained import retain_exposure
 from vestige.audit.policy import Policy
-from vestige.audit.results.evidence import Controls, Evidence, Reference
-from vestige.audit.results.exchangeable import Declaration
+from vestige.audit.results.evidence import Controls, Evidence, Reference, Scale
+from vestige.audit.results.setting import Setting
 from vestige.audit.results.shadows import ShadowTables
-
-ELSEWHERE = "decided over examples, by X1 to Y3"
-"""Why an endpoint against retrains decides nothing in the second mode."""
+from vestige.learners.arrays import Indices
+from vestige.learners.files.io import digest
 
 
 def gather(
     outputs: Outputs,
+    setting: Setting,
     policy: Policy,
     *,
     candidate_name: str = "candidate",
     plots: bool = True,
     controls: Controls | None = None,
-    declared: Declaration | None = None,
     shadows: ShadowTables | None = None,
 ) -> Evidence:
-    """The evidence on the candidate of ``outputs``: preconditions, endpoints, utility, baseline and what to plot.
+    """The evidence on the candidate of ``outputs``: preconditions, endpoints, utility and what to plot.
 
     controls: of these retrains, from ``run_controls``. plots: False leaves operating points, report-only attacks,
-    curves, histograms and single examples empty, which changes nothing about the verdict. declared: who declares
-    exchangeable forget and unseen examples, so that fewer than three retrains are judged over examples. shadows: scores
-    against shadow models, on the forget and unseen rows, of every model of ``outputs``: retrains, candidate, original.
-    Without any retrain and a declaration this is a screening: what the candidate shows against unseen examples, and no
-    endpoint. DataError when there are too few unseen rows to part into calibration and evaluation.
-    Source: verdict.md, sections 4 to 6.
+    curves, histograms and single examples empty, which changes nothing about the verdict. shadows: scores against
+    shadow models, on the forget and unseen rows, of every model of ``outputs``: retrains, candidate, original.
+    DataError where there are too few unseen rows to part into calibration and evaluation, and for a model that answers
+    every row alike. Source: docs/verdict.md.
     """
     if plots:
         outputs.signals(*SIGNALS)  # all in one reading
-    identity = identify(outputs)
-    scores, measured, standing = _examined(outputs, identity, policy, shadows)
-    exchangeable = over_examples(outputs, scores, identity.kept, declared, policy)
-    problem = standing.problem or (ELSEWHERE if exchangeable else "")
-    groups = find_groups(scores, None if outputs.group is None else outputs.group[audited(outputs)])
-    parts = judge_groups(measured, groups, measure_groups(groups, policy), replace(standing, problem=problem), policy)
+    examined = _examine(outputs, setting, policy, shadows)
+    identity, scores, standing = examined.identity, examined.scores, examined.standing
+    usefulness = utility(outputs, identity.kept, setting, policy)
+    of_unseen = next((part for part in usefulness if part.role == "unseen"), None)
     evidence = Evidence(
         candidate=candidate_name,
-        endpoints=parts[0],
-        utility=utility(outputs, identity.kept, policy),
-        baseline=baseline(scores, policy),
-        operating_points=(),
-        attacks=(),
-        curves=(),
-        histograms=(),
-        reference=_reference(outputs, scores, identity, standing),
+        setting=setting,
+        endpoints=judge(examined.measured, standing.effective, standing.problem, policy),
+        utility=usefulness,
+        reference=_reference(outputs, examined, policy),
+        scale=_scales(examined.readings, scores, identity),
         no_op=identity.no_op,
+        masked=masked(examined.readings),
+        unseen_check=unseen_check(scores, of_unseen, policy),
+        share_forgotten=None if standing.problem else share_forgotten(scores, policy),
         controls=controls,
-        groups=parts[1],
         shadows=scores.shadows,
-        exchangeable=exchangeable,
     )
     if not plots:
         return evidence
     names = tuple(map(retrain_name, identity.kept))
-    signals = audited_signals(outputs, _models(outputs, identity), SIGNALS)
+    rows, models = judged_rows(outputs, setting), _models(outputs, identity)
+    signals = {name: table[models].take(rows, axis=1) for name, table in outputs.signals(*SIGNALS).items()}
     return replace(
         evidence,
         operating_points=operating_points(scores),
@@ -84,42 +82,57 @@ def gather(
     )
 
 
-def preconditions(outputs: Outputs, policy: Policy, *, shadows: ShadowTables | None = None) -> Reference:
-    """E0 to E3 alone, to be written down before the candidate is scored.
+def preconditions(
+    outputs: Outputs, setting: Setting, policy: Policy, *, shadows: ShadowTables | None = None
+) -> Reference:
+    """What is settled before the candidate is scored, to be written down beforehand.
 
     Nothing here depends on the candidate, except that retrains byte-equal to it are dropped. Of ``shadows`` only what
     depends on no method is looked at.
     """
-    return stand(outputs, policy, shadows)[2]
+    return stand(outputs, setting, policy, shadows)[2]
 
 
 def stand(
-    outputs: Outputs, policy: Policy, shadows: ShadowTables | None = None
+    outputs: Outputs, setting: Setting, policy: Policy, shadows: ShadowTables | None = None
 ) -> tuple[tuple[Measured, ...], Standing, Reference]:
-    """The endpoints, of which only the values of retrains and original may be used, and E0 to E3 from those."""
-    identity = identify(outputs)
-    scores, measured, standing = _examined(outputs, identity, policy, None if shadows is None else shadows.of_bank())
-    return measured, standing, _reference(outputs, scores, identity, standing)
+    """The endpoints, of which only the values of retrains and original may be used, and what these settle."""
+    examined = _examine(outputs, setting, policy, None if shadows is None else shadows.of_bank())
+    return examined.measured, examined.standing, _reference(outputs, examined, policy)
 
 
-def _examined(
-    outputs: Outputs, identity: Identity, policy: Policy, shadows: ShadowTables | None
-) -> tuple[Scores, tuple[Measured, ...], Standing]:
-    """Scores of the retrains that are kept, the candidate and the original, the endpoints on them, and E0 to E3."""
-    rows, models = audited(outputs), _models(outputs, identity)
-    tables = audited_signals(outputs, models, READ)
-    labels, forget = outputs.labels[rows], outputs.where("forget")[rows]
-    share, seed = policy.calibration_share, policy.calibration_seed
-    scores = score_signals(tables, len(identity.kept), labels, forget, share, seed, people_of(outputs))
+@dataclass(frozen=True, eq=False)
+class _Examined:
+    """The audited ``rows``, and readings, scores and endpoints of the retrains that are kept, the candidate and the
+    original."""
+
+    identity: Identity
+    rows: Indices
+    readings: Readings
+    scores: Scores
+    measured: tuple[Measured, ...]
+    standing: Standing
+
+
+def _examine(outputs: Outputs, setting: Setting, policy: Policy, shadows: ShadowTables | None) -> _Examined:
+    identity, rows = identify(outputs), judged_rows(outputs, setting)
+    readings = read(outputs, setting, identity.kept, policy.calibration_share)
+    scores = score(readings)
     if shadows is not None:
-        scores = scores.with_shadows(shadows.take(models))
-    measured = measure(scores, policy.fpr)
-    unseen = int((~scores.forget).sum())
-    standing = examine(measured, scores.phi[: scores.retrains], scores.has_original, unseen, policy)
-    if identity.problem:
-        margins = {endpoint.name: endpoint.definition.margin(policy) for endpoint in measured}
-        standing = Standing(identity.problem, margins)
-    return scores, measured, standing
+        audited = np.flatnonzero(outputs.role != "retain")
+        scores = scores.with_shadows(shadows.take(_models(outputs, identity)).at(np.isin(audited, rows)))
+    measured = measure(scores, policy)
+    problem = identity.problem or copies(scores.phi[: scores.retrains])
+    return _Examined(identity, rows, readings, scores, measured, settle(scores, measured, policy, problem))
+
+
+def settle(scores: Scores, measured: tuple[Measured, ...], policy: Policy, problem: str = "") -> Standing:
+    """What retrains and original settle; problem: what outputs alone show to be wrong with the retrains."""
+    checks = reference_checks(scores, measured[0])
+    if problem:
+        margins = {endpoint.name: endpoint.margin(policy) for endpoint in measured}
+        return Standing(problem, margins, checks=checks)
+    return examine(measured, checks, scores.has_original, policy)
 
 
 def _models(outputs: Outputs, identity: Identity) -> list[int]:
@@ -127,13 +140,23 @@ def _models(outputs: Outputs, identity: Identity) -> list[int]:
     return [*identity.kept, *range(len(outputs.retrain), len(outputs.models))]
 
 
-def _reference(outputs: Outputs, scores: Scores, identity: Identity, standing: Standing) -> Reference:
+def _scales(readings: Readings, scores: Scores, identity: Identity) -> tuple[Scale, ...]:
+    names = [*map(retrain_name, identity.kept), "candidate", "original"]
+    lines = scores.alignments if len(scores.alignments) == len(readings.level) else (None,) * len(readings.level)
+    return tuple(
+        Scale(name, float(level), None if line is None else line.slope, line is None or line.followed)
+        for name, level, line in zip(names, readings.level, lines, strict=False)
+    )
+
+
+def _reference(outputs: Outputs, examined: _Examined, policy: Policy) -> Reference:
     forget_classes, unseen_classes = (np.unique(outputs.labels[outputs.where(role)]) for role in ("forget", "unseen"))
+    calibrating = np.sort(row_digests(outputs, examined.rows[examined.readings.calibration]))
     return replace(
-        reference_of(scores, standing),
-        dropped=tuple(map(retrain_name, identity.dropped)),
+        reference_of(examined.scores, examined.standing),
+        dropped=tuple(map(retrain_name, examined.identity.dropped)),
+        calibration_digest=digest(*(row.hex() for row in calibrating)),
         retain=int(outputs.where("retain").sum()),
-        unit="example" if scores.people is None else "person",
         saturated=outputs.saturated,
         classes_without_unseen=len(np.setdiff1d(forget_classes, unseen_classes)),
     )
@@ -141,20 +164,22 @@ def _reference(outputs: Outputs, scores: Scores, identity: Identity, standing: S
 
 def reference_of(scores: Scores, standing: Standing) -> Reference:
     """What scores alone say about a reference."""
+    forget, calibration, evaluation = scores.sizes
     return Reference(
         retrains=scores.retrains,
         dropped=(),
-        valid=not standing.problem,
         problem=standing.problem,
+        checks=standing.checks,
         original=scores.has_original,
-        assay_sensitive=None if standing.detecting is None else bool(standing.detecting),
-        detecting=standing.detecting or (),
+        detecting=standing.detecting,
         firing=standing.firing,
-        underpowered=standing.underpowered,
+        wide=standing.wide,
         short_of_power=standing.short,
         remedy=standing.remedy,
-        forget=int(scores.forget.sum()),
-        unseen_calibration=int(scores.calibration.sum()),
-        unseen_evaluation=int(scores.evaluation.sum()),
+        forget=forget,
+        unseen_calibration=calibration,
+        unseen_evaluation=evaluation,
+        calibration_digest="",
         retain=0,
+        unit="example" if scores.people is None else "person",
     )

@@ -1,10 +1,55 @@
-"""What evidence lacks for grades A and B (verdict.md, section 6, E4)."""
+"""The grade of the evidence, and what it lacks for a better one (docs/verdict.md, "Grades")."""
 
-from vestige.audit.endpoints.endpoints import DEFINITIONS
-from vestige.audit.results.evidence import Evidence
-from vestige.audit.results.shadows import GRADE_A_FROM, SHADOWED, ULIRA
+from vestige.audit.endpoints.endpoints import BY_NAME
+from vestige.audit.results.endpoint import Endpoint
+from vestige.audit.results.evidence import Evidence, Grade
+from vestige.audit.results.shadows import GRADE_A_FROM, LIRA, ULIRA
 
+LEAST_CHOSEN = 2
+"""Retrains without which the spread over seeds is not known."""
 RECOMMENDED_RETRAINS = 5
+ENOUGH_KNOWN_RANDOM = 3
+GRADES: tuple[Grade, ...] = ("A", "B", "C")
+_SCORE_OF = {"A4": ULIRA, "F4": LIRA[0], "F5": LIRA[1]}
+
+
+def grade_of(evidence: Evidence) -> Grade:
+    """A: B, and LiRA or U-LiRA from 64 shadows or more. B: the original, precise enough tails, and five retrains (three
+    where vestige itself drew the forget set at random). C: anything else."""
+    if missing_for_grade_b(evidence):
+        return "C"
+    return "A" if enough_shadows(evidence) else "B"
+
+
+def missing(evidence: Evidence, wanted: Grade) -> list[str]:
+    """What the evidence lacks for a grade, and for any grade at all; empty where nothing does."""
+    lacking = [] if not evidence.setting.of_class or _named(evidence, "B") else ["retain rows of other classes"]
+    if wanted != "C":
+        lacking += missing_for_grade_b(evidence)
+    if wanted == "A" and not enough_shadows(evidence):
+        lacking.append(missing_for_grade_a(evidence))
+    return list(dict.fromkeys(lacking))
+
+
+def missing_for_grade_b(evidence: Evidence) -> list[str]:
+    """What the evidence lacks for grade B."""
+    reference, setting, lacking = evidence.reference, evidence.setting, []
+    known = setting.random and setting.source == "known"
+    need = ENOUGH_KNOWN_RANDOM if known else RECOMMENDED_RETRAINS
+    if reference.retrains < need:
+        lacking.append(f"{need} retrains (there are {reference.retrains})")
+    if not reference.original:
+        lacking.append("the original")
+    names = ("T",) if setting.of_class else ("S", "T")
+    for name in names:
+        if not any(endpoint.primary for endpoint in _named(evidence, name)):
+            lacking.append(f"more forget and unseen examples ({BY_NAME[name].words.partition(':')[0]} is not judged)")
+    return list(dict.fromkeys(lacking))
+
+
+def _named(evidence: Evidence, name: str) -> list[Endpoint]:
+    """The endpoints of this name that are estimable."""
+    return [endpoint for endpoint in evidence.endpoints if endpoint.name == name and endpoint.candidate is not None]
 
 
 def enough_shadows(evidence: Evidence) -> bool:
@@ -12,12 +57,9 @@ def enough_shadows(evidence: Evidence) -> bool:
     shadows = evidence.shadows
     if shadows is None:
         return False
-    counts = {score: shadows.unlearned if score == ULIRA else shadows.shadows for score in SHADOWED}
-    estimable = {endpoint.name for endpoint in evidence.endpoints if endpoint.candidate is not None}
     return any(
-        definition.name in estimable and counts[definition.score] >= GRADE_A_FROM
-        for definition in DEFINITIONS
-        if definition.score in SHADOWED and not definition.tail
+        (shadows.unlearned if score == ULIRA else shadows.shadows) >= GRADE_A_FROM and _named(evidence, name)
+        for name, score in _SCORE_OF.items()
     )
 
 
@@ -30,14 +72,3 @@ def missing_for_grade_a(evidence: Evidence) -> str:
     if shadows.problem:
         return f"{need}, without faults ({shadows.problem})"
     return f"{need} (there are {shadows.shadows})"
-
-
-def missing_for_grade_b(evidence: Evidence) -> list[str]:
-    """What the evidence lacks for grade B."""
-    reference, missing = evidence.reference, []
-    if reference.retrains < RECOMMENDED_RETRAINS:
-        missing.append(f"{RECOMMENDED_RETRAINS} retrains (there are {reference.retrains})")
-    if not reference.original:
-        missing.append("the original")
-    absent = [endpoint for endpoint in evidence.endpoints if endpoint.candidate is None]
-    return missing + [f"{endpoint.name} ({endpoint.reason})" for endpoint in absent if endpoint.name in ("T1", "F1")]

@@ -2,32 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 
-from vestige.audit.endpoints.endpoints import DEFINITIONS
-from vestige.audit.endpoints.preconditions import NO_DIFFERENCE, REVERSED
+from vestige.audit.endpoints.endpoints import SHADOWED
+from vestige.audit.endpoints.preconditions import REVERSED, SEEDS, UNLIKE
 from vestige.audit.policy import Policy
-from vestige.audit.results.evidence import Evidence, Grade, Outcome, Reference
-from vestige.audit.results.shadows import FEWEST, GRADE_A_FROM, SHADOWED, ULIRA, ShadowEvidence, why_absent
-from vestige.audit.verdict.grades import enough_shadows, missing_for_grade_a, missing_for_grade_b
-from vestige.audit.verdict.wording import GROUP, also_fail, detectable, explanation, fail_only_open, screened
+from vestige.audit.results.endpoint import Endpoint
+from vestige.audit.results.evidence import Evidence, Outcome, ReasonAt, Reference
+from vestige.audit.results.shadows import FEWEST, GRADE_A_FROM, ULIRA, ShadowEvidence, why_absent
+from vestige.audit.verdict.grades import LEAST_CHOSEN, enough_shadows, missing
+from vestige.audit.verdict.wording import enumerate_words, not_judged
 
 MOST_NAMED = 6
-GROUP_STANDINGS = ("within", "uncertain", "outside", "not assessed")
+DECISIONS = ("within", "uncertain", "outside", "not estimable")
 Notes = Mapping[str, tuple[object, str]]
 """By code: whether the note applies, and its sentence."""
 
 
-def notes(evidence: Evidence, policy: Policy, outcome: Outcome, still_open: Sequence[str] = ()) -> tuple[str, ...]:
-    """What else a reader must know, as ``CODE: sentence``.
-
-    still_open: codes of questions that a FAIL leaves open and that are no reason for it.
-    """
-    return applying(
-        {
-            **_of_verdict(evidence, policy, outcome, still_open),
-            **_of_shadows(evidence),
-            **_of_data(evidence.reference),
-        }
-    )
+def notes(evidence: Evidence, policy: Policy, outcome: Outcome) -> tuple[str, ...]:
+    """What else a reader must know, as ``CODE: sentence``; none of it decides anything."""
+    of_verdict = _of_verdict(evidence, policy, outcome)
+    return applying({**of_verdict, **_of_shadows(evidence), **_of_data(evidence.reference), **_of_plan(evidence)})
 
 
 def applying(notes_by_code: Notes) -> tuple[str, ...]:
@@ -35,80 +28,66 @@ def applying(notes_by_code: Notes) -> tuple[str, ...]:
     return tuple(f"{code}: {sentence}" for code, (applies, sentence) in notes_by_code.items() if applies)
 
 
-def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome, still_open: Sequence[str]) -> Notes:
+def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome) -> Notes:
     reference, endpoints = evidence.reference, evidence.endpoints
-    tail = next(endpoint for endpoint in endpoints if endpoint.name == "T1")
-    widths = [(endpoint.name, endpoint.half_width, endpoint.example_half_width or 0.0) for endpoint in endpoints]
-    wider = [name for name, half_width, examples in widths if half_width and examples > half_width]
-    margins = [(endpoint.name, endpoint.margin_effective, endpoint.margin) for endpoint in endpoints]
+    margins = [(endpoint.label, endpoint.margin_effective, endpoint.margin) for endpoint in endpoints]
     narrowed = [f"{name} {effective:.3f}" for name, effective, margin in margins if effective < margin]
-    uncertain = [utility.role for utility in evidence.utility if utility.decision == "uncertain"]
-    undecided = fail_only_open(evidence)
+    undecided = [
+        endpoint.label
+        for endpoint in endpoints
+        if not endpoint.primary and endpoint.decision == "uncertain" and endpoint.name != "G"
+    ]
     retained = () if evidence.retained is None else evidence.retained.comparisons
     more_exposed = [f"{statistic.name} {statistic.gap:+.3f}" for statistic in retained if statistic.interval[0] > 0]
-    accused = () if evidence.controls is None else evidence.controls.accused
+    unlike = [check.name for check in reference.checks if check.rejects and check.name != "seeds"]
+    unfollowed = [scale.model for scale in evidence.scale if not scale.followed]
+    unjudged = not_judged(evidence)
+    groups = [endpoint for endpoint in endpoints if endpoint.name == "G"]
     return {
-        "DETECTABLE_WITHIN_MARGIN": (
-            outcome == "PASS" and detectable(evidence),
-            f"the difference from retraining is detectable but within margin on {', '.join(detectable(evidence))}.",
-        ),
         "FAIL_ONLY_OPEN": (
             outcome == "PASS" and undecided,
             f"{', '.join(undecided)} can only cause FAIL and did not, but is not shown to be within its margin.",
         ),
-        "TAIL_NOT_ASSESSED": (
-            tail.candidate is None,
-            f"leaks of a few examples were not tested: the TPR endpoints are not estimable ({tail.reason}).",
+        "NOT_JUDGED": (
+            unjudged,
+            f"{enumerate_words(unjudged)}: too few examples for PASS to require it; it can still cause FAIL.",
         ),
         "RETRAIN_DROPPED": (
             reference.dropped,
             f"{', '.join(reference.dropped)} left out: byte-equal to the candidate.",
         ),
-        "SCREENING": (
-            evidence.exchangeable is None and not reference.retrains,
-            "without a retrain this is a screening: phi tells forget from unseen examples with AUC "
-            f"{screened(evidence)} on the candidate (0.5: not at all). A model that never saw the forget set may do "
-            "the same where the two differ by nature, so neither a leak nor forgetting is shown; only a candidate that "
-            "answers as the original does fails.",
+        "UNLIKE_UNSEEN": (
+            unlike and not evidence.setting.random,
+            f"the retrains treat forget and unseen examples differently ({', '.join(unlike)}): they were trained on part "
+            "of the forget set, or it is easier or harder by nature. Outputs cannot tell these apart; check what the "
+            "retrains were trained on.",
         ),
-        "NOT_EXCHANGEABLE": (
-            reference.retrains > 0 and not evidence.baseline.exchangeable,
-            "the retrains are not shown to rank forget and unseen data alike within the margin, so the comparison with "
-            "unseen data is switched off; the comparison with retraining stands.",
+        "UNLIKE_RETRAINS": (
+            unfollowed,
+            f"{', '.join(unfollowed)}: confidence hardly follows that of the retrains, so that only its median was aligned.",
         ),
-        "WIDER_EXAMPLE_INTERVAL": (
-            wider and not policy.conservative,
-            f"the interval from the examples alone is wider than the one from the retrains on {', '.join(wider)}; "
-            "conservative = true in the policy takes the wider one.",
+        "CLASS_OUTPUTS": (
+            evidence.setting.of_class and outcome == "PASS",
+            "outputs cannot tell forgetting from a wrapper that answers the forgotten class as a retrain does.",
         ),
         "MARGIN_NARROWED": (
             narrowed,
             f"the margin of the PASS test is half of the original's own gap on {', '.join(narrowed)}.",
         ),
-        "GROUPS": (evidence.groups, _groups(evidence)),
+        "GROUPS": (groups, _groups(groups)),
         "RETAIN_EXPOSED": (
             more_exposed,
             f"retain examples are more exposed than under retraining on {', '.join(more_exposed)}; this does not "
             "affect the verdict.",
         ),
-        "NULL_CONTROL_ACCUSES": (
-            accused and outcome == "FAIL",
-            f"null control failed: {also_fail(accused)}; the retrains differ by more than their spread explains.",
-        ),
         "SHORT_OF_POWER": (
-            outcome == "INCONCLUSIVE" and (reference.short_of_power or reference.underpowered),
+            outcome == "INCONCLUSIVE" and (reference.short_of_power or reference.wide),
             _short_of_power(reference),
-        ),
-        **{code: (True, f"apart from the FAIL: {explanation(code, evidence, policy)}") for code in still_open},
-        "UTILITY_UNCERTAIN": (
-            uncertain and outcome == "FAIL",
-            f"it is also not settled whether accuracy on {', '.join(uncertain)} is as good as the retrains'.",
         ),
         "POLICY_OVERRIDES": (
             policy.overrides,
             f"settings that differ from profile {policy.profile}: {', '.join(policy.overrides)}.",
         ),
-        **_of_plan(evidence),
     }
 
 
@@ -116,8 +95,7 @@ def _of_shadows(evidence: Evidence) -> Notes:
     shadows = evidence.shadows
     if shadows is None:
         return {}
-    shadowed = {definition.name for definition in DEFINITIONS if definition.score in SHADOWED}
-    used = any(endpoint.candidate is not None and endpoint.name in shadowed for endpoint in evidence.endpoints)
+    used = any(endpoint.candidate is not None and endpoint.name in SHADOWED for endpoint in evidence.endpoints)
     method = f", U-LiRA on {shadows.unlearned} unlearned ones" if shadows.unlearned >= FEWEST else ""
     unused = _why_unused(shadows)
     return {
@@ -136,12 +114,12 @@ def _why_unused(shadows: ShadowEvidence) -> str:
     return why if why or not shadows.unlearned else why_absent(ULIRA, shadows)
 
 
-def _groups(evidence: Evidence) -> str:
+def _groups(groups: Sequence[Endpoint]) -> str:
     counted = []
-    for standing in GROUP_STANDINGS:
-        names = [group.name for group in evidence.groups if group.standing == standing]
+    for decision in DECISIONS:
+        names = [group.where for group in groups if group.decision == decision]
         if names:
-            counted.append(f"{standing}: {', '.join(names) if len(names) <= MOST_NAMED else f'{len(names)} groups'}")
+            counted.append(f"{decision}: {', '.join(names) if len(names) <= MOST_NAMED else f'{len(names)} groups'}")
     return f"groups, each by itself: {'; '.join(counted)}."
 
 
@@ -179,64 +157,55 @@ def _of_data(reference: Reference) -> Notes:
 
 def _short_of_power(reference: Reference) -> str:
     parts = []
-    if reference.underpowered:
-        parts.append(f"no candidate can pass {', '.join(reference.underpowered)}")
+    if reference.wide:
+        parts.append(f"no candidate can pass {', '.join(reference.wide)}")
     if reference.short_of_power:
         short = ", ".join(reference.short_of_power)
         parts.append(f"even a perfect candidate passes {short} with less than 80 % probability")
     return f"{'; '.join(parts)}. {reference.remedy}"
 
 
-def would_change(evidence: Evidence, policy: Policy, reasons: Sequence[str], grade: Grade) -> tuple[str, ...]:
+def would_change(evidence: Evidence, policy: Policy, reasons: Sequence[ReasonAt]) -> tuple[str, ...]:
     """What would resolve or change the verdict: for each reason that has a remedy, one sentence."""
     reference = evidence.reference
     canaries = "plant canaries (mislabelled or duplicated examples) in the next training"
+    narrower = reference.remedy or "More retrains or more unseen examples would narrow the interval."
     remedies = {
         "NOOP": "Run the unlearning method, and check that its result was the checkpoint that was audited.",
         "LEAK": "Unlearn more strongly, or retrain without the forget set.",
         "OVER_FORGET": "Unlearn less strongly: aim at what retraining gives, not at the lowest score.",
-        "SCATTER": "Unlearn example by example to the level of retraining; the mean alone is not enough.",
-        "TRACE": "Look at A1, A2 and T1 for the direction: more of the method, less of it, or another one.",
-        "TAIL": "Find the exposed examples in the scores and unlearn those further.",
-        "UTILITY": "Repair accuracy on retain data after unlearning.",
-        "REFERENCE_INVALID": _sound_reference(reference),
-        "NO_ASSAY_SENSITIVITY": (
+        "TRACE": "Unlearn by changing what the model knows, to the level of retraining, not its outputs.",
+        "UTILITY": "Repair usefulness on retain data after unlearning, or give retrains to compare with.",
+        "REFERENCE": _sound_reference(evidence),
+        "UNSEEN": "Give unseen examples that neither the candidate nor any other model was trained on.",
+        "NO_SIGNAL": (
             "Give the original."
             if not reference.original
             else f"Check that no retrain saw the forget set, use a larger forget or unseen set, or {canaries}."
         ),
-        "EVIDENCE_GRADE": _more_evidence(evidence, policy, grade),
-        "NULL_CONTROL": "Train that retrain again, check what it was trained on, and use more retrains.",
-        "BASELINE_DISAGREEMENT": (
-            "Check that the retrains were trained without the forget set, and that unseen data is like it."
-        ),
-        "GROUP_OPEN": (
-            "Give more forget and unseen examples of these groups, more retrains, or do not enforce groups."
-        ),
-        "UNDERPOWERED": reference.remedy or "Use more unseen examples or a wider margin.",
-        "NEAR_MARGIN": reference.remedy or "More retrains or more unseen examples would narrow the interval.",
-        "UTILITY_UNCERTAIN": "More retrains would narrow the interval of accuracy.",
+        "EVIDENCE": _more_evidence(evidence, policy),
+        "NEAR_MARGIN": narrower,
     }
-    group = "Unlearn the group further, to the level of retraining, and look for what sets it apart."
-    remedies |= {reason: group for reason in reasons if reason.startswith(GROUP)}
-    return tuple(dict.fromkeys(remedies[reason] for reason in reasons if reason in remedies))
+    return tuple(dict.fromkeys(remedies[reason.code] for reason in reasons if reason.code in remedies))
 
 
-def _sound_reference(reference: Reference) -> str:
-    if NO_DIFFERENCE in reference.problem:
-        return "Give more forget or unseen examples: with so few of them an attack cannot tell one model from another."
-    if REVERSED in reference.problem:
+def _sound_reference(evidence: Evidence) -> str:
+    problem = evidence.reference.problem
+    if not problem:
+        return "Train that retrain again, check what it was trained on, and use more retrains."
+    if REVERSED in problem:
         return "Check which file is the original and which are the retrains, and that no retrain saw the forget set."
+    if evidence.setting.random and (UNLIKE in problem or SEEDS in problem):
+        return "Check what the retrains were trained on; if the forget set was chosen, do not call it a random draw."
     return "Train the retrains again without the forget set, each with its own seed."
 
 
-def _more_evidence(evidence: Evidence, policy: Policy, grade: Grade) -> str:
-    if not evidence.reference.retrains:
+def _more_evidence(evidence: Evidence, policy: Policy) -> str:
+    reference = evidence.reference
+    if not evidence.setting.random and reference.retrains < LEAST_CHOSEN:
         return (
             "Give retrains (five are advisable; vestige retrain makes them from your own training function), or "
-            "declare (--exchangeable) that forget and unseen examples were drawn alike, where they were."
+            "declare (--random) that the forget set is a random draw, where it is."
         )
-    missing = missing_for_grade_b(evidence)
-    if policy.min_evidence == "A" and not missing:
-        return f"For grade A provide: {missing_for_grade_a(evidence)}."
-    return f"The evidence is of grade {grade}; for grade B provide: {'; '.join(missing)}."
+    lacking = missing(evidence, policy.min_evidence)
+    return f"Provide: {'; '.join(lacking)}." if lacking else reference.remedy or "Use more unseen examples or retrains."

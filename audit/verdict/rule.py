@@ -1,140 +1,114 @@
-"""The decision rule: from evidence to PASS, FAIL or INCONCLUSIVE (verdict.md, section 7)."""
+"""The decision rule: from evidence to PASS, FAIL or INCONCLUSIVE (docs/verdict.md, "The rule")."""
 
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
-from vestige.audit.endpoints.scores import MIN_RETRAINS
+from vestige.audit.endpoints.endpoints import BY_NAME
 from vestige.audit.policy import Policy
 from vestige.audit.results.endpoint import Endpoint
-from vestige.audit.results.evidence import Evidence, Grade, Outcome, Verdict
-from vestige.audit.verdict import exchangeable_rule, exchangeable_wording, notes, wording
-from vestige.audit.verdict.grades import RECOMMENDED_RETRAINS, enough_shadows
+from vestige.audit.results.evidence import Evidence, Grade, Outcome, Reason, ReasonAt, Verdict
+from vestige.audit.verdict import notes, wording
+from vestige.audit.verdict.grades import LEAST_CHOSEN, grade_of, missing
 
-_WORST: tuple[Outcome, ...] = ("FAIL", "INCONCLUSIVE", "PASS")
-_BEST_GRADE: tuple[Grade, ...] = ("A", "B", "C", "S")
-_BLIND = ("F2", "F4")
-
-
-class _Part(NamedTuple):
-    outcome: Outcome
-    reasons: tuple[str, ...]
+_ORDER: tuple[Reason, ...] = ("NOOP", "LEAK", "OVER_FORGET", "TRACE", "UTILITY")
 
 
 def decide(evidence: Evidence, policy: Policy) -> Verdict:
-    """The verdict on one candidate: the worse of what forgetting and what utility say.
-
-    ``policy`` must be the one that ``evidence`` was gathered with.
-    """
-    over_examples, grade, useful = evidence.exchangeable, grade_of(evidence), _utility(evidence)
-    if over_examples is None:
-        forgetting = _forgetting(evidence, policy, grade)
-    else:
-        forgetting = _Part(*exchangeable_rule.forgetting(evidence, policy, grade))
-        if not evidence.reference.retrains:
-            useful = _Part(*exchangeable_rule.utility(over_examples, policy))
-    outcome: Outcome = min(forgetting.outcome, useful.outcome, key=_WORST.index)
-    reasons, still_open = _reasons(forgetting, useful)
-    if over_examples is not None:
-        return exchangeable_wording.verdict(evidence, policy, outcome, reasons, still_open, grade)
+    """The verdict on one candidate; ``policy`` must be the one that ``evidence`` was gathered with."""
+    outcome, reasons = _conclude(evidence, policy)
     return Verdict(
         outcome=outcome,
         reasons=reasons,
-        grade=grade,
+        grade=grade_of(evidence),
         profile=policy.profile,
         headline=wording.headline(evidence, policy, outcome, reasons),
         explanations=tuple(wording.explanation(reason, evidence, policy) for reason in reasons),
-        notes=notes.notes(evidence, policy, outcome, still_open),
-        would_change=notes.would_change(evidence, policy, reasons, grade),
+        notes=notes.notes(evidence, policy, outcome),
+        would_change=notes.would_change(evidence, policy, reasons),
     )
 
 
-def grade_of(evidence: Evidence) -> Grade:
-    """Grade of the evidence. B: five retrains, original, R-LiRA with its tail endpoints, and RMIA; A: also LiRA or
-    U-LiRA from 64 shadows or more; C: three retrains; S: fewer, unless examples are exchangeable
-    (``_exchangeable_rule``)."""
-    reference = evidence.reference
-    if evidence.exchangeable is not None:
-        return exchangeable_rule.grade_of(evidence.exchangeable, reference.retrains)
-    if reference.retrains < MIN_RETRAINS:
-        return "S"
-    in_force = {endpoint.name for endpoint in evidence.endpoints if endpoint.candidate is not None}
-    full = {"A2", "A3", "T1", "T2", "F1"} <= in_force and reference.original
-    if not full or reference.retrains < RECOMMENDED_RETRAINS:
-        return "C"
-    return "A" if enough_shadows(evidence) else "B"
-
-
-def _forgetting(evidence: Evidence, policy: Policy, grade: Grade) -> _Part:
-    reference = evidence.reference
-    failures = _failures(evidence)
+def _conclude(evidence: Evidence, policy: Policy) -> tuple[Outcome, tuple[ReasonAt, ...]]:
+    """The first that applies."""
     if evidence.no_op:
-        return _Part("FAIL", ("NOOP", *failures))
-    if not reference.valid:
-        return _Part("INCONCLUSIVE", ("REFERENCE_INVALID",))
-    if failures:
-        return _Part("FAIL", failures)
-    if reference.retrains < MIN_RETRAINS:
-        return _Part("INCONCLUSIVE", ("EVIDENCE_GRADE",))
+        return "FAIL", (ReasonAt("NOOP"),)
+    if problem := reference_problem(evidence):
+        return "INCONCLUSIVE", (ReasonAt("REFERENCE", (problem,)),)
+    if not evidence.setting.random and evidence.reference.retrains < LEAST_CHOSEN:
+        masked = _masked(evidence)
+        return ("FAIL", masked) if masked else ("INCONCLUSIVE", (ReasonAt("EVIDENCE"),))
+    if failures := tuple(_failures(evidence)):
+        return "FAIL", failures
+    if obstacles := tuple(_obstacles(evidence, policy)):
+        return "INCONCLUSIVE", obstacles
+    vacuous = not evidence.reference.detecting
+    return "PASS", (ReasonAt("NOTHING_TO_FORGET"),) if vacuous else ()
+
+
+def reference_problem(evidence: Evidence) -> str:
+    """Empty, or why the retrains are no reference; "null control" where a retrain FAILs against the others."""
+    if evidence.reference.problem:
+        return "retrains"
+    return "null control" if evidence.controls is not None and evidence.controls.accused else ""
+
+
+def _masked(evidence: Evidence) -> tuple[ReasonAt, ...]:
+    return (ReasonAt("TRACE", tuple(f"class {label}" for label in evidence.masked)),) if evidence.masked else ()
+
+
+def _failures(evidence: Evidence) -> Iterator[ReasonAt]:
+    """Reasons for a FAIL, each with where it was found."""
+    found: dict[Reason, list[str]] = {code: [] for code in _ORDER}
+    for endpoint in evidence.endpoints:
+        if endpoint.decision == "outside":
+            found[failure(endpoint)].append(endpoint.label)
+    found["TRACE"] += [f"masked class {label}" for label in evidence.masked]
+    found["UTILITY"] += [part.role for part in evidence.utility if part.decision == "worse"]
+    for code, where in found.items():
+        if where:
+            yield ReasonAt(code, tuple(where))
+
+
+def failure(endpoint: Endpoint) -> Reason:
+    """The reason code of an endpoint that is outside its margin."""
+    up, down = BY_NAME[endpoint.name].failure
+    code: Reason = up if (endpoint.gap or 0.0) > 0 else down  # type: ignore[assignment]
+    return code
+
+
+def _obstacles(evidence: Evidence, policy: Policy) -> Iterator[ReasonAt]:
+    """All that stands between the evidence and PASS, hardest first."""
+    reference = evidence.reference
+    if evidence.unseen_check is not None and evidence.unseen_check.known:
+        yield ReasonAt("UNSEEN")
     # An audit without an original has found nothing missing: only an original that was tried can be called vacuous.
     # An endpoint that fires on it, of whatever kind, is something found, though not what PASS must rest on.
-    vacuous = policy.accept_vacuous and reference.assay_sensitive is False and not reference.firing
-    if not reference.assay_sensitive and not vacuous:
-        return _Part("INCONCLUSIVE", ("NO_ASSAY_SENSITIVITY",))
-    if _BEST_GRADE.index(grade) > _BEST_GRADE.index(policy.min_evidence):
-        return _Part("INCONCLUSIVE", ("EVIDENCE_GRADE",))
-    # Vacuous or not, the intervals must fit: a weak test is never a PASS.
-    required = [endpoint for endpoint in evidence.endpoints if endpoint.primary and endpoint.candidate is not None]
-    if any(endpoint.decision != "within" for endpoint in required):
-        return _Part("INCONCLUSIVE", ("UNDERPOWERED" if wording.underpowered(evidence, policy) else "NEAR_MARGIN",))
-    if evidence.baseline.disagrees:
-        return _Part("INCONCLUSIVE", ("BASELINE_DISAGREEMENT",))
-    if evidence.controls is not None and evidence.controls.accused:
-        return _Part("INCONCLUSIVE", ("NULL_CONTROL",))
-    if policy.worst_group == "enforce" and wording.open_groups(evidence.groups):
-        return _Part("INCONCLUSIVE", ("GROUP_OPEN",))
-    return _Part("PASS", ("NOTHING_TO_FORGET",) if vacuous else ())
+    vacuous = policy.accept_vacuous and reference.original and not reference.detecting and not reference.firing
+    if not reference.detecting and not vacuous:
+        yield ReasonAt("NO_SIGNAL")
+    wide = tuple(endpoint.label for endpoint in _open(evidence.endpoints) if too_wide(endpoint))
+    graded = tuple(missing(evidence, policy.min_evidence))
+    if wide or graded:
+        yield ReasonAt("EVIDENCE", (*graded, *wide))
+    near = tuple(endpoint.label for endpoint in _open(evidence.endpoints) if not too_wide(endpoint))
+    if near:
+        yield ReasonAt("NEAR_MARGIN", near)
+    uncertain = tuple(part.role for part in evidence.utility if part.decision == "uncertain")
+    if uncertain or not evidence.utility:
+        yield ReasonAt("UTILITY", uncertain or ("not measured",))
 
 
-def _failures(evidence: Evidence) -> tuple[str, ...]:
-    """Reason codes of the endpoints that fail, and of groups that tell more; those whose sign can be relied on speak
-    first.
-
-    F2 does not know the label: over-forgetting that ends in confidently wrong answers raises it. F4 may fall where a
-    model knows an example better than any shadow does. Their sign gives a reason only where no other endpoint fails.
-    """
-    outside = [endpoint for endpoint in evidence.endpoints if endpoint.decision == "outside"]
-    failing = {_failure(endpoint) for endpoint in outside if endpoint.name not in _BLIND}
-    failing = failing or {_failure(endpoint) for endpoint in outside}
-    groups = tuple(f"{wording.GROUP}{group.name}" for group in wording.telling_groups(evidence))
-    return (*(reason for reason in wording.FAIL_ORDER if reason in failing), *groups)
+def _open(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+    """Primary endpoints that are not shown to be within their margin; a primary one that is not estimable counts only
+    where a policy enforces it (a group)."""
+    return [
+        endpoint
+        for endpoint in endpoints
+        if endpoint.primary
+        and endpoint.decision != "within"
+        and (endpoint.decision != "not estimable" or endpoint.name == "G")
+    ]
 
 
-def _failure(endpoint: Endpoint) -> str:
-    if endpoint.sides == "upper":
-        return "TAIL"
-    if endpoint.name == "A3":
-        return "SCATTER"
-    if endpoint.name == "A4":
-        return "TRACE"
-    return "LEAK" if (endpoint.gap or 0.0) > 0 else "OVER_FORGET"
-
-
-def _utility(evidence: Evidence) -> _Part:
-    decisions = {utility.decision for utility in evidence.utility}
-    # Without a reference there is nothing to be less accurate than.
-    if not evidence.reference.valid:
-        return _Part("PASS", ())
-    if "inferior" in decisions:
-        return _Part("FAIL", ("UTILITY",))
-    if "uncertain" in decisions:
-        return _Part("INCONCLUSIVE", ("UTILITY_UNCERTAIN",))
-    return _Part("PASS", ())
-
-
-def _reasons(forgetting: _Part, useful: _Part) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Reason codes, those of the worse part first, and the codes of what is open beside a FAIL: no reasons for it."""
-    first, second = (forgetting, useful)
-    if _WORST.index(useful.outcome) < _WORST.index(forgetting.outcome):
-        first, second = useful, forgetting
-    if first.outcome == "FAIL" and second.outcome == "INCONCLUSIVE":
-        return first.reasons, second.reasons
-    return (*first.reasons, *second.reasons), ()
+def too_wide(endpoint: Endpoint) -> bool:
+    """Whether no candidate could be within: the interval is wider than the margin, or there is none."""
+    return endpoint.half_width is None or endpoint.half_width > endpoint.margin_effective

@@ -1,0 +1,60 @@
+"""D: the shape of the scores, and values that repeat."""
+
+from collections.abc import Iterator
+from math import pi, sqrt
+
+import numpy as np
+from jaxtyping import Float64
+
+from vestige.audit.endpoints.scores import Scores
+from vestige.audit.endpoints.statistic import Statistic
+from vestige.audit.policy import Policy
+from vestige.learners.arrays import Array
+
+BINS = 20
+NEAR = 1e-4
+"""Neighbours nearer than this share of the interquartile range are one value."""
+ERROR = 0.35
+
+
+def shape(scores: Scores, policy: Policy) -> Iterator[Statistic]:
+    """D: the larger of the total variation between the residuals of forget and unseen examples, over 20 bins of equal
+    unseen mass, and the difference in repeated values of phi. Scores that were squeezed into a band or rounded on the
+    forget set alone have the right AUC and the wrong shape."""
+    f, _, u = scores.sizes
+    residual, phi = scores.parts(scores.residual), scores.parts(scores.phi)
+    values = np.array(
+        [
+            max(total_variation(*pair), repeats(*of_phi))
+            for pair, of_phi in zip(
+                zip(residual[0], residual[2], strict=True), zip(phi[0], phi[2], strict=True), strict=True
+            )
+        ]
+    )
+    alone = scores.setting.random and scores.retrains < 2
+    share = 1 / BINS
+    null = BINS / 2 * sqrt(2 / pi) * sqrt(share * (1 - share) * (1 / f + 1 / u)) if alone else None
+    error = ERROR * sqrt(1 / f + 1 / u)
+    errors = np.full(len(values) - scores.retrains, error)
+    yield Statistic(values, f, u, errors, null, expected=error, unseen_share=f / (f + u))
+
+
+def total_variation(forget: Float64[Array, " f"], unseen: Float64[Array, " u"]) -> float:
+    """Half the sum of the differences between two histograms, in bins that hold equally many unseen values."""
+    edges = np.unique(np.quantile(unseen, np.linspace(0, 1, BINS + 1)[1:-1]))
+    shares = [np.bincount(np.searchsorted(edges, part), minlength=len(edges) + 1) / len(part) for part in (forget, unseen)]
+    return float(np.abs(shares[0] - shares[1]).sum() / 2)
+
+
+def repeats(forget: Float64[Array, " f"], unseen: Float64[Array, " u"]) -> float:
+    """Difference in the share of neighbouring values that are nearer than ``NEAR`` interquartile ranges, in equally
+    many values of both, evenly spaced in rank."""
+    n = min(len(forget), len(unseen))
+    low, high = np.quantile(unseen, [0.25, 0.75])
+    shares = []
+    for part in (np.sort(forget), np.sort(unseen)):
+        steps = np.diff(part[np.linspace(0, len(part) - 1, n).round().astype(np.int64)])
+        shares.append(float((steps < NEAR * (high - low)).mean()) if n > 1 else 0.0)
+    return abs(shares[0] - shares[1])
+
+

@@ -1,0 +1,29 @@
+"""The exposure of those who stayed."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from vestige.audit.results.figures import Interval
+
+
+@dataclass(frozen=True)
+class RetainComparison:
+    """One statistic of retain against unseen examples, on the candidate and on the retrains; report only."""
+
+    name: Annotated[str, Field(description="auc_z, auc_abs_z or tpr_z.")]
+    statistic: Annotated[str, Field(description="What is computed, in words.")]
+    candidate: Annotated[float, Field(description="Value on the candidate.")]
+    retrains: Annotated[tuple[float, ...], Field(description="Value on each retrain, the others as its references.")]
+    gap: Annotated[float, Field(description="Candidate minus the mean of the retrains.")]
+    interval: Annotated[Interval, Field(description="Seed-t interval of the gap; all three together: 1 - 2 alpha.")]
+
+
+@dataclass(frozen=True)
+class RetainExposure:
+    """Did unlearning expose those who stayed? Report only."""
+
+    reason: Annotated[str, Field(description="Empty, or why it was not measured.")]
+    examples: Annotated[int, Field(description="Retain examples.")]
+    comparisons: Annotated[tuple[RetainComparison, ...], Field(description="Retain against unseen examples.")]
