@@ -26,7 +26,7 @@ from vestige.audit.results.shadows import LIRA, ULIRA
 from vestige.audit.statistics.intervals import GapError, Sides, gap_error, spread_of
 from vestige.learners.arrays import Floats
 
-BATTERY = "3"
+BATTERY: Literal["3"] = "3"
 """Version of the set of endpoints; a verdict is only comparable with verdicts of the same battery."""
 EVERYWHERE: tuple[SettingName, ...] = ("random", "chosen", "class")
 Margin = Literal["margin_auc", "margin_tpr", "margin_labels", "margin_group", "margin_shape"]

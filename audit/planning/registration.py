@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints.endpoints import BATTERY
 from vestige.audit.policy import Policy
-from vestige.audit.results.exchangeable import Declaration
+from vestige.audit.results.setting import Setting
 from vestige.audit.results.shadows import ShadowTables
 from vestige.audit.verdict.evidence import preconditions
 from vestige.learners.errors import DataError
@@ -23,9 +23,8 @@ def register(
     folder: Path,
     policy: Policy,
     outputs: Outputs,
+    setting: Setting,
     shadows: ShadowTables | None = None,
-    *,
-    declared: Declaration | None = None,
 ) -> str:
     """Hash of the policy that was registered first for the audit of ``outputs``, for all its candidates.
 
@@ -40,9 +39,10 @@ def register(
             "battery": BATTERY,
             "policy": asdict(policy),
             "policy_hash": policy.hash,
-            "preconditions": asdict(preconditions(outputs, policy, shadows=shadows)),
+            "preconditions": asdict(preconditions(outputs, setting, policy, shadows=shadows)),
+            "setting": asdict(setting),
             "subject": subject(outputs),
-        } | ({} if declared is None else {"exchangeable": declared})
+        }
         write_atomically(path, (json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n").encode())
     return _registered_hash(path)
 

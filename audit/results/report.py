@@ -16,7 +16,7 @@ from vestige.audit.results.data_checks import Hygiene
 from vestige.audit.results.evidence import Evidence, Verdict
 from vestige.audit.results.figures import Interval
 
-SCHEMA_VERSION: Literal["1.0"] = "1.0"
+SCHEMA_VERSION: Literal["3.0"] = "3.0"
 
 Setting = str | int | float | bool | None
 Count = Annotated[int, Field(ge=0)]
@@ -35,19 +35,20 @@ class PolicyRecord:
     """The policy that was applied; the fields are those of `vestige.audit.policy.Policy` and its registration."""
 
     profile: Annotated[str, Field(description="Profile that the policy starts from: strict, standard or screening.")]
-    margin_auc: Annotated[float, Field(description="Margin of the AUC endpoints, both signs.")]
-    margin_tpr: Annotated[float, Field(description="Margin of the TPR endpoints, upper side only.")]
-    margin_group: Annotated[float, Field(description="Margin of every endpoint within a group of the forget set.")]
+    margin_auc: Annotated[float, Field(description="Margin of M, S, B, V: gaps of AUCs.")]
+    margin_tpr: Annotated[float, Field(description="Margin of T: gap of a TPR, upwards only.")]
+    margin_group: Annotated[float, Field(description="Margin of G: gap of an AUC within a group of the forget set.")]
+    margin_labels: Annotated[float, Field(description="Margin of L: gap of accuracy on the forget set.")]
+    margin_shape: Annotated[float, Field(description="Margin of D: gap of the shape of the scores, upwards only.")]
     margin_utility: Annotated[float, Field(description="Loss of accuracy that is tolerated.")]
+    margin_loss: Annotated[float, Field(description="Increase of the loss that is tolerated, without classes.")]
     alpha: Annotated[float, Field(description="Error rate of the PASS tests (each side) and of the FAIL family.")]
     fpr: Annotated[float, Field(description="False-positive rate of the TPR endpoints (a fraction).")]
-    min_evidence: Annotated[str, Field(description="Lowest grade of evidence that can PASS: A, B, C or S.")]
-    conservative: Annotated[bool, Field(description="True when the wider of two intervals is always used.")]
+    min_evidence: Annotated[str, Field(description="Lowest grade of evidence that can PASS: A, B or C.")]
     accept_vacuous: Annotated[bool, Field(description="True when nothing detectable to forget counts as PASS.")]
     worst_group: Annotated[str, Field(description="Whether PASS requires every group: enforce or report.")]
     inconclusive: Annotated[str, Field(description="What a gate does with INCONCLUSIVE: fail or warn.")]
     calibration_share: Annotated[float, Field(description="Share of unseen examples set aside for calibration.")]
-    calibration_seed: Annotated[int, Field(description="Seed of the calibration split.")]
     hash: Annotated[str, Field(description="SHA-256 of the policy.")]
     registered_hash: Annotated[
         str | None, Field(description="SHA-256 registered before a candidate was scored; null when none was.")
@@ -210,7 +211,8 @@ class Report:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    schema_version: Annotated[Literal["1.0"], Field(description="Version of this format.")]
+    schema_version: Annotated[Literal["3.0"], Field(description="Version of this format.")]
+    battery: Annotated[Literal["3"], Field(description="Version of endpoints and rule.")]
     tool: Annotated[Tool, Field(description="Program and version that wrote this file.")]
     created: Annotated[str, Field(description="Time of writing, ISO 8601, UTC.")]
     policy: Annotated[PolicyRecord, Field(description="The policy that was applied.")]

@@ -3,6 +3,8 @@
 An audit measures; it does not declare. `FORBIDDEN` lists what no text of this project may say about a result.
 """
 
+from vestige.audit.results.setting import Setting
+
 FORBIDDEN = (
     "data removed",
     "data deleted",
@@ -23,25 +25,25 @@ NOT_SHOWN = (
     "and it is evidence, not a legal determination."
 )
 
-ASSUMPTIONS = (
+_RETRAINS = (
     "The retrains were trained with the original's recipe on the data without the forget set. An audit that "
-    "is given their outputs or weights cannot check all of this.",
-    "The candidate's noise over seeds resembles a retrain's. The intervals are t intervals over the retrains and take "
-    "their width from that noise.",
-    "Forget and unseen examples are drawn alike. This is checked on the retrains, which saw neither (E1).",
-    "The intervals are conditional on the audited examples.",
-    "Every model was evaluated without augmentation, in evaluation mode, one example at a time in effect.",
+    "is given their outputs or weights cannot check all of this."
 )
+_INFERENCE = "Every model was evaluated without augmentation, in evaluation mode, one example at a time in effect."
+_SETTINGS = {
+    "chosen": "The candidate's noise over seeds resembles a retrain's. Intervals hold for these examples; with few "
+    "retrains the examples count as one more of them.",
+    "random": "Forget and unseen examples are one random draw, so that a model trained on neither has exchangeable "
+    "scores on both. Tests on the retrains could contradict it; not contradicted is not proven.",
+    "class": "All examples of a class were to be forgotten, and unseen examples of the class resemble them. Outputs "
+    "cannot tell forgetting from a wrapper that answers as a retrain does.",
+}
 
-EXAMPLE_ASSUMPTIONS = (
-    ASSUMPTIONS[0].replace("The retrains were", "Retrains, where there are any, were"),
-    "Forget and unseen examples were drawn alike, so that a model trained on neither has exchangeable scores on both. "
-    "This was declared, or is known of the split; tests could contradict it, and not contradicted is not proven.",
-    "Shadow models, where there are any, were trained on neither forget nor unseen examples.",
-    "The intervals are over examples, for these models as they are.",
-    ASSUMPTIONS[-1],
-)
-"""In place of the above where the verdict is over exchangeable examples."""
+
+def assumptions(setting: Setting) -> tuple[str, ...]:
+    """What a verdict in this setting rests on."""
+    return _RETRAINS, _SETTINGS[setting.name], _INFERENCE
+
 
 LIMITS = (
     "Access: only the outputs of the checkpoint were analysed. Attacks on weights, gradients or embeddings were "
@@ -54,107 +56,64 @@ LIMITS = (
 )
 
 REASONS = {
-    "LEAK": "The candidate separates forget from unseen examples more than retraining does: a trace of them is left.",
+    "NOOP": "The candidate is byte-equal to the original: nothing was unlearned.",
+    "LEAK": "Forget examples look more like training data than after retraining: a trace of them is left.",
     "OVER_FORGET": "Forget examples look less familiar than to a retrained model. An attacker can turn the sign "
     "round, so this fails like a leak.",
-    "SCATTER": "Single forget examples lie further from retraining, or closer to it, than seeds explain, whatever the "
-    "direction.",
-    "TRACE": "Shadows on which the method was run tell forget from unseen examples otherwise than after retraining. "
-    "The sign alone does not say whether too little was forgotten or too much.",
-    "TAIL": "More forget examples than after retraining are exposed at the low false-positive rate of the policy.",
-    "NOOP": "The candidate is byte-equal to the original: nothing was unlearned.",
-    "UTILITY": "The candidate's accuracy is below that of the retrains by more than the policy tolerates.",
-    "REFERENCE_INVALID": "The retrains cannot serve as a reference: they are copies of each other, one of them knows "
-    "the forget set, the original looks less trained on it than they do, or there are too few examples.",
-    "NO_ASSAY_SENSITIVITY": "The same attacks do not catch the original (or none was given), so not catching the "
-    "candidate says nothing.",
-    "EVIDENCE_GRADE": "The grade of the evidence is below what the policy demands for PASS.",
-    "BASELINE_DISAGREEMENT": "Close to the retrains, yet too far from unseen data: the two baselines contradict.",
-    "NULL_CONTROL": "A retrain, judged as if it were the candidate, fails: this audit accuses a model that never saw "
-    "the forget set.",
-    "GROUP": "One group of forget examples differs from retraining by more than the margin for groups.",
-    "GROUP_OPEN": "The policy demands that every group be shown to be within its margin, and one is not.",
-    "UNDERPOWERED": "With these sizes and retrains no candidate could PASS, because the interval is wider than the "
-    "margin.",
+    "TRACE": "Forget examples are treated unlike unseen ones in a way that retraining does not: scattered, reshaped, "
+    "masked, or given other outputs for the other classes.",
+    "UTILITY": "The candidate is less useful than the retrains by more than the policy tolerates.",
+    "REFERENCE": "The retrains cannot serve as a reference: copies, trained on part of the forget set, mixed up with the "
+    "original, or failing against each other.",
+    "UNSEEN": "The candidate knows the unseen examples, so that nothing can be compared with them.",
+    "NO_SIGNAL": "The same attacks do not catch the original (or none was given), so not catching the candidate says "
+    "nothing.",
+    "EVIDENCE": "Too few retrains, examples or models for what the policy demands, or an interval wider than its margin.",
     "NEAR_MARGIN": "An interval reaches over the margin: neither inside nor outside can be concluded.",
-    "UTILITY_UNCERTAIN": "Whether accuracy is within the tolerated loss cannot be concluded.",
-    "CONTRADICTED": "Forget and unseen examples were declared exchangeable, and models that saw neither, or the mix of "
-    "classes, show that they are not: the verdict over examples falls back to INCONCLUSIVE.",
     "NOTHING_TO_FORGET": "The attacks find no trace even in the original; the policy accepts that as PASS.",
 }
 
 NOTES = {
-    "TAIL_NOT_ASSESSED": "Too few unseen examples for the low false-positive rate. A few strongly exposed examples "
-    "could go unnoticed.",
-    "DETECTABLE_WITHIN_MARGIN": "An interval excludes zero: there is a difference from retraining, inside the margin.",
-    "RETRAIN_DROPPED": "A retrain that is byte-equal to the candidate was left out of the reference.",
-    "NOT_EXCHANGEABLE": "The retrains are not shown to rank forget and unseen examples alike within the margin, so the "
-    "unseen-data baseline is off.",
-    "RETAIN_NOT_ASSESSED": "There are no retain examples; utility rests on unseen examples alone.",
-    "WIDER_EXAMPLE_INTERVAL": "The interval from the examples is wider than the one from the retrains.",
-    "MARGIN_NARROWED": "PASS needs half of the original's own gap where that is smaller than the margin; otherwise a "
-    "half-forgotten candidate could pass.",
-    "NULL_CONTROL_ACCUSES": "A retrain, judged as if it were the candidate, fails too.",
-    "SHORT_OF_POWER": "Even a candidate that is as good as retrained would often, or always, stay INCONCLUSIVE.",
     "FAIL_ONLY_OPEN": "An endpoint that can only cause FAIL is neither outside its margin nor shown to be inside. PASS "
     "does not require it.",
-    "GROUPS": "Classes, declared groups and the most memorised examples were judged by themselves as well.",
-    "PEOPLE": "Somebody has several rows; every person counts once.",
+    "NOT_JUDGED": "Spread or the worst-exposed examples need more examples before PASS can rest on them.",
+    "RETRAIN_DROPPED": "A retrain that is byte-equal to the candidate was left out of the reference.",
+    "UNLIKE_UNSEEN": "The retrains treat forget and unseen examples differently.",
+    "UNLIKE_RETRAINS": "A model's confidence hardly follows its retrains'.",
+    "CLASS_OUTPUTS": "What outputs cannot show where a whole class was forgotten.",
+    "MARGIN_NARROWED": "PASS needs half of the original's own gap where that is smaller than the margin; otherwise a "
+    "half-forgotten candidate could pass.",
+    "GROUPS": "Classes, declared groups and the hardest quarter were judged by themselves as well.",
     "RETAIN_EXPOSED": "Examples that stayed are easier to recognise than after retraining.",
-    "FEW_SHADOWS": "Attacks with shadow models were made, with fewer shadows than grade A asks for.",
-    "SHADOWS_REFUSED": "The shadow models have a fault, and the attacks that read them were not made.",
-    "SHADOW_LEVELS": "The shadow models differ from the audited one in a way that makes attacks with them weaker.",
-    "CLASS_MIX": "Some classes occur among forget examples only, so their examples have no unseen ones to match.",
-    "SATURATED": "Some probabilities of the label are exactly 1, where confidence can no longer be ranked.",
-    "UTILITY_AGAINST_ORIGINAL": "Without retrains a loss of accuracy cannot fail; PASS needs it to be no worse than "
-    "the original's.",
-    "HARDLY_CONTRADICTABLE": "No model was given that saw neither forget nor unseen examples, so that little could "
-    "contradict the declaration that these are exchangeable.",
+    "SHORT_OF_POWER": "Even a candidate that is as good as retrained would often, or always, stay INCONCLUSIVE.",
     "POLICY_OVERRIDES": "The policy differs from the profile that it names.",
     "AS_PLANNED": "Policy, sizes and what else a plan file fixed before a candidate was scored are those that were "
     "applied.",
     "NOT_AS_PLANNED": "Something was done otherwise than the plan file fixed it; the verdict is on what was done.",
+    "FEW_SHADOWS": "Attacks with shadow models were made, with fewer shadows than grade A asks for.",
+    "SHADOWS_REFUSED": "The shadow models have a fault, and the attacks that read them were not made.",
+    "SHADOW_LEVELS": "The shadow models differ from the audited one in a way that makes attacks with them weaker.",
+    "RETAIN_NOT_ASSESSED": "There are no retain examples; utility rests on unseen examples alone.",
+    "PEOPLE": "Somebody has several rows; every person counts once.",
+    "CLASS_MIX": "Some classes occur among forget examples only, so their examples have no unseen ones to match.",
+    "SATURATED": "Some probabilities of the label are exactly 1, where confidence can no longer be ranked.",
 }
 
-ENDPOINTS = {
-    "A1": "AUC of φ, class-centred",
-    "A2": "AUC of z (R-LiRA)",
-    "A3": "AUC of |z|",
-    "T1": "TPR of z",
-    "T2": "TPR of |z|",
-    "A4": "AUC of U-LiRA",
-    "T4": "TPR of U-LiRA",
-    "F1": "AUC of RMIA",
-    "F2": "AUC of entropy",
-    "F3": "AUC of modified entropy",
-    "F4": "AUC of LiRA, online",
-    "F5": "AUC of LiRA, offline",
-}
-
-EXAMPLE_ENDPOINTS = {
-    "X1": "AUC of φ, class-centred",
-    "X2": "AUC of φ minus the reference",
-    "X3": "AUC of |φ minus the reference|",
-    "Y2": "TPR of φ minus the reference",
-    "Y3": "TPR of |φ minus the reference|",
-}
-
-SCORES = {"phi": "φ", "z": "z", "abs_z": "|z|"}
+SCORES = {"phi": "φ", "memory": "memory", "residual": "residual"}
 
 DECISIONS = {
     "within": "inside the margin",
     "outside": "outside the margin",
     "uncertain": "undecided",
     "not estimable": "not estimable",
-    "non-inferior": "inside the margin",
-    "inferior": "below the margin",
-    "not assessed": "not assessed",
+    "no worse": "inside the margin",
+    "worse": "below the margin",
+    "open": "not shown to be inside",
 }
 
 GRADES = {
-    "A": "five or more retrains, per-example attacks, the original caught, and shadow-model attacks",
-    "B": "five or more retrains, per-example attacks with tails, and the original",
-    "C": "three or more retrains, but something that grade B needs is missing; or inference over exchangeable examples "
-    "with one or two retrains, or with shadows",
-    "S": "screening only: fewer than three retrains, or no model to calibrate examples by; PASS is impossible",
+    "A": "grade B, and attacks with 64 shadow models or more",
+    "B": "five or more retrains (three where vestige drew the forget set at random), the original caught, and sizes at "
+    "which spread and worst-exposed examples are judged",
+    "C": "something that grade B needs is missing",
 }

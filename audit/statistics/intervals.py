@@ -142,7 +142,7 @@ def fieller(
     if a <= 0 or discriminant < 0:
         return None
     root = sqrt(discriminant)
-    return (b - root) / a, (b + root) / a
+    return float((b - root) / a), float((b + root) / a)
 
 
 UNBOUNDED = inf

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from vestige.attacks.signals.signals import SIGNALS
+from vestige.audit.endpoints.setting import setting_of
 from vestige.audit.exposure.counts import write_exposed
 from vestige.audit.planning.preregistration import judged_under, sizes_of
 from vestige.audit.planning.registration import register
@@ -22,12 +23,13 @@ def conclude(request: AuditRequest, watch: Watch = ignore) -> Report:
     terms, outputs, candidates, criteria = request.terms, request.outputs, request.candidates, request.criteria
     if any(candidate.logits is None for candidate in candidates):
         outputs.signals(*SIGNALS)  # all in one reading
-    policy, declaration = criteria.policy, criteria.declaration
+    policy = criteria.policy
+    setting = setting_of(outputs, criteria.declared, known=criteria.known_random)
     shadows = next((candidate.shadows for candidate in candidates if candidate.shadows is not None), None)
     plan = judged_under(terms.plan, policy, sizes_of(outputs), request.subject)
-    registered = register(terms.folder, policy, outputs, shadows, declared=declaration)
+    registered = register(terms.folder, policy, outputs, setting, shadows)
     watch("judging", 0, len(candidates))
-    criteria = replace(criteria, plan=plan, controls=run_controls(outputs, policy, shadows))
+    criteria = replace(criteria, plan=plan, controls=run_controls(outputs, setting, policy, shadows))
     audits = []
     for done, candidate in enumerate(candidates):
         audits.append(_judged(request, candidate, criteria))
@@ -44,5 +46,6 @@ def _judged(request: AuditRequest, candidate: Candidate, criteria: Criteria) -> 
         bounds = canaries.question.bounds(canaries.retrains, candidate.canaries, canaries.original)
         audit = replace(audit, canaries=bounds)
     if request.terms.exposed_ids is not None:
-        write_exposed(request.terms.exposed_ids, candidate.name, outputs, criteria.policy)
+        setting = setting_of(outputs, criteria.declared, known=criteria.known_random)
+        write_exposed(request.terms.exposed_ids, candidate.name, outputs, setting, criteria.policy)
     return audit

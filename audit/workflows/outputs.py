@@ -7,7 +7,6 @@ from vestige.attacks.outputs.tables.columns import Columns, RoleNames
 from vestige.attacks.outputs.tables.read import TableFiles, read_tables
 from vestige.audit.data_checks.plausibility import check_plausible, outputs_problems
 from vestige.audit.planning.preregistration import subject_of
-from vestige.audit.results.exchangeable import Declaration
 from vestige.audit.results.report import DataRecord, Report
 from vestige.audit.workflows.conclude import conclude
 from vestige.audit.workflows.request import AuditRequest, Candidate, Criteria, Terms
@@ -33,12 +32,11 @@ def audit_outputs(
         outputs = read_tables(source, columns, roles=roles, probabilities=probabilities, without_retrains=True)
         main, fingerprint = source.main, digest(*map(digest_file, source.paths))
     check_plausible(outputs_problems(outputs), weak=False)
-    declaration: Declaration | None = "declared" if terms.exchangeable else None
     request = AuditRequest(
         outputs=outputs,
         candidates=(Candidate(name=terms.name or main.stem),),
         subject=subject_of(outputs),
-        criteria=Criteria(policy=terms.policy, seed=terms.policy.calibration_seed, declaration=declaration),
+        criteria=Criteria(policy=terms.policy, declared=terms.declared),
         terms=terms,
         data=outputs_record(outputs, main.name, fingerprint),
     )

@@ -13,6 +13,7 @@ from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.scores.threshold import class_centred
 from vestige.audit.config.source_names import record_without_folders
 from vestige.audit.data_checks.checks import data_hygiene
+from vestige.audit.endpoints.endpoints import BATTERY
 from vestige.audit.policy import Policy
 from vestige.audit.results.report import (
     SCHEMA_VERSION,
@@ -29,7 +30,7 @@ from vestige.audit.results.report import (
     Tool,
     Weights,
 )
-from vestige.audit.results.wording import ASSUMPTIONS, EXAMPLE_ASSUMPTIONS, LIMITS
+from vestige.audit.results.wording import LIMITS, assumptions
 from vestige.audit.statistics.intervals import auc_interval
 from vestige.learners.data.duplicates import Duplicates
 from vestige.learners.data.examples import Examples
@@ -52,6 +53,7 @@ def build_report(
     """The report of these audits, stamped with the time and the program's version."""
     return Report(
         schema_version=SCHEMA_VERSION,
+        battery=BATTERY,
         tool=Tool("vestige", version("vestige")),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         policy=policy,
@@ -59,7 +61,7 @@ def build_report(
         models=models,
         audits=tuple(audits),
         summary=Summary.of(audits),
-        assumptions=EXAMPLE_ASSUMPTIONS if any(audit.exchangeable for audit in audits) else ASSUMPTIONS,
+        assumptions=assumptions(audits[0].setting),
         limits=LIMITS,
         reproduce=reproduce,
     )

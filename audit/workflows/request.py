@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.signals.signals import SIGNALS
+from vestige.audit.endpoints.setting import Declared
 from vestige.audit.exposure.exposed_ids import check_exposed_ids_path
 from vestige.audit.planning.plan_file import PlanFile, Subject
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Controls
-from vestige.audit.results.exchangeable import Declaration
 from vestige.audit.results.plan import PlanRecord
 from vestige.audit.results.report import DataRecord, ModelsRecord
 from vestige.audit.results.shadows import ShadowTables
@@ -30,15 +30,15 @@ UNKNOWN_MODELS = ModelsRecord(recipe=None, seeds=None, weights=None, device=None
 class Terms:
     """What the user lays down about an audit, wherever the outputs come from.
 
-    folder: where the policy is registered before a candidate is scored. plan: the plan file to judge under.
-    exchangeable: the user declares that forget and unseen examples are exchangeable. name: of the candidate, in place
+    folder: where the policy is registered before a candidate is scored. plan: the plan file to judge under. declared:
+    the setting that the user declares (random, chosen or class), None where the data are to show it. name: of the candidate, in place
     of its file's. exposed_ids: folder for the ids of exposed examples, or None. reproduce: the command that makes the
     report again. DataError, before hours of work, where exposed ids cannot be written."""
 
     policy: Policy
     folder: Path
     plan: PlanFile | None = None
-    exchangeable: bool = False
+    declared: Declared | None = None
     name: str | None = None
     exposed_ids: Path | None = None
     reproduce: str | None = None
@@ -76,13 +76,15 @@ class Candidate:
 class Criteria:
     """What all candidates of an audit are judged by.
 
-    seed: of the self-test. declaration: who declares forget and unseen examples exchangeable. plan: whether it is
+    seed: of the self-test. declared: the setting that the user declares. known_random: this project drew the forget set
+    at random. plan: whether it is
     judged as planned. controls: of all the retrains, where they are known already. signals: of the report-only attacks.
     retained: number of examples that a retrain is trained on, to which a candidate's cost is compared."""
 
     policy: Policy
     seed: int = 0
-    declaration: Declaration | None = None
+    declared: Declared | None = None
+    known_random: bool = False
     plan: PlanRecord | None = None
     controls: Controls | None = None
     signals: Collection[str] = tuple(SIGNALS)
