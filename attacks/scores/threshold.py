@@ -28,7 +28,9 @@ def class_centred(
     no_nan("scores", table)
     unseen = calibration_mask(calibration, len(kinds))
     present, index = np.unique(kinds, return_inverse=True)
-    return table - _class_medians(table.compress(unseen, axis=-1), index[unseen], len(present), least).take(index, axis=-1)
+    return table - _class_medians(table.compress(unseen, axis=-1), index[unseen], len(present), least).take(
+        index, axis=-1
+    )
 
 
 def _class_medians(

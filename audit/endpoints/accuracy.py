@@ -10,7 +10,6 @@ from vestige.audit.endpoints.statistic import Statistic, absent
 from vestige.audit.policy import Policy
 from vestige.learners.arrays import Floats
 
-
 PLAIN = "forget set alone"
 
 

@@ -27,9 +27,7 @@ def role_of(measure: Measured, policy: Policy) -> Role:
     return "primary" if measure.primary or enforced else "fail_only"
 
 
-def fail_tests(
-    measured: Sequence[Measured], other: int, policy: Policy, *, margins: bool = True
-) -> dict[str, PValues]:
+def fail_tests(measured: Sequence[Measured], other: int, policy: Policy, *, margins: bool = True) -> dict[str, PValues]:
     """The FAIL tests of the candidate (``other`` 0) or the original (1) by name, with the declared margins (or with
     margin 0).
 

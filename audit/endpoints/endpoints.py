@@ -56,17 +56,30 @@ LEAKING = ("LEAK", "OVER_FORGET")
 TRACING = ("TRACE", "TRACE")
 SAMPLES: tuple[SettingName, ...] = ("random", "chosen")
 DEFINITIONS = (
-    Definition("M", "memory: AUC of the memory score, forget against unseen", memory, "margin_auc", EVERYWHERE, 0, LEAKING),
+    Definition(
+        "M", "memory: AUC of the memory score, forget against unseen", memory, "margin_auc", EVERYWHERE, 0, LEAKING
+    ),
     Definition("S", "spread: AUC of the size of the residual", spread, "margin_auc", SAMPLES, 2, TRACING),
-    Definition("T", "worst-exposed: TPR at FPR {fpr} of the residual", tail, "margin_tpr", EVERYWHERE, 2, LEAKING, "upper"),
+    Definition(
+        "T", "worst-exposed: TPR at FPR {fpr} of the residual", tail, "margin_tpr", EVERYWHERE, 2, LEAKING, "upper"
+    ),
     Definition("L", "labels: accuracy on the forget set", labels, "margin_labels", ("class",), 1, LEAKING),
     Definition(
-        "B", "recognition: AUC of the forgotten class's output", recognition, "margin_auc", ("class",), 1, LEAKING, "upper"
+        "B",
+        "recognition: AUC of the forgotten class's output",
+        recognition,
+        "margin_auc",
+        ("class",),
+        1,
+        LEAKING,
+        "upper",
     ),
     Definition("A4", "U-LiRA: AUC, forget against unseen", auc_of(ULIRA), "margin_auc", EVERYWHERE, 1, TRACING),
     Definition("T4", "U-LiRA: TPR at FPR {fpr}", tail_of(ULIRA), "margin_tpr", EVERYWHERE, 1, TRACING, "upper"),
     Definition("V", "other classes: AUC of the closeness of their outputs", others, "margin_auc", (), 1, TRACING),
-    Definition("D", "shape: distance of the distributions, repeated values", shape, "margin_shape", (), 2, TRACING, "upper"),
+    Definition(
+        "D", "shape: distance of the distributions, repeated values", shape, "margin_shape", (), 2, TRACING, "upper"
+    ),
     Definition("F4", "LiRA online: AUC, forget against unseen", auc_of(LIRA[0]), "margin_auc", (), 1, TRACING),
     Definition("F5", "LiRA offline: AUC, forget against unseen", auc_of(LIRA[1]), "margin_auc", (), 1, LEAKING),
     Definition("G", "group: AUC of the memory score within a group", groups, "margin_group", (), 0, LEAKING),

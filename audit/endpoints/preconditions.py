@@ -111,9 +111,7 @@ def examine(measured: Sequence[Measured], checks: tuple[Check, ...], original: b
             if endpoint.definition.name != "B"
         }
         # What the original's output for a class knew is the only scale of it there is.
-        margins |= {
-            endpoint.name: abs(endpoint.gap(1)) / 2 for endpoint in caught if endpoint.definition.name == "B"
-        }
+        margins |= {endpoint.name: abs(endpoint.gap(1)) / 2 for endpoint in caught if endpoint.definition.name == "B"}
     wide, short, weak = [], [], []
     for endpoint in measured:
         if not endpoint.estimable or role_of(endpoint, policy) != "primary":

@@ -46,7 +46,8 @@ class Readings:
     correct answers. gram: for every row the products of the other classes' outputs of two models, None for two classes;
     source: which of its models each model's row is taken from. group, people: None where there are none. people_apart:
     whose forget rows are somebody's of whom no other role has any. classless: outputs are one score each, written as
-    logits [score, 0]. classes: of the class setting. level ``[models]``: the scale that logits were divided by, in units of the retrains'.
+    logits [score, 0]. classes: of the class setting. level ``[models]``: the scale that logits were divided by, in units
+    of the retrains'.
     """
 
     setting: Setting
@@ -123,8 +124,8 @@ def read(outputs: Outputs, setting: Setting, kept: Sequence[int], share: float) 
     rows = judged_rows(outputs, setting)
     if not outputs.where("unseen")[rows].sum() > 1:
         raise DataError(
-            "role: expected at least 2 unseen rows of the forgotten classes, got fewer; give the audit unseen examples of "
-            "these classes"
+            "role: expected at least 2 unseen rows of the forgotten classes, got fewer; give the audit unseen examples "
+            "of these classes"
         )
     calibration, retain = calibration_of(outputs, rows, share), np.flatnonzero(outputs.where("retain"))
     on_scale = retain if setting.of_class and len(retain) else rows[calibration]
@@ -156,7 +157,9 @@ def read(outputs: Outputs, setting: Setting, kept: Sequence[int], share: float) 
 def is_classless(outputs: Outputs) -> bool:
     """Whether the outputs are scores and no classes: the logits of every model are [score, 0], the label is the
     first."""
-    return outputs.classes == 2 and not outputs.labels.any() and not any(np.any(model[:, 1]) for model in outputs.models)
+    return (
+        outputs.classes == 2 and not outputs.labels.any() and not any(np.any(model[:, 1]) for model in outputs.models)
+    )
 
 
 def _apart(outputs: Outputs) -> bool:
@@ -231,7 +234,5 @@ def _forgotten(models: Sequence[Logits], level: Floats, outputs: Outputs, retain
         phi = logit(logits, as_class[members])
         ways = (own, own - rest.mean(axis=2), own - rest.max(axis=2), phi)
         deviations = np.stack([way.std(axis=1) for way in ways], axis=1)
-        found.append(
-            ForgottenClass(label, len(rows[0]), phi, _phi(models, level, as_class, retain), deviations)
-        )
+        found.append(ForgottenClass(label, len(rows[0]), phi, _phi(models, level, as_class, retain), deviations))
     return found

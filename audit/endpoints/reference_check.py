@@ -53,14 +53,12 @@ def _checks(scores: Scores, memory: Measured) -> Iterator[Check]:
 
 
 def seeds_check(spread: float, forget: int, unseen: int, retrains: int) -> Check:
-    """Do the retrains' seeds move the forget set as a whole, more than these sizes explain? The factor (K - 1) / K: each
-    is scored against the others, which spreads them K / (K - 1) too wide."""
+    """Do the retrains' seeds move the forget set as a whole, more than these sizes explain? The factor (K - 1) / K:
+    each is scored against the others, which spreads them K / (K - 1) too wide."""
     k = retrains
     statistic = (k - 1) ** 2 * spread**2 / (k * null_error(forget, unseen) ** 2)
     p = float(stats.chi2.sf(statistic, k - 1))
     return Check("seeds", statistic, p, p < LEVEL / TESTS)
-
-
 
 
 def normal_check(name: str, z: float) -> Check:

@@ -38,7 +38,9 @@ def levels(models: list[Logits], rows: NDArray[np.int64], names: list[str]) -> F
         found = np.array([distances(logits).mean() for logits in models])
     for name, level in zip(names, found, strict=True):
         if not level:
-            raise DataError(f"{name}: expected logits that differ between classes, got the same for all; check the file")
+            raise DataError(
+                f"{name}: expected logits that differ between classes, got the same for all; check the file"
+            )
     return found
 
 

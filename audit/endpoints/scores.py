@@ -1,4 +1,4 @@
-"""From readings to the scores of the endpoints, higher = more member-like; a retrain never meets itself as reference."""
+"""From readings to the scores of the endpoints, higher = more member-like; no retrain is its own reference."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -131,7 +131,7 @@ def score(readings: Readings) -> Scores:
         people=people,
         people_apart=readings.people_apart,
         classless=readings.classless,
-        **tables,
+        **tables,  # type: ignore[arg-type]
     )
 
 

@@ -34,8 +34,8 @@ def setting_of(outputs: Outputs, declared: Declared | None = None, *, known: boo
         return Setting("class", "declared")
     if whole and declared is not None:
         raise DataError(
-            f"setting: {declared} was declared, but no retain row has a class of the forget rows, so whole classes were "
-            "forgotten; declare nothing"
+            f"setting: {declared} was declared, but no retain row has a class of the forget rows, so whole classes "
+            "were forgotten; declare nothing"
         )
     if declared is not None:
         return Setting(declared, "declared")

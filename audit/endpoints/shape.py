@@ -42,7 +42,9 @@ def shape(scores: Scores, policy: Policy) -> Iterator[Statistic]:
 def total_variation(forget: Float64[Array, " f"], unseen: Float64[Array, " u"]) -> float:
     """Half the sum of the differences between two histograms, in bins that hold equally many unseen values."""
     edges = np.unique(np.quantile(unseen, np.linspace(0, 1, BINS + 1)[1:-1]))
-    shares = [np.bincount(np.searchsorted(edges, part), minlength=len(edges) + 1) / len(part) for part in (forget, unseen)]
+    shares = [
+        np.bincount(np.searchsorted(edges, part), minlength=len(edges) + 1) / len(part) for part in (forget, unseen)
+    ]
     return float(np.abs(shares[0] - shares[1]).sum() / 2)
 
 
@@ -56,5 +58,3 @@ def repeats(forget: Float64[Array, " f"], unseen: Float64[Array, " u"]) -> float
         steps = np.diff(part[np.linspace(0, len(part) - 1, n).round().astype(np.int64)])
         shares.append(float((steps < NEAR * (high - low)).mean()) if n > 1 else 0.0)
     return abs(shares[0] - shares[1])
-
-

@@ -17,8 +17,8 @@ OUTER = 0.0005
 def share_forgotten(scores: Scores, policy: Policy) -> ShareForgotten | None:
     """1 - g(candidate) / g(original), g the mean residual of forget minus unseen examples, which is 0 for a retrain.
 
-    Linear in the leak: half of every memory left is a share of one half. Where a class was forgotten, g is the mean over
-    the forget set alone, without centring. None without an original, and with a single example."""
+    Linear in the leak: half of every memory left is a share of one half. Where a class was forgotten, g is the mean
+    over the forget set alone, without centring. None without an original, and with a single example."""
     if not scores.has_original or min(scores.sizes) < 2:
         return None
     k = scores.retrains

@@ -31,9 +31,7 @@ SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 POWER = 0.8
 
 
-def run_controls(
-    outputs: Outputs, setting: Setting, policy: Policy, shadows: ShadowTables | None = None
-) -> Controls:
+def run_controls(outputs: Outputs, setting: Setting, policy: Policy, shadows: ShadowTables | None = None) -> Controls:
     """Judge every retrain as if it were the candidate, against the others (the null control), and then with leaks
     planted in it: on a share of the forget examples it answers as the original does.
 

@@ -64,7 +64,7 @@ def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome) -> Notes:
         ),
         "UNLIKE_RETRAINS": (
             unfollowed,
-            f"{', '.join(unfollowed)}: confidence hardly follows that of the retrains, so that only its median was aligned.",
+            f"{', '.join(unfollowed)}: confidence hardly follows that of the retrains; only its median was aligned.",
         ),
         "CLASS_OUTPUTS": (
             evidence.setting.of_class and outcome == "PASS",

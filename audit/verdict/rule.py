@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from vestige.audit.endpoints.endpoints import BY_NAME
 from vestige.audit.policy import Policy
 from vestige.audit.results.endpoint import Endpoint
-from vestige.audit.results.evidence import Evidence, Grade, Outcome, Reason, ReasonAt, Verdict
+from vestige.audit.results.evidence import Evidence, Outcome, Reason, ReasonAt, Verdict
 from vestige.audit.verdict import notes, wording
 from vestige.audit.verdict.grades import LEAST_CHOSEN, grade_of, missing
 

@@ -46,7 +46,10 @@ def _passed(evidence: Evidence, policy: Policy, reasons: Sequence[ReasonAt]) -> 
         parts.append(forgotten)
     if unjudged := not_judged(evidence):
         parts.append(f"{enumerate_words(unjudged)} not judged at this size")
-    parts += [f"{part.role} {what_of(part)} {part.gap:+.3f}, not shown within {part.margin:g}" for part in open_utility(evidence)]
+    parts += [
+        f"{part.role} {what_of(part)} {part.gap:+.3f}, not shown within {part.margin:g}"
+        for part in open_utility(evidence)
+    ]
     return ". ".join(part[0].upper() + part[1:] if place else part for place, part in enumerate(parts))
 
 
@@ -70,8 +73,9 @@ def _failed(evidence: Evidence, reasons: Sequence[ReasonAt]) -> str:
     if "LEAK" in codes and share is not None and share.estimate is not None and share.interval is not None:
         low, high = (100 * (1 - end) for end in reversed(share.interval))
         parts.append(f"{100 * (1 - share.estimate):.0f} % [{low:.0f}, {high:.0f}] of what the original knew is left")
-    if failing := outside(evidence.endpoints):
-        parts.append(", ".join(f"{short(endpoint)} {endpoint.gap:+.3f}, tolerated {endpoint.margin:g}" for endpoint in failing))
+    failing = outside(evidence.endpoints)
+    whole = [endpoint for endpoint in failing if endpoint.name != "G"]
+    parts += [f"{short(endpoint)} {endpoint.gap:+.3f}, tolerated {endpoint.margin:g}" for endpoint in whole or failing]
     if evidence.masked:
         parts.append(masked_sentence(evidence))
     if "UTILITY" in codes:
@@ -90,8 +94,8 @@ def masked_sentence(evidence: Evidence) -> str:
     """What a switched-off output means."""
     classes = enumerate_words([str(label) for label in evidence.masked])
     return (
-        f"the output of class {classes} is switched off: it is constant on every row; masking hides knowledge from this "
-        "interface and removes none"
+        f"the output of class {classes} is switched off: it is constant on every row; masking hides knowledge from "
+        "this interface and removes none"
     )
 
 
@@ -152,8 +156,8 @@ def _no_signal(evidence: Evidence) -> str:
     firing = evidence.reference.firing
     only = f", only {', '.join(firing)}" if firing else ""
     return (
-        f"No attack on memory catches the original{only}: the forget set is not memorised, or the attacks are too weak, "
-        "or the retrains were trained on it."
+        f"No attack on memory catches the original{only}: the forget set is not memorised, or the attacks are too "
+        "weak, or the retrains were trained on it."
     )
 
 
@@ -164,7 +168,8 @@ def _little(evidence: Evidence, policy: Policy, where: str) -> str:
             f"PASS needs at least {LEAST_CHOSEN} retrains, or a forget set that is a random draw (--random); "
             f"there {'is' if k == 1 else 'are'} {k}."
         )
-    return f"The evidence is too weak for PASS (the policy requires grade {policy.min_evidence}); what is missing or too wide: {where}."
+    required = f"the policy requires grade {policy.min_evidence}"
+    return f"The evidence is too weak for PASS ({required}); what is missing or too wide: {where}."
 
 
 def outside(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
@@ -180,7 +185,9 @@ def gaps(endpoints: Iterable[Endpoint]) -> str:
 def lost(evidence: Evidence) -> str:
     """Roles on which usefulness was lost, with the gaps."""
     return ", ".join(
-        f"{what_of(part)} on {part.role} examples {part.gap:+.3f}" for part in evidence.utility if part.decision == "worse"
+        f"{what_of(part)} on {part.role} examples {part.gap:+.3f}"
+        for part in evidence.utility
+        if part.decision == "worse"
     )
 
 
@@ -198,7 +205,9 @@ def not_judged(evidence: Evidence) -> list[str]:
     """Spread and worst-exposed, where the sizes are too small for PASS to require them."""
     names = ("T",) if evidence.setting.of_class else ("S", "T")
     return [
-        short(endpoint) for endpoint in evidence.endpoints if endpoint.name in names and not endpoint.where and not endpoint.primary
+        short(endpoint)
+        for endpoint in evidence.endpoints
+        if endpoint.name in names and not endpoint.where and not endpoint.primary
     ]
 
 
