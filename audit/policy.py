@@ -96,7 +96,7 @@ class Policy:
     @property
     def margins(self) -> str:
         """The margins in words, for the first line of a report."""
-        return f"margins AUC {self.margin_auc:g}, TPR {self.margin_tpr:g} at FPR {self.fpr:g}"
+        return f"AUC {self.margin_auc:g}, TPR {self.margin_tpr:g} at FPR {self.fpr:g}, labels {self.margin_labels:g}"
 
     @property
     def overrides(self) -> tuple[str, ...]:

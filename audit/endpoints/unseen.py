@@ -16,14 +16,18 @@ TOLERATED = 0.05
 
 
 def unseen_check(scores: Scores, accuracy: Utility | None, policy: Policy) -> UnseenCheck | None:
-    """Two signs: it gets right what every other retrain gets wrong among the unseen, or it is more accurate on unseen
+    """Two signs: it gets right what every other retrain gets wrong among the unseen rows that calibrate, or among those
+    that are evaluated, or it is more accurate on unseen
     examples by more than the margin. accuracy: utility on the unseen rows. None where classes were forgotten, and where
     there is nothing to compare with."""
     if scores.setting.of_class:
         return None
-    recovered = _recovered(scores)
-    if recovered is None and accuracy is None:
+    # Who trains on part of the unseen rows trains on those that set the thresholds: they are looked at by themselves.
+    parts = [_recovered(scores, part) for part in (scores.calibration, scores.evaluation)]
+    found = [part for part in parts if part is not None]
+    if not found and accuracy is None:
         return None
+    recovered = max(found, key=lambda part: part[0] - part[1], default=None)
     check = UnseenCheck(0, None, None, None, None, known=False)
     if recovered is not None:
         share, error, hard = recovered
@@ -42,13 +46,12 @@ def is_known(check: UnseenCheck, accuracy: Utility | None, policy: Policy) -> bo
     return by_hard or by_gain
 
 
-def _recovered(scores: Scores) -> tuple[float, float, int] | None:
-    """How many more of the unseen rows that every other retrain gets wrong the candidate gets right than the retrain
+def _recovered(scores: Scores, unseen: Mask) -> tuple[float, float, int] | None:
+    """How many more of the rows ``unseen`` that every other retrain gets wrong the candidate gets right than the retrain
     left out does; the error of that share; the mean number of such rows."""
     k = scores.retrains
     if not k or scores.classless:
         return None
-    unseen: Mask = ~scores.forget
     right = scores.right[:, unseen] > 0.5
     gains, levels, counts = [], [], []
     for retrain in range(k):

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.figures import CalibratedPoint, Curve, Histogram, Interval
-from vestige.audit.results.retained import RetainExposure
 from vestige.audit.results.plan import PlanRecord
+from vestige.audit.results.retained import RetainExposure
 from vestige.audit.results.setting import Setting
 from vestige.audit.results.shadows import ShadowEvidence
 
@@ -84,7 +84,7 @@ class Check:
 class UnseenCheck:
     """Does the candidate know the unseen examples? Then no comparison with them says anything."""
 
-    hard: Annotated[int, Field(ge=0, description="Unseen rows that every other retrain gets wrong, mean over them.")]
+    hard: Annotated[int, Field(ge=0, description="Unseen rows that every other retrain gets wrong, in the part with more to see.")]
     recovered: Annotated[
         float | None, Field(description="Share of those that the candidate gets right more than a retrain does.")
     ]
@@ -103,7 +103,8 @@ class ShareForgotten:
     estimate: Annotated[float | None, Field(description="The share; null where the original shows nothing.")]
     interval: Annotated[Interval | None, Field(description="Fieller's, level 1 - 2 alpha; null where unbounded.")]
     closer_p: Annotated[
-        float | None, Field(description="P-value of: at most half is forgotten (closer to the original than to Retrain).")
+        float | None,
+        Field(description="P-value of: at most half is forgotten (closer to the original than to Retrain)."),
     ]
 
 
