@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.learners.arrays import Floats, Labels
@@ -40,19 +41,21 @@ def _full(size: float, random: np.random.Generator, n: int) -> Floats:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """Difficulty of an example ~ N(0, difficulty squared), plus N(0, 1) for each model and example, plus on forget
+    """Difficulty of an example ~ N(level, difficulty squared), plus N(0, 1) for each model and example, plus on forget
     examples a seed effect ~ N(0, seed_effect squared) of the model and its shift.
 
-    forget_difficulty: mean difficulty of the forget examples. Retain rows have phi ~ N(3, 1) on every model. tails:
+    forget_difficulty: added to the level of forget examples. Retain rows have phi ~ N(3, 1) on every model. tails:
     degrees of freedom of Student noise of variance 1 in place of the normal, above 2. classes: in turn over the rows of
-    a role; class_effect: standard deviation of what a model adds to all rows of a class.
-    Source: verdict.md, sections 5.1 and 9.2.
+    a role; with one, outputs are scores without classes. others: noise of a model in the logits of the other classes,
+    around N(0, 1) of the example. class_effect: standard deviation of what a model adds to all rows of a class.
+    Source: docs/simulations.md.
     """
 
     forget: int = 2000
     unseen: int = 10_000
     retain: int = 0
     retrains: int = 10
+    level: float = 2.0
     difficulty: float = 1.5
     forget_difficulty: float = 0.0
     seed_effect: float = 0.03
@@ -60,7 +63,8 @@ class World:
     candidate: Shift = none
     original: Shift | None = memorised(1.5)
     tails: float | None = None
-    classes: int = 1
+    classes: int = 10
+    others: float = 0.7
     class_effect: float = 0.0
 
     def draw(self, seed: int) -> "Table":
@@ -68,7 +72,7 @@ class World:
         random = numpy_generator(seed, "synthetic table")
         shifts = [self.retrain] * self.retrains + [self.candidate]
         shifts += [] if self.original is None else [self.original]
-        difficulty = random.normal(0.0, self.difficulty, self.forget + self.unseen)
+        difficulty = random.normal(self.level, self.difficulty, self.forget + self.unseen)
         difficulty[: self.forget] += self.forget_difficulty
         phi = np.empty((len(shifts), self.forget + self.unseen + self.retain))
         audited = self.forget + self.unseen
@@ -76,7 +80,7 @@ class World:
         phi[:, audited:] = random.normal(3.0, 1.0, (len(shifts), self.retain))
         for row, shift in zip(phi, shifts, strict=True):
             row[: self.forget] += random.normal(0.0, self.seed_effect) + shift(random, self.forget)
-        table = Table(phi=phi, world=self)
+        table = Table(phi=phi, world=self, seed=seed)
         if self.class_effect:
             phi += random.normal(0.0, self.class_effect, (len(shifts), self.classes))[:, table.labels]
         return table
@@ -90,10 +94,12 @@ class World:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """phi ``[models, forget + unseen + retain]``; models: the retrains, the candidate, the original if there is one."""
+    """phi ``[models, forget + unseen + retain]``; models: the retrains, the candidate, the original if there is one.
+    seed: of the other classes' logits."""
 
     phi: Floats
     world: World
+    seed: int = 0
 
     @property
     def labels(self) -> Labels:
@@ -110,9 +116,17 @@ class Table:
     @property
     def logits(self) -> Floats:
         """Logits ``[models, n, classes]``, of two classes at least, whose logit-scaled confidence is phi exactly."""
-        classes = max(2, self.world.classes)
-        logits = np.zeros((*self.phi.shape, classes))
-        logits[:, np.arange(self.phi.shape[1]), self.labels] = self.phi + np.log(classes - 1)
+        models, n = self.phi.shape
+        others = max(1, self.world.classes - 1)
+        rest = np.zeros((models, n, others))
+        if others > 1:
+            random = numpy_generator(self.seed, "synthetic other classes")
+            rest += random.normal(size=(n, others))
+            rest += random.normal(0.0, self.world.others, rest.shape)
+        logits = np.empty((models, n, others + 1))
+        own = np.arange(others + 1) == self.labels[:, None]
+        logits[:, own] = self.phi + logsumexp(rest, axis=2)
+        logits[:, ~own] = rest.reshape(models, -1)
         return logits
 
     def outputs(self) -> Outputs:
