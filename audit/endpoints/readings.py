@@ -29,12 +29,14 @@ class ForgottenClass:
     forget: int
     members: Float64[Array, "models m"]
     retain: Float64[Array, "models r"]
-    deviations: Float64[Array, "models 4"]
+    own_members: Float64[Array, "models m"]
+    own_retain: Float64[Array, "models r"]
+    deviations: Float64[Array, "models ways"]
 
     def take(self, models: Sequence[int]) -> "ForgottenClass":
         """The same of some of the models."""
-        kept = (table[list(models)] for table in (self.members, self.retain, self.deviations))
-        return ForgottenClass(self.label, self.forget, *kept)
+        tables = (self.members, self.retain, self.own_members, self.own_retain, self.deviations)
+        return ForgottenClass(self.label, self.forget, *(table[list(models)] for table in tables))
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +48,8 @@ class Readings:
     correct answers. gram: for every row the products of the other classes' outputs of two models, None for two classes;
     source: which of its models each model's row is taken from. group, people: None where there are none. people_apart:
     whose forget rows are somebody's of whom no other role has any. classless: outputs are one score each, written as
-    logits [score, 0]. classes: of the class setting. level ``[models]``: the scale that logits were divided by, in units
-    of the retrains'.
+    logits [score, 0]. classes: of the class setting. level ``[models]``: what logits were divided by, in units of the
+    retrains'.
     """
 
     setting: Setting
@@ -228,11 +230,34 @@ def _forgotten(models: Sequence[Logits], level: Floats, outputs: Outputs, retain
         of_class = outputs.labels == label
         rows = [np.flatnonzero(of_class & outputs.where(role)) for role in ("forget", "unseen")]
         members = np.concatenate(rows)
-        as_class = np.full(len(outputs), label)
-        logits = _scaled(models, level, members)
-        own, rest = logits[:, :, label], np.delete(logits, label, axis=2)
-        phi = logit(logits, as_class[members])
-        ways = (own, own - rest.mean(axis=2), own - rest.max(axis=2), phi)
-        deviations = np.stack([way.std(axis=1) for way in ways], axis=1)
-        found.append(ForgottenClass(label, len(rows[0]), phi, _phi(models, level, as_class, retain), deviations))
+        read = [
+            _of_class(model, own, label, members, retain) for model, own in zip(models, level.tolist(), strict=True)
+        ]
+        found.append(ForgottenClass(label, len(rows[0]), *(np.stack(table) for table in zip(*read, strict=True))))
     return found
+
+
+def _of_class(model: Logits, level: float, label: int, members: Indices, retain: Indices) -> tuple[Floats, ...]:
+    """What ``ForgottenClass`` holds of one model: phi of the class on its rows and on retain rows, its logit less the
+    mean of the others there, and the deviations."""
+    phi, own = [], []
+    for rows in (members, retain):
+        logits = np.asarray(model[rows], np.float64) / level
+        phi.append(logit(logits[None], np.full(len(rows), label))[0])
+        own.append((logits[:, label] - logits.mean(axis=1)) * logits.shape[1] / (logits.shape[1] - 1))
+    logits = np.asarray(model[members], np.float64) / level
+    return *phi, *own, _deviations(logits[:, label], np.delete(logits, label, axis=1), phi[0])
+
+
+def _deviations(own: Floats, rest: Floats, phi: Floats) -> Floats:
+    """Standard deviations of the class's logit ``own [m]``, given what else the row's logits ``rest [m, classes - 1]``
+    say: as it is, less their mean, phi itself, and what remains of it after a straight line of any other class's logit
+    or of the largest, the second largest, ... of them."""
+    fixed = [own.std(), (own - rest.mean(axis=1)).std(), phi.std()]
+    if rest.shape[1] < 2:
+        return np.array(fixed)  # of two classes one may well be minus the other
+    others = np.concatenate([rest, np.sort(rest, axis=1)], axis=1)
+    others -= others.mean(axis=0)
+    centred, variances = own - own.mean(), (others**2).mean(axis=0)
+    shared = (centred @ others / len(own)) ** 2 / np.where(variances > 0, variances, 1.0)
+    return np.array([*fixed, *np.sqrt(np.maximum(own.var() - shared, 0.0))])
