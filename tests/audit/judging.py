@@ -1,9 +1,9 @@
 """``judge`` with the few arguments that tests vary."""
 
 from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.endpoints.setting import Declared
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Controls
-from vestige.audit.results.exchangeable import Declaration
 from vestige.audit.results.plan import PlanRecord
 from vestige.audit.results.report import Audit
 from vestige.audit.results.shadows import ShadowTables
@@ -16,12 +16,15 @@ def judge(
     policy: Policy,
     *,
     name: str,
-    seed: int,
+    seed: int = 0,
     controls: Controls | None = None,
     plan: PlanRecord | None = None,
-    declared: Declaration | None = None,
+    declared: Declared | None = None,
+    known_random: bool = False,
     shadows: ShadowTables | None = None,
 ) -> Audit:
     """The audit of the candidate of ``outputs``."""
-    criteria = Criteria(policy=policy, seed=seed, declaration=declared, plan=plan, controls=controls)
+    criteria = Criteria(
+        policy=policy, seed=seed, declared=declared, known_random=known_random, plan=plan, controls=controls
+    )
     return judge_candidate(outputs, Candidate(name=name, shadows=shadows), criteria)
