@@ -91,11 +91,11 @@ def _same(first: tuple[Evidence, Verdict], second: tuple[Evidence, Verdict]) -> 
         second[1].grade,
     )
     assert [endpoint.label for endpoint in first[0].endpoints] == [endpoint.label for endpoint in second[0].endpoints]
-    for one, two in zip(first[0].endpoints, second[0].endpoints, strict=True):
-        assert (one.decision, one.role) == (two.decision, two.role)
+    for old, new in zip(first[0].endpoints, second[0].endpoints, strict=True):
+        assert (old.decision, old.role) == (new.decision, new.role)
         for field in ("candidate", "original", "gap", "example_error", "spread", "half_width", "p_holm"):
-            assert getattr(two, field) == pytest.approx(getattr(one, field), abs=1e-9), (one.label, field)
-        assert two.retrains == pytest.approx(one.retrains, abs=1e-9)
+            assert getattr(new, field) == pytest.approx(getattr(old, field), abs=1e-9), (old.label, field)
+        assert new.retrains == pytest.approx(old.retrains, abs=1e-9)
     shares = [found.share_forgotten for found, _ in (first, second)]
     assert [share and share.estimate for share in shares][1] == pytest.approx(
         shares[0] and shares[0].estimate, abs=1e-6
@@ -159,9 +159,9 @@ def test_a_class_that_is_constant_on_every_model_changes_no_outcome(
     )
     found, verdict = verdict_on(more, declared)
     assert (verdict.outcome, verdict.codes) == (before[subject][1].outcome, before[subject][1].codes)
-    for one, two in zip(before[subject][0].endpoints, found.endpoints, strict=True):
-        if one.name in "MSTL" and one.gap is not None:
-            assert two.gap == pytest.approx(one.gap, abs=0.01)
+    for old, new in zip(before[subject][0].endpoints, found.endpoints, strict=True):
+        if old.name in "MSTL" and old.gap is not None:
+            assert new.gap == pytest.approx(old.gap, abs=0.01)
 
 
 def test_the_candidate_alone_with_a_constant_class_keeps_its_outcome() -> None:
