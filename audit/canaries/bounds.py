@@ -7,12 +7,13 @@ import numpy as np
 
 from vestige.attacks.signals.signals import logit
 from vestige.audit.canaries.planting import CanariesTable, canary_rows
-from vestige.audit.endpoints.scores import score_phi
-from vestige.audit.policy import Policy
+from vestige.audit.endpoints.readings import Readings
+from vestige.audit.endpoints.scores import score
 from vestige.audit.results.canaries import CanaryAudit, CanaryBounds
+from vestige.audit.results.setting import CHOSEN
 from vestige.audit.statistics.epsilon import Mistakes, clopper_pearson_epsilon, one_run_epsilon
 from vestige.audit.statistics.one_run import Canaries, Planting
-from vestige.learners.arrays import Floats, Indices, Logits
+from vestige.learners.arrays import Floats, Indices, Labels, Logits, Mask
 from vestige.learners.data.split import Split
 
 LEVEL, DELTA = 0.95, 1e-5
@@ -35,6 +36,24 @@ def ceilings(count: int, included: int, judged_in: int, judged_out: int) -> tupl
     return one_run_epsilon(count, count, most, DELTA, LEVEL), clopper_pearson_epsilon(perfect, DELTA, LEVEL)
 
 
+def _residuals(phi: Floats, retrains: int, labels: Labels, canary: Mask) -> Floats:
+    """The residuals ``[models, n]`` of all models, the first of which are the ``retrains``; class-centred phi where
+    there are none."""
+    readings = Readings(
+        setting=CHOSEN,
+        retrains=retrains,
+        labels=labels,
+        forget=canary,
+        calibration=~canary,  # nothing is judged on the unseen examples
+        phi=phi,
+        scale_phi=phi[:, ~canary],
+        right=np.zeros(phi.shape, np.bool_),
+        source=np.zeros(phi.shape, np.int64),
+        level=np.ones(len(phi)),
+    )
+    return score(readings).residual
+
+
 @dataclass(frozen=True, eq=False)
 class CanaryQuestion:
     """The canaries of an audit after planting. registered: the digest that was written down before training. rows: all
@@ -45,29 +64,28 @@ class CanaryQuestion:
     registered: str
     rows: Indices
     labels: Indices
-    policy: Policy
 
     @classmethod
     def of(
-        cls, table: CanariesTable, planting: Planting, registered: str, split: Split, labels: Indices, policy: Policy
+        cls, table: CanariesTable, planting: Planting, registered: str, split: Split, labels: Indices
     ) -> "CanaryQuestion":
         """Of an audit whose examples have these ``labels``."""
         rows = canary_rows(split)
-        return cls(table, planting, registered, rows, labels[np.concatenate([split.unseen, rows])], policy)
+        return cls(table, planting, registered, rows, labels[np.concatenate([split.unseen, rows])])
 
     def bounds(self, retrains: Sequence[Logits], candidate: Logits, original: Logits) -> CanaryAudit:
         """From logits ``[n, classes]`` of the retrains, the candidate and the original, each of the unseen
         examples, then of the canaries.
 
-        Every model guesses by the same score, fixed in advance: z where three retrains make one (a retrain's own leaves
-        it out), else phi minus its class's median over calibration examples. Neither knows who was in. The retrain is
-        the control: it saw no canary, so its bounds exceed 0 in at most one planting of twenty each.
+        Every model guesses by the same score, fixed in advance: the residual to the retrains where there are two of
+        them or more (a retrain's own leaves it out), else phi minus its class's median over unseen examples. Neither
+        knows who was in. The retrain is the control: it saw no canary, so its bounds exceed 0 in at most one planting
+        of twenty each.
         """
         phi = np.stack([logit(logits.astype(np.float64), self.labels) for logits in [*retrains, candidate, original]])
         canary = np.arange(len(self.labels)) >= len(self.labels) - len(self.rows)
-        policy = self.policy
-        scores = score_phi(phi, len(retrains), self.labels, canary, policy.calibration_share, policy.calibration_seed)
-        table = (scores.centred if scores.z is None else scores.z)[:, canary]
+        compared = len(retrains) if len(retrains) > 1 else 0
+        table = _residuals(phi, compared, self.labels, canary)[:, canary]
         chosen = {"candidate": table[-2], "original": table[-1], CONTROL: table[0]}
         included = int(self.planting.included.sum())
         judged_in, judged_out = judged_counts(self.planting)
@@ -80,7 +98,7 @@ class CanaryQuestion:
             labels=self.table.labels,
             seed=self.planting.seed,
             digest=self.registered,
-            score="phi" if scores.z is None else "z",
+            score="residual" if compared else "phi",
             level=LEVEL,
             delta=DELTA,
             ceiling_one_run=one_run,

@@ -29,7 +29,7 @@ class AuditData:
     """What an audit of outside checkpoints needs to know about data.
 
     examples, split: as they were loaded and divided. description: where both come from, one sentence for the report.
-    seed: of the draws. exchangeable: whether forget and unseen were drawn alike, None where nobody says so. policy: of
+    seed: of the draws. random_draw: whether the forget set is a random draw, None where nobody says so. policy: of
     the file, None where it has none.
     """
 
@@ -37,7 +37,7 @@ class AuditData:
     split: Split
     description: str
     seed: int = 0
-    exchangeable: bool | None = None
+    random_draw: bool | None = None
     policy: Policy | None = None
 
 
@@ -131,7 +131,7 @@ def _built(
     if canaries is not None:
         examples, split = plant_canaries(canaries, seed if canaries.seed is None else canaries.seed, examples, split)
     description = f"{examples.name}: {split.description}"
-    return AuditData(examples, split, description, seed, forget.exchangeable, policy)
+    return AuditData(examples, split, description, seed, forget.random_draw, policy)
 
 
 def _table(kind: Any, content: Mapping[str, Any], name: str) -> Any:

@@ -89,6 +89,8 @@ def check_keys(content: Mapping[str, Any]) -> None:
     for key in ("data", "forget"):
         if key not in content:
             raise ConfigError(f"{key}: expected a table [{key}], got none; vestige init writes a commented file")
+    if "exchangeable" in content["forget"]:
+        raise ConfigError("forget.exchangeable: expected its new name random_draw, got the old one; rename the key")
 
 
 def parse_config(content: Mapping[str, Any], policy: Policy | None = None) -> AuditConfig:

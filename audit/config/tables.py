@@ -49,8 +49,8 @@ class DataTable:
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ForgetTable:
     """``[forget]``: exactly one of random (number or fraction), classes, subjects, file; unseen and validation: numbers
-    or fractions, see ``learners.split_random``; seed: of the draw, None for the audit's; exchangeable: whether
-    forget and unseen examples are drawn alike, None where nobody says so. Beside a file (see
+    or fractions, see ``learners.split_random``; seed: of the draw, None for the audit's; random_draw: whether
+    the forget set is a random draw, None where nobody says so. Beside a file (see
     ``learners.read_selection``): retain and unseen_file, files as well; column, retain_column, unseen_column: what is
     meant in each."""
 
@@ -66,7 +66,7 @@ class ForgetTable:
     unseen: Amount = None
     validation: Annotated[int | float, _amount(0, optional=False)] = 0
     seed: Seed | None = None
-    exchangeable: bool | None = None
+    random_draw: bool | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -89,8 +89,8 @@ class ForgetTable:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class RetrainsTable:
-    """``[retrains]``: how many models are trained without the forget set; 3 are the floor, 5 to 10 recommended.
-    Fewer, 0 included, give a verdict over examples where these are exchangeable."""
+    """``[retrains]``: how many models are trained without the forget set; 5 to 10 are recommended, 2 the floor
+    unless the forget set is a random draw."""
 
     count: Annotated[int, Field(ge=0, le=1000)] = 5
 

@@ -11,8 +11,9 @@ from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.data_checks.plausibility import chance_of, outputs_problems
 from vestige.audit.data_checks.rules import OF_DATA, Measurement, conclude, copied_models
 from vestige.audit.endpoints.preconditions import Identity, retrain_name
-from vestige.audit.endpoints.scores import people_of
+from vestige.audit.endpoints.readings import judged_rows, people_of
 from vestige.audit.results.data_checks import Finding, Hygiene
+from vestige.audit.results.setting import Setting
 from vestige.learners.arrays import Floats, Labels, Mask
 from vestige.learners.data.duplicates import Duplicates
 from vestige.learners.data.examples import Examples
@@ -27,18 +28,21 @@ HALF = 0.5
 """An original that knows forget examples less than half as well as retain ones was hardly trained on them."""
 
 
-def outputs_hygiene(outputs: Outputs, identity: Identity, problem: str, *, seed: int, control: bool = False) -> Hygiene:
+def outputs_hygiene(
+    outputs: Outputs, setting: Setting, identity: Identity, problem: str, *, control: bool = False
+) -> Hygiene:
     """Every check on ``outputs``.
 
-    identity: which models are copies. problem: why the reference is invalid, or empty. seed: of the draws for the mix
-    of classes. control: the candidate is the control that does nothing, and meant to equal the original.
-    Source: verdict.md, section 6, E0; peers.md, section 4, 11.
+    setting: which unseen examples the forget set is compared with. identity: which models are copies. problem: why the
+    reference is invalid, or empty. control: the candidate is the control that does nothing, and meant to equal the
+    original. Source: docs/verdict.md.
     """
-    forget, unseen, retain = (outputs.where(role) for role in ("forget", "unseen", "retain"))
+    forget, retain = outputs.where("forget"), outputs.where("retain")
+    unseen = outputs.where("unseen") & np.isin(np.arange(len(outputs)), judged_rows(outputs, setting))
     kept = list(identity.kept)
     measured = {
         "people": _people(outputs.subject, forget),
-        "class_mix": _class_mix(outputs.labels, forget, unseen, seed),
+        "class_mix": _class_mix(outputs.labels, forget, unseen),
     }
     phi = right = None
     if kept:
@@ -85,12 +89,12 @@ def _people(subjects: NDArray[np.str_] | None, forget: Mask) -> Measurement:
     return Measurement(int(np.isin(people, subjects[~forget]).sum()), len(people))
 
 
-def _class_mix(labels: Labels, forget: Mask, unseen: Mask, seed: int) -> Measurement:
+def _class_mix(labels: Labels, forget: Mask, unseen: Mask) -> Measurement:
     """Total variation of the two mixes of classes, and the largest of 999 where roles are assigned at random."""
     names, place = np.unique(labels, return_inverse=True)
     counts = [np.bincount(place[mask], minlength=len(names)) for mask in (forget, unseen)]
     total, sizes = counts[0] + counts[1], (int(forget.sum()), int(unseen.sum()))
-    sampled = numpy_generator(seed, "class mix").multivariate_hypergeometric(
+    sampled = numpy_generator(0, "class mix").multivariate_hypergeometric(
         total, sizes[0], ROUNDS, method="marginals"
     )
     variation = [
@@ -104,10 +108,10 @@ def _class_mix(labels: Labels, forget: Mask, unseen: Mask, seed: int) -> Measure
 
 def _difference(values: Floats, forget: Mask, unseen: Mask, outputs: Outputs) -> Measurement:
     """Mean on forget minus mean on unseen examples, Welch's interval at 99.9 %; a person's rows count once."""
-    people = people_of(outputs)
+    rows = np.flatnonzero(forget | unseen)
+    people = people_of(outputs, rows)
     one, other = values[forget], values[unseen]
     if people is not None:
-        rows = forget | unseen
         means, forgotten = people.mean(values[rows]), forget[rows][people.first]
         one, other = means[forgotten], means[~forgotten]
     sizes = Measurement(len(one), len(one) + len(other))

@@ -78,7 +78,7 @@ def retrain_models(
         raise ConfigError(f"count: expected at least 1 retrain, got {count}")
     function = find_training(training.function, base=training.base)
     retain = data.split.retain
-    rows, roles = rows_and_roles(data.split, data.seed)
+    rows, roles = rows_and_roles(data.examples, data.split, data.seed)
     sources = [*own_sources(training.function, function, base=training.base), training.function]
     preprocessing = _preprocessing(training)
     if preprocessing is not None and training.preprocess is not None:

@@ -1,213 +1,144 @@
-"""What an audit of given sizes could certify and detect, before anything is trained."""
+"""What an audit of given sizes could certify and find, before anything is trained: by formulas, in two settings."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 
-from vestige.attacks.metrics.roc import estimable
-from vestige.audit.endpoints.endpoints import DEFINITIONS, Measured, measure
-from vestige.audit.endpoints.scores import MIN_RETRAINS, calibration_rows, score
-from vestige.audit.endpoints.simulation import World
+from vestige.audit.endpoints.endpoints import BY_NAME, Definition
+from vestige.audit.endpoints.memory import IN_FORCE
+from vestige.audit.endpoints.tail import tpr
+from vestige.audit.planning.widths import Outlook, Widths, worst
 from vestige.audit.policy import PROFILES, Policy, profile
 from vestige.audit.results.evidence import Grade
-from vestige.audit.results.shadows import SHADOWED
-from vestige.audit.statistics import intervals as statistics
+from vestige.audit.results.setting import Setting, SettingName
+from vestige.audit.statistics.intervals import gap_error, null_error
+from vestige.audit.verdict.grades import ENOUGH_KNOWN_RANDOM, GRADES, LEAST_CHOSEN, RECOMMENDED_RETRAINS
 from vestige.learners.errors import ConfigError
-from vestige.learners.seeds import derive_seed
 
-POWER = 0.8
-MOST_ROWS = 500_000
-Outlook = Literal["likely", "possible", "unlikely", "impossible"]
+SEED_SPREAD = 0.5
+"""Effect of a training seed on an endpoint, in units of its example error, as measured on small networks."""
+ALSO_TESTED = 2
+"""Weights in the family beside the primary endpoints': all that can only cause FAIL, and all groups."""
+MOST = 10**9
 
 
 @dataclass(frozen=True)
-class EndpointPlan:
-    """One endpoint; every number is a gap to the mean of the retrains (a fraction), None when not estimable.
-
-    certify: margin within which a perfect candidate is shown to be with 80 % probability. detect: gap that a two-sided
-    95 % test of this endpoint alone tells from zero with 80 % probability. beyond: by how much a gap must exceed the
-    margin for FAIL with 80 % probability, Holm-adjusted over the family. reason: empty, or why not estimable.
-    """
+class SizedEndpoint:
+    """One endpoint. required: whether PASS requires it, by the sizes. example_error: e. widths: None where ``reason``
+    says why the endpoint is not estimable."""
 
     name: str
     statistic: str
-    primary: bool
-    certify: float | None
-    detect: float | None
-    beyond: float | None
+    required: bool
+    margin: float
+    example_error: float | None
+    widths: Widths | None
     reason: str = ""
 
 
 @dataclass(frozen=True)
-class ProfilePlan:
-    """One profile: margins, what they mean, and the verdict that a perfect candidate can hope for.
-
-    epsilon: of pure differential privacy that allows AUC 0.5 + margin; advantage: TPR - FPR that goes with it.
-    pass_rate: share of simulated perfect candidates whose intervals all lie inside the margins (the original taken to
-    be detected); None below three retrains. outlook: of PASS with the profile's required evidence, in words. fail_gap:
-    by endpoint, the true gap that leads to FAIL with 80 % probability (margin plus ``beyond``).
-    """
+class SettingPlan:
+    """One profile in one setting. grade: at best. outlook, why: of PASS for a perfect candidate, utility and controls
+    aside, the original taken to be caught."""
 
     profile: str
-    margin_auc: float
-    margin_tpr: float
-    epsilon: float
-    advantage: float
-    pass_rate: float | None
+    setting: SettingName
+    grade: Grade
     outlook: Outlook
     why: str
-    fail_gap: dict[str, float]
+    endpoints: tuple[SizedEndpoint, ...]
 
 
 @dataclass(frozen=True)
 class SizesPlan:
-    """The planning table of one audit. detectable_auc, detectable_tpr: classical figures of one model, gap of AUC from
-    0.5 and smallest TPR at a fixed threshold of the policy's FPR (None when not estimable). runs: audits that were
-    simulated, none below three retrains."""
+    """What can be judged at these sizes. seed_spread: of a training seed, in example errors (setting chosen)."""
 
     forget: int
     unseen: int
     unseen_calibration: int
     unseen_evaluation: int
     retrains: int
-    runs: int
-    grade: Grade
-    endpoints: tuple[EndpointPlan, ...]
-    profiles: tuple[ProfilePlan, ...]
-    detectable_auc: float
-    detectable_tpr: float | None
+    seed_spread: float
+    settings: tuple[SettingPlan, ...]
 
 
 def plan(
-    n_forget: int,
-    n_unseen: int,
-    retrains: int,
-    *,
-    seed: int,
-    runs: int = 200,
-    policy: Policy | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    forget: int, unseen: int, retrains: int, *, seed_spread: float = SEED_SPREAD, policy: Policy | None = None
 ) -> SizesPlan:
-    """Simulate ``runs`` audits of a perfect candidate on synthetic scores, with the endpoints an audit uses.
+    """What can be judged at these sizes, in a random draw and of a chosen set.
 
-    Real scores differ from synthetic ones: an audit recomputes its power from its own retrains. policy: the one to plan
-    for, None for the three profiles. ``progress(done, runs)`` is called after each run. ConfigError for sizes that make
-    no audit. Source: verdict.md, section 9.
+    seed_spread: what a training seed adds to an endpoint, in units of its example error. policy: the one to plan for,
+    None for the three profiles. An audit recomputes all this from its own retrains, which may be more precise: a
+    candidate and its retrains share the examples. ConfigError for sizes that make no audit. Source: docs/verdict.md.
     """
-    _check(n_forget, n_unseen, retrains, runs)
+    for name, value, least in (("forget", forget, 2), ("unseen", unseen, 10), ("retrains", retrains, 0)):
+        if not least <= value <= MOST:
+            raise ConfigError(f"{name}: expected {least} to {MOST:,}, got {value}; correct the number")
+    if not 0 <= seed_spread <= MOST:
+        raise ConfigError(f"seed spread: expected 0 or more example errors, got {seed_spread:g}; 0.5 is usual")
     policies = [profile(name) for name in PROFILES] if policy is None else [policy]
-    policy = policy or Policy()
-    world = World(forget=n_forget, unseen=n_unseen, retrains=retrains, original=None)
-    needed = retrains >= MIN_RETRAINS
-    simulated = []
-    for run in range(runs if needed else 0):
-        simulated.append(_simulate(world, derive_seed(seed, "plan", run), policy))
-        if progress is not None:
-            progress(run + 1, runs)
-    labels = np.zeros(n_unseen, np.int64)
-    calibration = int(calibration_rows(labels, labels == 0, policy.calibration_share, 0).sum())
-    evaluation = n_unseen - calibration
-    tails = estimable(policy.fpr, evaluation)
-    grade: Grade = "S" if not needed else "B" if retrains >= 5 and tails else "C"
-    endpoints = _endpoints(simulated, policy, retrains, evaluation)
-    return SizesPlan(
-        forget=n_forget,
-        unseen=n_unseen,
-        unseen_calibration=calibration,
-        unseen_evaluation=evaluation,
-        retrains=retrains,
-        runs=len(simulated),
-        grade=grade,
-        endpoints=endpoints,
-        profiles=tuple(_profile(each, endpoints, simulated, grade) for each in policies),
-        detectable_auc=statistics.detectable_auc(n_forget, evaluation, policy.alpha, POWER),
-        detectable_tpr=statistics.detectable_tpr(n_forget, policy.fpr, policy.alpha, POWER) if tails else None,
-    )
+    calibration = min(max(round(policies[0].calibration_share * unseen), 1), unseen - 1)
+    sizes = (forget, calibration, unseen - calibration)
+    settings = (Setting("random", "known"), Setting("chosen", "default"))
+    plans = tuple(_plan(sizes, retrains, each, setting, seed_spread) for setting in settings for each in policies)
+    return SizesPlan(forget, unseen, calibration, unseen - calibration, retrains, seed_spread, plans)
 
 
-def _check(n_forget: int, n_unseen: int, retrains: int, runs: int) -> None:
-    least = {"forget": (n_forget, 2), "unseen": (n_unseen, 10), "retrains": (retrains, 0), "runs": (runs, 20)}
-    for name, (value, lowest) in least.items():
-        if value < lowest:
-            raise ConfigError(f"{name}: expected at least {lowest}, got {value}")
-    if (rows := n_forget + n_unseen) > MOST_ROWS:
-        raise ConfigError(f"forget + unseen: expected at most {MOST_ROWS} examples, got {rows}; plan for fewer")
-    if retrains > 100:
-        raise ConfigError(f"retrains: expected at most 100, got {retrains}")
-
-
-Simulated = Sequence[dict[str, Measured]]
-
-
-def _simulate(world: World, seed: int, policy: Policy) -> dict[str, Measured]:
-    table = world.draw(seed)
-    logits, k = table.logits, world.retrains
-    scores = score(logits[:k], logits[k:], table.labels, table.role == "forget", policy.calibration_share, seed)
-    measured = measure(scores, policy.fpr, paired=False)
-    return {endpoint.definition.name: endpoint for endpoint in measured if endpoint.in_force}
-
-
-def _endpoints(simulated: Simulated, policy: Policy, retrains: int, evaluation: int) -> tuple[EndpointPlan, ...]:
-    plans = []
-    missing = f"needs more unseen examples for evaluation than {evaluation}"
-    if retrains < MIN_RETRAINS:
-        missing = f"needs at least {MIN_RETRAINS} retrains, got {retrains}"
-    for definition in DEFINITIONS:
-        if definition.score in SHADOWED:
-            continue  # a planned audit has no shadows
+def _plan(
+    sizes: tuple[int, int, int], retrains: int, policy: Policy, setting: Setting, seed_spread: float
+) -> SettingPlan:
+    measured = list(_errors(sizes, retrains, policy))
+    family = sum(not reason for *_, reason in measured) + ALSO_TESTED
+    endpoints = []
+    for definition, error, required, reason in measured:
+        margin = float(getattr(policy, definition.margin))
+        widths = None
+        if not reason:
+            spread = error * sqrt(1 + seed_spread**2)
+            gap = gap_error(error, spread, definition.factor(retrains), retrains, setting.d0)
+            widths = Widths.of(gap, (margin, margin), policy.alpha, 1 / family, definition.sides)
         words = definition.words.format(fpr=f"{policy.fpr:g}")
-        plan = EndpointPlan(definition.name, words, definition.primary, None, None, None, missing)
-        runs = [run[definition.name] for run in simulated if definition.name in run]
-        if runs:
-            spread = float(np.mean([run.spread or 0.0 for run in runs]))
-            slack = partial(statistics.fail_slack, spread, retrains, policy.alpha, power=POWER)
-            plan = replace(
-                plan,
-                certify=float(np.quantile([_reach(run, policy.alpha) for run in runs], POWER)),
-                detect=slack(family=1, sides="two"),
-                beyond=slack(family=len(simulated[0]), sides=definition.sides),
-                reason="",
-            )
-        plans.append(plan)
-    return tuple(plans)
+        endpoints.append(
+            SizedEndpoint(definition.name, words, required, margin, None if reason else error, widths, reason)
+        )
+    judged = all(endpoint.required for endpoint in endpoints)
+    enough = ENOUGH_KNOWN_RANDOM if setting.random else RECOMMENDED_RETRAINS
+    grade: Grade = "B" if judged and retrains >= enough else "C"
+    outlook, why = _outlook(endpoints, grade, retrains, policy, setting)
+    return SettingPlan(policy.profile, setting.name, grade, outlook, why, tuple(endpoints))
 
 
-def _reach(endpoint: Measured, alpha: float) -> float:
-    """The end of the PASS interval that is farther from zero; the upper end where only a rise counts."""
-    gap = endpoint.gap(0) if endpoint.definition.sides == "upper" else abs(endpoint.gap(0))
-    return gap + statistics.half_width(endpoint.spread or 0.0, endpoint.retrains, alpha)
+def _errors(sizes: tuple[int, int, int], retrains: int, policy: Policy) -> Iterator[tuple[Definition, float, bool, str]]:
+    """Of M, S and T: example error, whether PASS requires it, and empty or why it is not estimable."""
+    forget, calibration, evaluation = sizes
+    error = null_error(forget, evaluation)
+    yield BY_NAME["M"], error, True, ""
+    few = "" if retrains else "needs a retrain to compare with"
+    yield BY_NAME["S"], error, not few and IN_FORCE * error <= policy.margin_auc, few
+    # No score is looked at: errors and what is in force come from the sizes.
+    tail = tpr(np.zeros((1, forget)), np.zeros((1, calibration)), 0, policy, random=True)
+    yield BY_NAME["T"], tail.expected, tail.values is not None and tail.in_force, tail.reason
 
 
-def _profile(policy: Policy, endpoints: Sequence[EndpointPlan], simulated: Simulated, grade: Grade) -> ProfilePlan:
-    margins = {definition.name: definition.margin(policy) for definition in DEFINITIONS}
-    primary = [{name: endpoint for name, endpoint in run.items() if endpoint.definition.primary} for run in simulated]
-    passes = [all(_reach(endpoint, policy.alpha) < margins[name] for name, endpoint in run.items()) for run in primary]
-    rate = float(np.mean(passes)) if passes else None
-    short = [plan.name for plan in endpoints if plan.primary and (plan.certify or 0.0) > margins[plan.name]]
-    outlook, why = _outlook(rate, short, grade, policy)
-    return ProfilePlan(
-        profile=policy.profile,
-        margin_auc=policy.margin_auc,
-        margin_tpr=policy.margin_tpr,
-        epsilon=statistics.epsilon_of_margin(policy.margin_auc),
-        advantage=2 * policy.margin_auc,
-        pass_rate=rate,
-        outlook=outlook,
-        why=why,
-        fail_gap={plan.name: margins[plan.name] + plan.beyond for plan in endpoints if plan.beyond is not None},
-    )
-
-
-def _outlook(rate: float | None, short: Sequence[str], grade: Grade, policy: Policy) -> tuple[Outlook, str]:
-    if rate is None:
-        return "impossible", f"PASS needs at least {MIN_RETRAINS} retrains"
-    if "ABCS".index(grade) > "ABCS".index(policy.min_evidence):
-        need = "5 retrains and 1000 unseen examples for evaluation"
-        why = f"evidence of grade {grade}, the profile requires {policy.min_evidence} ({need})"
-        return "impossible", f"{why}; with min_evidence = {grade} a perfect candidate passes in {100 * rate:.0f} %"
-    why = f"a perfect candidate passes in {100 * rate:.0f} % of simulated audits"
-    why += f"; short of power on {', '.join(short)}" if short else ""
-    return ("likely" if rate >= POWER else "possible" if rate >= 0.2 else "unlikely"), why
+def _outlook(
+    endpoints: Sequence[SizedEndpoint], grade: Grade, retrains: int, policy: Policy, setting: Setting
+) -> tuple[Outlook, str]:
+    if not setting.random and retrains < LEAST_CHOSEN:
+        return "impossible", f"PASS needs at least {LEAST_CHOSEN} retrains, or a random draw"
+    if GRADES.index(grade) > GRADES.index(policy.min_evidence):
+        unjudged = [endpoint.name for endpoint in endpoints if not endpoint.required]
+        missing = f"{', '.join(unjudged)} not judged at these sizes" if unjudged else "more retrains or shadows needed"
+        return "impossible", f"evidence of grade {grade}, the policy requires {policy.min_evidence}: {missing}"
+    required = [endpoint for endpoint in endpoints if endpoint.required and endpoint.widths is not None]
+    outlook = worst(endpoint.widths.outlook for endpoint in required if endpoint.widths is not None)
+    short = [
+        endpoint.name for endpoint in required if endpoint.widths is not None and endpoint.widths.outlook == outlook
+    ]
+    why = {
+        "impossible": f"interval wider than the margin on {', '.join(short)}",
+        "possible": f"a perfect candidate passes {', '.join(short)} with less than 80 % probability",
+        "likely": "a perfect candidate passes each endpoint with at least 80 % probability",
+    }
+    return outlook, why[outlook]

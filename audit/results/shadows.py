@@ -87,11 +87,6 @@ class ShadowTables:
         """The same of some of the models, in the order given."""
         return replace(self, tables={name: table[list(models)] for name, table in self.tables.items()})
 
-    def at(self, rows: Mask) -> "ShadowTables":
-        """The same on some of the examples."""
-        tables = {name: table[:, rows] for name, table in self.tables.items()}
-        return replace(self, tables=tables, judged=self.judged[rows])
-
     def of_bank(self) -> "ShadowTables":
         """What depends on no method: LiRA alone."""
         evidence = replace(

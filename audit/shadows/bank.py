@@ -20,7 +20,7 @@ from vestige.attacks.shadows.making import (
 )
 from vestige.audit.config.config import AuditConfig
 from vestige.audit.models.making import Plan
-from vestige.audit.models.outputs import audited_rows
+from vestige.audit.models.outputs import rows_of_split
 from vestige.audit.models.reading import candidate_of, load_plan
 from vestige.audit.models.workspace import SHADOWS, Workspace
 from vestige.audit.progress import Watch, ignore
@@ -46,7 +46,7 @@ def design_of(plan: Plan) -> ShadowDesign:
         examples=plan.examples,
         recipe=config.recipe,
         pool=np.sort(np.concatenate([split.forget, split.retain, split.unseen])),
-        rows=np.sort(audited_rows(plan)[0]),
+        rows=np.sort(rows_of_split(plan.split, config.seed)),
         augmentations=parse_augmentations(names),
         requests=requests_of(plan),
         seed=config.seed,

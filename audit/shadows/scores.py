@@ -17,11 +17,12 @@ from vestige.attacks.registry.attacks import ATTACKS
 from vestige.attacks.registry.inputs import AttackInputs
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.attacks.shadows.checks import bank_problems
-from vestige.audit.endpoints.scores import calibration_rows, people_of
+from vestige.audit.endpoints.readings import calibration_of, judged_rows
 from vestige.audit.models.making import Plan
 from vestige.audit.models.workspace import SHADOWS, ModelKey, Workspace
 from vestige.audit.policy import Policy
 from vestige.audit.progress import Watch
+from vestige.audit.results.setting import Setting
 from vestige.audit.results.shadows import FEWEST, LIRA, ULIRA, ShadowEvidence, ShadowTables
 from vestige.audit.shadows.bank import design_of, found_shadows
 from vestige.learners.arrays import Indices, Mask
@@ -50,17 +51,15 @@ def augmented_logits(
     return np.moveaxis(kept.reshape(len(rows), len(views), -1), 1, 0)
 
 
-def inputs_of(outputs: Sequence[Outputs], policy: Policy, seed: int) -> AttackInputs:
-    """What attacks without shadows read of some candidates, then the original, on the forget and unseen rows.
+def inputs_of(outputs: Sequence[Outputs], judged: Indices, policy: Policy, seed: int) -> AttackInputs:
+    """What attacks without shadows read of some candidates, then the original, on the rows ``judged_rows``.
 
     outputs: of each candidate, with the same reference."""
     first = outputs[0]
-    judged = first.role != "retain"
-    labels, unseen = first.labels[judged], first.role[judged] == "unseen"
     others = [of_candidate.candidate for of_candidate in outputs] + ([] if first.original is None else [first.original])
     return AttackInputs(
-        labels=labels,
-        calibration=calibration_rows(labels, unseen, policy.calibration_share, policy.calibration_seed),
+        labels=first.labels[judged],
+        calibration=calibration_of(first, judged, policy.calibration_share),
         retrains=first.retrain[:, judged],
         others=np.stack([logits[judged] for logits in others]),
         original=None if first.original is None else first.original[judged],
@@ -71,7 +70,7 @@ def inputs_of(outputs: Sequence[Outputs], policy: Policy, seed: int) -> AttackIn
 def with_bank(inputs: AttackInputs, plan: Plan, workspace: Workspace, rows: Indices, bank: ShadowBank) -> AttackInputs:
     """The inputs of all candidates of the plan with the bank, and with their models under its augmentations.
 
-    rows: the forget and unseen examples."""
+    rows: the examples of the inputs."""
     shadows = bank.at(rows)
     keys = [*plan.retrains, *(key for _, key in plan.candidates), plan.original]
     logits = np.stack([augmented_logits(plan, workspace, key, rows, shadows) for key in keys])
@@ -79,26 +78,26 @@ def with_bank(inputs: AttackInputs, plan: Plan, workspace: Workspace, rows: Indi
     return replace(inputs, shadows=shadows, retrain_augmentations=retrains, other_augmentations=others)
 
 
-def problems_of(plan: Plan, shadows: ShadowBank | None, outputs: Outputs) -> tuple[str, ...]:
-    """What is wrong with the bank, compared with the original; sentences."""
+def problems_of(plan: Plan, shadows: ShadowBank | None, outputs: Outputs, judged: Indices) -> tuple[str, ...]:
+    """What is wrong with the bank, compared with the original; sentences. judged: the rows ``judged_rows``."""
     if shadows is None or outputs.original is None:
         return ()
-    seen, unseen = outputs.role != "unseen", outputs.role == "unseen"
+    seen, unseen = outputs.role != "unseen", judged[outputs.role[judged] == "unseen"]
     known, new = (accuracy(outputs.original[rows], outputs.labels[rows]) for rows in (seen, unseen))
     problems = bank_problems(shadows, accuracy_in=known, accuracy_out=new)
     requested, wanted = len(design_of(plan).requests) // 2, len(plan.split.forget)
     if requested < 0.9 * wanted:
         problems += (
-            f"each shadow was told to forget about {requested} examples, the audited model {wanted}: there are too few "
+            f"each shadow had to forget about {requested} examples, the audited model {wanted}: there are too few "
             "unseen examples of the same classes; U-LiRA then judges the method on a smaller request",
         )
     return problems
 
 
 def tables_of_run(
-    plan: Plan, workspace: Workspace, outputs: Sequence[Outputs], rows: Indices, watch: Watch
+    plan: Plan, workspace: Workspace, outputs: Sequence[Outputs], setting: Setting, rows: Indices, watch: Watch
 ) -> dict[str, ShadowTables]:
-    """What the workspace's bank says about each candidate, by name; empty without a bank.
+    """What the workspace's bank says about each candidate on the rows ``judged_rows``, by name; empty without a bank.
 
     outputs: of each candidate of the plan, in order. rows: the audited examples. Models are queried under the
     bank's augmentations, and LiRA is made once for all candidates. Raises DataError for a damaged bank.
@@ -109,6 +108,7 @@ def tables_of_run(
     if bank is None:
         return {}
     first = outputs[0]
+    judged = judged_rows(first, setting)
     faults = bank_problems(bank)
     evidence = ShadowEvidence(
         bank=bank.folder.name,
@@ -117,23 +117,23 @@ def tables_of_run(
         attacks=(),
         unseen_evaluation=0,
         problem="" if len(bank) < FEWEST else "; ".join(faults),
-        remarks=tuple(problem for problem in problems_of(plan, bank, first) if problem not in faults),
+        remarks=tuple(problem for problem in problems_of(plan, bank, first, judged) if problem not in faults),
     )
     names = [spec.name for spec, _ in plan.candidates]
     if len(bank) < FEWEST or evidence.problem:
-        without = ShadowTables(evidence, {}, np.zeros(int((first.role != "retain").sum()), np.bool_))
+        without = ShadowTables(evidence, {}, np.zeros(len(judged), np.bool_))
         return {name: _counted(without, unlearned.get(name)) for name in names}
     watch("querying models for the shadow attacks", 0, 1)
-    inputs = inputs_of(outputs, plan.config.policy, 0)
-    inputs = with_bank(inputs, plan, workspace, rows[first.role != "retain"], bank)
-    inputs = replace(inputs, calibration=_calibration(first, inputs, plan.config.policy))
+    inputs = with_bank(inputs_of(outputs, judged, plan.config.policy, 0), plan, workspace, rows[judged], bank)
     of_bank, k = _lira(evidence, inputs), len(inputs.retrains)
     tables = {}
     for place, name in enumerate(names):
         alone = of_bank.take([*range(k), k + place, inputs.models - 1])
         bank_of_method = unlearned.get(name)
         tables[name] = (
-            alone if bank_of_method is None else _with_method(alone, inputs, place, bank_of_method, rows, first)
+            alone
+            if bank_of_method is None
+            else _with_method(alone, inputs, place, bank_of_method.at(rows[judged]), first.where("forget")[judged])
         )
     watch("querying models for the shadow attacks", 1, 1)
     return tables
@@ -156,7 +156,7 @@ def _lira(evidence: ShadowEvidence, inputs: AttackInputs) -> ShadowTables:
 
 
 def _with_method(
-    tables: ShadowTables, inputs: AttackInputs, place: int, unlearned: ShadowBank, rows: Indices, outputs: Outputs
+    tables: ShadowTables, inputs: AttackInputs, place: int, unlearned: ShadowBank, forget: Mask
 ) -> ShadowTables:
     """Beside LiRA, U-LiRA with the shadows that the candidate's method was run on."""
     counted = _counted(tables, unlearned)
@@ -165,17 +165,15 @@ def _with_method(
     faults = bank_problems(unlearned)
     if faults:
         return replace(counted, evidence=replace(counted.evidence, unlearned_problem="; ".join(faults)))
-    audited = outputs.role != "retain"
     pair = [place, -1]  # the candidate and the original
     assert inputs.other_augmentations is not None
     others, views = inputs.others[pair], inputs.other_augmentations[pair]
     try:
         scored = ATTACKS[ULIRA](
-            replace(inputs, others=others, other_augmentations=views, unlearned=unlearned.at(rows[audited]))
+            replace(inputs, others=others, other_augmentations=views, unlearned=unlearned)
         )
     except NotEstimable as error:
         return replace(counted, evidence=replace(counted.evidence, unlearned_problem=str(error)))
-    forget = outputs.where("forget")[audited]
     assert scored.judged[forget].all()  # the whole request is among what shadows have to forget
     evidence = replace(
         counted.evidence,
@@ -183,12 +181,3 @@ def _with_method(
         unseen_evaluation=int((scored.judged & ~forget & ~inputs.calibration).sum()),
     )
     return ShadowTables(evidence, {**counted.tables, ULIRA: scored.scores}, scored.judged)
-
-
-def _calibration(outputs: Outputs, inputs: AttackInputs, policy: Policy) -> Mask:
-    """The rows ``[n]`` that the endpoints calibrate on: all rows of a person, where people are judged."""
-    people = people_of(outputs)
-    if people is None:
-        return inputs.calibration
-    unseen = outputs.role[outputs.role != "retain"] == "unseen"
-    return people.calibration(unseen[people.first], policy.calibration_share, policy.calibration_seed)[people.unit]

@@ -18,7 +18,7 @@ from vestige.audit.models.workspace import ModelKey, Workspace, digest_indices
 from vestige.audit.planning.registration import register
 from vestige.audit.results.report import Audit
 from vestige.audit.studies.records import LiteratureNumbers
-from vestige.audit.workflows.declaration import declaration
+from vestige.audit.config.declaration import declaration
 from vestige.audit.workflows.judge import judge
 from vestige.audit.workflows.request import Candidate, Criteria
 from vestige.learners.arrays import Indices
@@ -88,11 +88,24 @@ class Measures:
         return [outputs_of(plan, self.workspace, key, rows) for key in (plan.original, *plan.retrains)]
 
     @cached_property
+    def criteria(self) -> Criteria:
+        """What every candidate is judged by."""
+        config = self.plan.config
+        declared, known = declaration(config, self.plan.examples)
+        return Criteria(
+            policy=config.policy,
+            seed=config.seed,
+            declared=declared,
+            known_random=known,
+            retained=len(self.plan.split.retain),
+        )
+
+    @cached_property
     def shared(self) -> Outputs:
         """Outputs of the reference, registered; the candidate is yet to be put in."""
         shared = role_outputs(self.plan, *self.rows, self.reference, self.reference[0])
         # Policy and preconditions are written down before any candidate is scored.
-        register(self.workspace.root, self.plan.config.policy, shared, declared=declaration(self.plan))
+        register(self.workspace.root, self.plan.config.policy, shared, self.criteria.setting(shared))
         return shared
 
     def measured(self, key: ModelKey) -> LiteratureNumbers:
@@ -132,14 +145,7 @@ class Measures:
 
     def _judge(self, name: str, key: ModelKey) -> Audit:
         made = outputs_of(self.plan, self.workspace, key, self.rows[0])
-        config = self.plan.config
-        criteria = Criteria(
-            policy=config.policy,
-            seed=config.seed,
-            declaration=declaration(self.plan),
-            retained=len(self.plan.split.retain),
-        )
-        return judge(replace(self.shared, candidate=made.logits), Candidate(name=name, made=made), criteria)
+        return judge(replace(self.shared, candidate=made.logits), Candidate(name=name, made=made), self.criteria)
 
     def _file(self, key: ModelKey) -> str:
         """Digest of the model's name and file: the name alone does not tell weights apart on every device."""

@@ -16,7 +16,7 @@ COLUMNS = (
     "TA",
     "MIA-efficacy (SVC, confidence)",
     "Avg. Gap",
-    "A2 gap",
+    "M gap",
     "verdict (first reason)",
     "PFLOPs",
     "retrain = 1",
@@ -43,7 +43,8 @@ retrains of all seeds.
 - **Avg. Gap**: mean absolute difference to Retrain over these four, in percentage points; a gap of means over the
   seeds (those where the method did not refuse), not a mean of gaps. Noise does not cancel in it: `fresh_retrain`, one
   more retrain a seed, is the floor.
-- **A2 gap**: AUC of the R-LiRA score of forget against unseen examples, candidate minus the mean of the retrains.
+- **M gap**: AUC of the memory score of forget against unseen examples, candidate minus the mean of the retrains (or
+  1/2, in a random draw).
 - **verdict**: vestige's own, counted over the seeds, with the first reason codes.
 - **PFLOPs**: counted 1e15 floating-point operations of the method, and as a share of one retrain's. **seconds**: wall
   time of the method on the machine that ran it; not comparable between machines. All three are means over the seeds."""
@@ -127,9 +128,9 @@ def _row(setting: SettingRecord, name: str) -> list[str]:
     if found is None:
         return [label, *["-"] * 6, verdict, *["-"] * 3]
     numbers = [*(_spread(spread) for spread in found.four), f"{found.gap:.2f}"]
-    a2 = "not estimable" if found.a2 is None else _spread(found.a2, "+.3f", ".3f")
+    memory = "not estimable" if found.memory is None else _spread(found.memory, "+.3f", ".3f")
     costs = [(found.pflops, ".3g"), (found.share_of_retrain, ".3g"), (found.seconds, ".1f")]
-    return [label, *numbers, a2, verdict, *("-" if value is None else _plain(value, form) for value, form in costs)]
+    return [label, *numbers, memory, verdict, *("-" if value is None else _plain(value, form) for value, form in costs)]
 
 
 def _plain(value: float, form: str) -> str:

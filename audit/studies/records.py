@@ -164,7 +164,7 @@ class CandidateSummary:
 
     four: tuple[Spread, ...]
     gap: float
-    a2: Spread | None
+    memory: Spread | None
     pflops: float | None
     share_of_retrain: float | None
     seconds: float | None
@@ -188,11 +188,11 @@ def summarise(setting: SettingRecord, name: str) -> CandidateSummary | None:
         return fmean(known) if known else None
 
     flops = mean_of(lambda verdict: verdict.flops)
-    a2 = [gap for verdict in judged if (gap := verdict.gaps.get("A2")) is not None]
+    memory = [gap for verdict in judged if (gap := verdict.gaps.get("M")) is not None]
     return CandidateSummary(
         four=tuple(Spread.of(values) for values in zip(*measured, strict=True)),
         gap=average_gap(means(measured), means(ran)),
-        a2=Spread.of(a2) if a2 else None,
+        memory=Spread.of(memory) if memory else None,
         pflops=None if flops is None else flops / 1e15,
         share_of_retrain=mean_of(lambda verdict: verdict.share_of_retrain),
         seconds=mean_of(lambda verdict: verdict.seconds),

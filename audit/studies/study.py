@@ -17,7 +17,7 @@ from vestige.audit.results.report import Audit
 from vestige.audit.studies.measures import Measures, held_out_rows
 from vestige.audit.studies.page import render
 from vestige.audit.studies.records import CandidateRecord, CandidateVerdict, SeedRecord, SettingRecord, Study
-from vestige.audit.workflows.declaration import need_retrains
+from vestige.audit.config.declaration import need_retrains
 from vestige.audit.workflows.demo import control_problems
 from vestige.learners.errors import ConfigError
 from vestige.learners.files.io import write_atomically
@@ -127,9 +127,9 @@ def _judged(audit: Audit) -> CandidateVerdict:
     cost, verdict = audit.cost, audit.verdict
     return CandidateVerdict(
         outcome=verdict.outcome,
-        reasons=verdict.reasons,
+        reasons=verdict.codes,
         grade=verdict.grade,
-        gaps={endpoint.name: endpoint.gap for endpoint in audit.endpoints},
+        gaps={endpoint.label: endpoint.gap for endpoint in audit.endpoints},
         utility={utility.role: utility.gap for utility in audit.utility},
         weights=audit.weights,
         parameters={} if audit.method is None else dict(audit.method.parameters),

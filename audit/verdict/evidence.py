@@ -42,7 +42,7 @@ def gather(
 
     controls: of these retrains, from ``run_controls``. plots: False leaves operating points, report-only attacks,
     curves, histograms and single examples empty, which changes nothing about the verdict. shadows: scores against
-    shadow models, on the forget and unseen rows, of every model of ``outputs``: retrains, candidate, original.
+    shadow models, on the rows ``judged_rows``, of every model of ``outputs``: retrains, candidate, original.
     DataError where there are too few unseen rows to part into calibration and evaluation, and for a model that answers
     every row alike. Source: docs/verdict.md.
     """
@@ -119,8 +119,7 @@ def _examine(outputs: Outputs, setting: Setting, policy: Policy, shadows: Shadow
     readings = read(outputs, setting, identity.kept, policy.calibration_share)
     scores = score(readings)
     if shadows is not None:
-        audited = np.flatnonzero(outputs.role != "retain")
-        scores = scores.with_shadows(shadows.take(_models(outputs, identity)).at(np.isin(audited, rows)))
+        scores = scores.with_shadows(shadows.take(_models(outputs, identity)))
     measured = measure(scores, policy)
     problem = identity.problem or copies(scores.phi[: scores.retrains])
     return _Examined(identity, rows, readings, scores, measured, settle(scores, measured, policy, problem))

@@ -15,7 +15,7 @@ from vestige.audit.models.workspace import digest_indices
 from vestige.audit.planning.preregistration import subject_of_models
 from vestige.audit.results.report import Report
 from vestige.audit.workflows.conclude import conclude
-from vestige.audit.workflows.declaration import declaration
+from vestige.audit.config.declaration import declaration
 from vestige.audit.workflows.records import data_record, models_record
 from vestige.audit.workflows.request import AuditRequest, Canaries, Candidate, Criteria, ModelFiles, Terms
 from vestige.audit.workflows.run import canary_question
@@ -51,10 +51,13 @@ def audit_checkpoints(config: AuditConfig, files: ModelFiles, terms: Terms, *, b
     made = read("candidate", files.candidate, retained, train, plan.split.fingerprint)
     audited = [replace(model, logits=model.logits[: len(rows)]) for model in (*reference, made)]
     # Canaries are judged on the unseen examples, then on themselves.
-    judged = np.concatenate([np.flatnonzero(roles == "unseen"), np.arange(len(rows), len(rows) + len(more))])
+    judged = np.concatenate(
+        [np.flatnonzero(np.isin(rows, plan.split.unseen)), np.arange(len(rows), len(rows) + len(more))]
+    )
     on_canaries = [model.logits[judged] for model in (*reference, made)]
     outputs = role_outputs(plan, rows, roles, audited[:-1], audited[-1])
     check_plausible(outputs_problems(outputs), weak=False)
+    declared, known = declaration(config, plan.examples, terms.declared)
     candidate = Candidate(name=terms.name or files.candidate.stem, made=audited[-1], canaries=on_canaries[-1])
     request = AuditRequest(
         outputs=outputs,
@@ -63,12 +66,13 @@ def audit_checkpoints(config: AuditConfig, files: ModelFiles, terms: Terms, *, b
         criteria=Criteria(
             policy=terms.policy,
             seed=config.seed,
-            declaration=declaration(plan, declared=terms.exchangeable),
+            declared=declared,
+            known_random=known,
             signals=config.attacks.signals,
             retained=len(plan.split.retain),
         ),
         terms=terms,
-        data=data_record(plan.examples, plan.split, plan.duplicates, len(rows), near),
+        data=data_record(plan.examples, plan.split, plan.duplicates, roles, near),
         models=models_record(plan, audited[:-1], None),
         canaries=None if question is None else Canaries(question, on_canaries[0], on_canaries[1:-1]),
     )

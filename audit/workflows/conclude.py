@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from vestige.attacks.signals.signals import SIGNALS
-from vestige.audit.endpoints.setting import setting_of
 from vestige.audit.exposure.counts import write_exposed
 from vestige.audit.planning.preregistration import judged_under, sizes_of
 from vestige.audit.planning.registration import register
@@ -18,15 +17,15 @@ from vestige.audit.workflows.request import AuditRequest, Candidate, Criteria
 def conclude(request: AuditRequest, watch: Watch = ignore) -> Report:
     """Register the policy, run the controls, judge every candidate, write exposed ids where a folder is named.
 
-    Policy and preconditions are written down before any candidate is scored (verdict.md, section 6, E3). The same
+    Policy and preconditions are written down before any candidate is scored (docs/verdict.md). The same
     request gives the same report, times aside. DataError where the plan is of another audit."""
     terms, outputs, candidates, criteria = request.terms, request.outputs, request.candidates, request.criteria
     if any(candidate.logits is None for candidate in candidates):
         outputs.signals(*SIGNALS)  # all in one reading
     policy = criteria.policy
-    setting = setting_of(outputs, criteria.declared, known=criteria.known_random)
+    setting = criteria.setting(outputs)
     shadows = next((candidate.shadows for candidate in candidates if candidate.shadows is not None), None)
-    plan = judged_under(terms.plan, policy, sizes_of(outputs), request.subject)
+    plan = judged_under(terms.plan, policy, sizes_of(outputs), request.subject, setting)
     registered = register(terms.folder, policy, outputs, setting, shadows)
     watch("judging", 0, len(candidates))
     criteria = replace(criteria, plan=plan, controls=run_controls(outputs, setting, policy, shadows))
@@ -46,6 +45,6 @@ def _judged(request: AuditRequest, candidate: Candidate, criteria: Criteria) -> 
         bounds = canaries.question.bounds(canaries.retrains, candidate.canaries, canaries.original)
         audit = replace(audit, canaries=bounds)
     if request.terms.exposed_ids is not None:
-        setting = setting_of(outputs, criteria.declared, known=criteria.known_random)
+        setting = criteria.setting(outputs)
         write_exposed(request.terms.exposed_ids, candidate.name, outputs, setting, criteria.policy)
     return audit

@@ -36,12 +36,12 @@ def control_problems(audits: Sequence[Audit], *, only_present: bool = False) -> 
     no_op, fresh = verdicts.get("no_op"), verdicts.get("fresh_retrain")
     if only_present and no_op is None:
         pass
-    elif no_op is None or no_op.outcome != "FAIL" or not required <= set(no_op.reasons):
-        got = "none" if no_op is None else f"{no_op.outcome} ({', '.join(no_op.reasons)})"
+    elif no_op is None or no_op.outcome != "FAIL" or not required <= set(no_op.codes):
+        got = "none" if no_op is None else f"{no_op.outcome} ({', '.join(no_op.codes)})"
         problems.append(f"the control no_op must FAIL with {' and '.join(sorted(required, reverse=True))}, got {got}")
     if only_present and fresh is None:
         pass
     elif fresh is None or fresh.outcome == "FAIL":
-        got = "none" if fresh is None else f"FAIL ({', '.join(fresh.reasons)})"
+        got = "none" if fresh is None else f"FAIL ({', '.join(fresh.codes)})"
         problems.append(f"the control fresh_retrain must not FAIL, got {got}")
     return problems

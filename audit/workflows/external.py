@@ -18,9 +18,9 @@ from vestige.audit.data_checks.preprocessing import check_preparation, draw_rows
 from vestige.audit.models.outputs import rows_and_roles
 from vestige.audit.planning.preregistration import subject_of
 from vestige.audit.progress import Watch, ignore
-from vestige.audit.results.exchangeable import Declaration
 from vestige.audit.results.report import ModelsRecord, Report, Weights
 from vestige.audit.workflows.conclude import conclude
+from vestige.audit.config.declaration import declared_as
 from vestige.audit.workflows.records import data_record
 from vestige.audit.workflows.request import AuditRequest, Candidate, Criteria, ModelFiles, Terms
 from vestige.learners.data.duplicates import count_duplicates
@@ -63,12 +63,12 @@ class ModelOutputs:
 def infer_models(
     data: AuditData, files: ModelFiles, settings: InferenceSettings, *, watch: Watch = ignore
 ) -> ModelOutputs:
-    """The outputs of every model on all forget and unseen examples and at most 10,000 retain ones.
+    """The outputs of every model on the examples of ``rows_and_roles``.
 
     One model is in memory at a time. Ids are ``Examples.names``: file names where the source has them, else indices.
     DataError for a file that cannot be read or does not fit the data, and where the original is right far more often
     with images prepared in another way (``check_preparation``; never where the user's own function prepares them)."""
-    rows, roles = rows_and_roles(data.split, data.seed)
+    rows, roles = rows_and_roles(data.examples, data.split, data.seed)
     examples = data.examples
     images, labels = examples.read(rows)
     device = pick_device(settings.device)
@@ -140,14 +140,13 @@ def audit_external(
     outputs = inferred.outputs
     check_plausible(outputs_problems(outputs))  # before the slower search for altered copies
     near = near_duplicates(data.examples, data.split, terms.exposed_ids, watch)
-    declaration: Declaration | None = "declared" if terms.exchangeable or data.exchangeable else None
     request = AuditRequest(
         outputs=outputs,
         candidates=(Candidate(name=terms.name or files.candidate.stem),),
         subject=subject_of(outputs),
-        criteria=Criteria(policy=terms.policy, seed=terms.policy.calibration_seed, declaration=declaration),
+        criteria=Criteria(policy=terms.policy, declared=declared_as(data.random_draw, terms.declared)),
         terms=terms,
-        data=data_record(data.examples, data.split, duplicates, len(outputs), near),
+        data=data_record(data.examples, data.split, duplicates, outputs.role, near),
         models=_record(inferred.models, settings),
     )
     return conclude(request, watch)

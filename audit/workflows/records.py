@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vestige.attacks.metrics.roc import auc, delong_variance, placements
 from vestige.attacks.outputs.outputs import Outputs
@@ -14,6 +15,7 @@ from vestige.attacks.scores.threshold import class_centred
 from vestige.audit.config.source_names import record_without_folders
 from vestige.audit.data_checks.checks import data_hygiene
 from vestige.audit.endpoints.endpoints import BATTERY
+from vestige.audit.endpoints.readings import judged_rows
 from vestige.audit.policy import Policy
 from vestige.audit.results.report import (
     SCHEMA_VERSION,
@@ -30,6 +32,7 @@ from vestige.audit.results.report import (
     Tool,
     Weights,
 )
+from vestige.audit.results.setting import Setting
 from vestige.audit.results.wording import LIMITS, assumptions
 from vestige.audit.statistics.intervals import auc_interval
 from vestige.learners.data.duplicates import Duplicates
@@ -73,11 +76,11 @@ def policy_record(policy: Policy, registered_hash: str | None) -> PolicyRecord:
     return PolicyRecord(**asdict(policy), hash=policy.hash, registered_hash=registered_hash, changed=changed)
 
 
-def null_self_test(outputs: Outputs, *, seed: int) -> SelfTest:
+def null_self_test(outputs: Outputs, setting: Setting, *, seed: int) -> SelfTest:
     """AUC of class-centred phi on the candidate after the roles forget and unseen were dealt out at random.
 
     The battery must find nothing here; the interval is DeLong's, 95 %."""
-    rows = np.flatnonzero(outputs.where("forget") | outputs.where("unseen"))
+    rows = judged_rows(outputs, setting)
     phi = outputs.signals("logit")["logit"][len(outputs.retrain), rows]
     centred = class_centred(phi, outputs.labels[rows], outputs.where("unseen")[rows])
     dealt = numpy_generator(seed, "null self-test").permutation(centred)
@@ -89,10 +92,10 @@ def null_self_test(outputs: Outputs, *, seed: int) -> SelfTest:
 
 
 def data_record(
-    examples: Examples, split: Split, duplicates: Duplicates, rows: int, near: NearDuplicates
+    examples: Examples, split: Split, duplicates: Duplicates, roles: NDArray[np.str_], near: NearDuplicates
 ) -> DataRecord:
-    """What was audited on, its sources without their folders; ``rows``: number of audited examples; ``near``: the
-    altered copies among all of them."""
+    """What was audited on, its sources without their folders; ``roles``: of the audited examples; ``near``: the
+    altered copies among those of the split."""
     noise = examples.label_noise
     record = DataRecord(
         source=examples.name,
@@ -100,9 +103,9 @@ def data_record(
         split=split.description,
         classes=examples.classes,
         class_names=examples.class_names,
-        forget=len(split.forget),
-        unseen=len(split.unseen),
-        retain=rows - len(split.forget) - len(split.unseen),
+        forget=int((roles == "forget").sum()),
+        unseen=int((roles == "unseen").sum()),
+        retain=int((roles == "retain").sum()),
         label_noise=None if noise is None else LabelNoise(noise.fraction, noise.seed, noise.changed),
         saturated=0,
         duplicates=DuplicatesRecord(duplicates.in_retain, duplicates.in_unseen),

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.signals.signals import SIGNALS
-from vestige.audit.endpoints.setting import Declared
+from vestige.audit.endpoints.setting import Declared, setting_of
 from vestige.audit.exposure.exposed_ids import check_exposed_ids_path
 from vestige.audit.planning.plan_file import PlanFile, Subject
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Controls
 from vestige.audit.results.plan import PlanRecord
 from vestige.audit.results.report import DataRecord, ModelsRecord
+from vestige.audit.results.setting import Setting
 from vestige.audit.results.shadows import ShadowTables
 
 if TYPE_CHECKING:  # an audit of outputs holds no models and needs no torch
@@ -31,9 +32,9 @@ class Terms:
     """What the user lays down about an audit, wherever the outputs come from.
 
     folder: where the policy is registered before a candidate is scored. plan: the plan file to judge under. declared:
-    the setting that the user declares (random, chosen or class), None where the data are to show it. name: of the candidate, in place
-    of its file's. exposed_ids: folder for the ids of exposed examples, or None. reproduce: the command that makes the
-    report again. DataError, before hours of work, where exposed ids cannot be written."""
+    the setting that the user declares (random, chosen or class), None where the data are to show it. name: of the
+    candidate, in place of its file's. exposed_ids: folder for the ids of exposed examples, or None. reproduce: the
+    command that makes the report again. DataError, before hours of work, where exposed ids cannot be written."""
 
     policy: Policy
     folder: Path
@@ -77,9 +78,9 @@ class Criteria:
     """What all candidates of an audit are judged by.
 
     seed: of the self-test. declared: the setting that the user declares. known_random: this project drew the forget set
-    at random. plan: whether it is
-    judged as planned. controls: of all the retrains, where they are known already. signals: of the report-only attacks.
-    retained: number of examples that a retrain is trained on, to which a candidate's cost is compared."""
+    at random. plan: whether it is judged as planned. controls: of all the retrains, where they are known already.
+    signals: of the report-only attacks. retained: number of examples that a retrain is trained on, to which a
+    candidate's cost is compared."""
 
     policy: Policy
     seed: int = 0
@@ -89,6 +90,10 @@ class Criteria:
     controls: Controls | None = None
     signals: Collection[str] = tuple(SIGNALS)
     retained: int = 0
+
+    def setting(self, outputs: Outputs) -> Setting:
+        """What the forget set of these outputs is; DataError where the labels contradict what was declared."""
+        return setting_of(outputs, self.declared, known=self.known_random)
 
 
 @dataclass(frozen=True, eq=False)

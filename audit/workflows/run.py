@@ -19,9 +19,10 @@ from vestige.audit.results.report import Report
 from vestige.audit.shadows.scores import tables_of_run
 from vestige.audit.statistics.one_run import plant
 from vestige.audit.workflows.conclude import conclude
-from vestige.audit.workflows.declaration import check_enough_retrains, declaration
+from vestige.audit.config.declaration import check_enough_retrains, declaration
 from vestige.audit.workflows.records import data_record, models_record
 from vestige.audit.workflows.request import AuditRequest, Canaries, Candidate, Criteria, Terms
+from vestige.learners.arrays import Indices
 from vestige.learners.errors import ConfigError
 
 
@@ -44,8 +45,8 @@ def run_audit(
         raise ConfigError("name: expected none, as the audit file names its candidates; leave it out")
     config = replace(config, policy=terms.policy)
     plan = _load(config, workspace, base, watch)
-    declared = declaration(plan, declared=terms.exchangeable)
-    check_enough_retrains(plan, declared)
+    declared, known = declaration(config, plan.examples, terms.declared)
+    check_enough_retrains(config, declared, known=known)
     near = near_duplicates(plan.examples, plan.split, terms.exposed_ids, watch)
     rows, roles = audited_rows(plan)
     if terms.plan is not None:  # before hours of training
@@ -63,9 +64,17 @@ def run_audit(
     reference = models[: 1 + len(plan.retrains)]
     outputs = role_outputs(plan, rows, roles, reference, reference[0])
     of_candidates = [replace(outputs, candidate=model.logits) for model in models[len(reference) :]]
-    shadows = tables_of_run(plan, workspace, of_candidates, rows, watch)
+    criteria = Criteria(
+        policy=terms.policy,
+        seed=config.seed,
+        declared=declared,
+        known_random=known,
+        signals=config.attacks.signals,
+        retained=len(plan.split.retain),
+    )
+    shadows = tables_of_run(plan, workspace, of_candidates, criteria.setting(outputs), rows, watch)
     pairs = zip(keys, models, strict=True)
-    on_canaries = [] if question is None else [_on_canaries(plan, workspace, pair, roles) for pair in pairs]
+    on_canaries = [] if question is None else [_on_canaries(plan, workspace, pair, rows) for pair in pairs]
     request = AuditRequest(
         outputs=outputs,
         candidates=tuple(
@@ -79,15 +88,9 @@ def run_audit(
             for place, (spec, _) in enumerate(plan.candidates, start=len(reference))
         ),
         subject=subject_of_models(plan, rows, roles, reference),
-        criteria=Criteria(
-            policy=terms.policy,
-            seed=config.seed,
-            declaration=declared,
-            signals=config.attacks.signals,
-            retained=len(plan.split.retain),
-        ),
+        criteria=criteria,
         terms=terms,
-        data=data_record(plan.examples, plan.split, plan.duplicates, len(rows), near),
+        data=data_record(plan.examples, plan.split, plan.duplicates, roles, near),
         models=models_record(plan, reference, plan.device.type),
         canaries=None if question is None else Canaries(question, on_canaries[0], on_canaries[1 : len(reference)]),
     )
@@ -114,13 +117,13 @@ def canary_question(plan: Plan, folder: Path) -> CanaryQuestion | None:
         return None
     planting, rows = plant(table.count, plan.config.canary_seed), canary_rows(plan.split)
     registered = register_planting(folder, planting, rows)
-    return CanaryQuestion.of(table, planting, registered, plan.split, plan.examples.labels, plan.config.policy)
+    return CanaryQuestion.of(table, planting, registered, plan.split, plan.examples.labels)
 
 
 def _on_canaries(
-    plan: Plan, workspace: Workspace, model: tuple[ModelKey, MadeModel], roles: NDArray[np.str_]
+    plan: Plan, workspace: Workspace, model: tuple[ModelKey, MadeModel], rows: Indices
 ) -> NDArray[np.float32]:
     """Logits of a model on the unseen examples, which are there already, and then on the canaries."""
     key, made = model
     logits = outputs_of(plan, workspace, key, canary_rows(plan.split)).logits
-    return np.concatenate([made.logits[roles == "unseen"], logits])
+    return np.concatenate([made.logits[np.isin(rows, plan.split.unseen)], logits])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vestige.attacks.shadows.checks import bank_problems
 from vestige.audit.config.config import AuditConfig
-from vestige.audit.endpoints.scores import calibration_rows
+from vestige.audit.endpoints.calibration import calibration_rows, digests_of
 from vestige.audit.files.markdown import marked, table
 from vestige.audit.models.reading import load_plan
 from vestige.audit.progress import Watch, ignore
@@ -70,7 +70,8 @@ def study_bank(
         raise DataError(f"{workspace}: expected shadows of this audit, got none; make them with vestige shadows")
     examples, policy = plan.examples, config.policy
     unseen = np.isin(bank.rows, plan.split.unseen)
-    calibration = calibration_rows(bank.labels, unseen, policy.calibration_share, policy.calibration_seed)
+    digests = digests_of(name.encode() for name in examples.names(bank.rows))
+    calibration = calibration_rows(digests, bank.labels, unseen, policy.calibration_share)
     people = None if examples.subjects is None else examples.subjects[bank.rows]
     tables, wanted = [], sizes_up_to(len(bank))
     attack = partial(attack_shadows, bank, calibration, signals=config.attacks.signals, people=people, against=against)

@@ -11,6 +11,8 @@ from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.registry.attacks import ATTACKS
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.audit.config.config import AuditConfig
+from vestige.audit.endpoints.readings import judged_rows
+from vestige.audit.endpoints.setting import setting_of
 from vestige.audit.models.making import Plan, train_missing, unlearn_missing
 from vestige.audit.models.outputs import audited_rows, outputs_of, role_outputs
 from vestige.audit.models.reading import candidate_of, load_plan
@@ -21,7 +23,7 @@ from vestige.audit.results.attacks import AttackTable, NumberResult
 from vestige.audit.shadows.bank import found_shadows
 from vestige.audit.shadows.scores import inputs_of, problems_of, with_bank
 from vestige.audit.studies.attacks.table import BASELINE, attack_all, literature_numbers
-from vestige.audit.workflows.declaration import need_retrains
+from vestige.audit.config.declaration import need_retrains
 from vestige.learners.arrays import Indices
 from vestige.learners.errors import ConfigError
 
@@ -42,11 +44,11 @@ def attack_outputs(
 ) -> AttackTable:
     """Every attack that an outputs file (``.npz``) allows on its candidate; shadows need the models themselves."""
     outputs = Outputs.read(path, probabilities=probabilities)
-    judged = outputs.role != "retain"
-    inputs, forget = inputs_of([outputs], policy, policy.calibration_seed), outputs.where("forget")[judged]
+    judged = judged_rows(outputs, setting_of(outputs))
+    inputs, forget = inputs_of([outputs], judged, policy, 0), outputs.where("forget")[judged]
     people = None if outputs.subject is None else outputs.subject[judged]
     (table,) = attack_all(inputs, forget, candidates=[path.stem], signals=signals, people=people, against=against)
-    return replace(table, numbers=_numbers(outputs, policy.calibration_seed))
+    return replace(table, numbers=_numbers(outputs, judged, 0))
 
 
 def attack_candidates(
@@ -76,21 +78,21 @@ def attack_candidates(
     reference = [outputs_of(plan, workspace, key, rows) for key in (plan.original, *plan.retrains)]
     made = [outputs_of(plan, workspace, key, rows) for _, key in plan.candidates]
     outputs = [role_outputs(plan, rows, roles, reference, model) for model in made]
-    judged = rows[roles != "retain"]
+    judged = judged_rows(outputs[0], setting_of(outputs[0]))
     watch("attacking", 0, 1)
-    inputs = replace(inputs_of(outputs, config.policy, config.seed), features=_features(plan, judged))
-    inputs = inputs if shadows is None else with_bank(inputs, plan, workspace, judged, shadows)
+    inputs = replace(inputs_of(outputs, judged, config.policy, config.seed), features=_features(plan, rows[judged]))
+    inputs = inputs if shadows is None else with_bank(inputs, plan, workspace, rows[judged], shadows)
     tables = attack_all(
         inputs,
-        roles[roles != "retain"] == "forget",
+        roles[judged] == "forget",
         candidates=[spec.name for spec, _ in plan.candidates],
         signals=config.attacks.signals,
-        unlearned={name: bank.at(judged) for name, bank in unlearned.items()},
-        people=None if plan.examples.subjects is None else plan.examples.subjects[judged],
+        unlearned={name: bank.at(rows[judged]) for name, bank in unlearned.items()},
+        people=None if plan.examples.subjects is None else plan.examples.subjects[rows[judged]],
         against=against,
-        problems=problems_of(plan, shadows, outputs[0]),
+        problems=problems_of(plan, shadows, outputs[0], judged),
     )
-    tables = [replace(table, numbers=_numbers(of, config.seed)) for table, of in zip(tables, outputs, strict=True)]
+    tables = [replace(table, numbers=_numbers(of, judged, config.seed)) for table, of in zip(tables, outputs, strict=True)]
     watch("attacking", 1, 1)
     return tables
 
@@ -119,8 +121,9 @@ def _features(plan: Plan, rows: Indices) -> NDArray[np.float64]:
     return np.concatenate([directions.fit_transform(pixels), np.eye(plan.examples.classes)[labels]], axis=1)
 
 
-def _numbers(outputs: Outputs, seed: int) -> tuple[NumberResult, ...]:
-    models = {"candidate": [outputs.candidate], "retrain": list(outputs.retrain)}
+def _numbers(outputs: Outputs, judged: Indices, seed: int) -> tuple[NumberResult, ...]:
+    rows = np.union1d(judged, np.flatnonzero(outputs.where("retain")))
+    models = {"candidate": [outputs.candidate[rows]], "retrain": [logits[rows] for logits in outputs.retrain]}
     if outputs.original is not None:
-        models["original"] = [outputs.original]
-    return literature_numbers(models, outputs.labels, outputs.role, seed=seed)
+        models["original"] = [outputs.original[rows]]
+    return literature_numbers(models, outputs.labels[rows], outputs.role[rows], seed=seed)

@@ -1,23 +1,17 @@
-"""Trials of a rule, run in many processes, and the rates that they give."""
+"""Rates and figures of all trials of one cell."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, Shaped
 
 from vestige.attacks.metrics.influence import share_interval
-from vestige.audit.progress import Watch
-from vestige.audit.results.endpoint import Endpoint
-from vestige.audit.results.exchangeable import ExampleEndpoint
+from vestige.audit.endpoints.endpoints import BY_NAME
 from vestige.audit.results.figures import Interval
-from vestige.learners.arrays import Array, Mask
-from vestige.learners.engine.jobs import run_jobs
-from vestige.learners.progress import Progress
+from vestige.audit.studies.calibration.trials import SHARES, Cell, Trial
 
-EDGE = "edge (excess)"
+OUTCOMES = ("PASS", "FAIL", "INCONCLUSIVE")
 
 
 @dataclass(frozen=True)
@@ -26,75 +20,164 @@ class Rate:
 
     value: float
     interval: Interval
-    trials: int
 
     @classmethod
-    def of(cls, hits: Mask, candidates: Array | None) -> "Rate":
-        """The rate of ``hits [trials]``; candidates: the model of each trial, None where trials are independent."""
-        return cls(float(hits.mean()), share_interval(hits, candidates), len(hits))
+    def of(cls, hits: Sequence[bool], candidates: Sequence[int]) -> "Rate":
+        """The rate of ``hits``; candidates: the model of each trial."""
+        apart = len(set(candidates)) == len(candidates)
+        values = np.asarray(hits, np.bool_)
+        return cls(float(values.mean()), share_interval(values, None if apart else np.asarray(candidates)))
 
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.interval[0]:.3f}, {self.interval[1]:.3f}]"
 
 
-@dataclass(frozen=True, eq=False)
-class Trials:
-    """What came out. outcomes: PASS, FAIL, INCONCLUSIVE. gaps: NaN where not estimable. covered: whether the interval
-    of a fresh retrain's gap holds zero. candidates: which model was judged; trials on the same one are no independent
-    ones."""
+@dataclass(frozen=True)
+class Leak:
+    """All trials of one share. counts: PASS, FAIL, INCONCLUSIVE. gaps: mean by endpoint. excess: the largest mean gap of
+    an endpoint that PASS requires, as a multiple of its margin: from 1 on the leak must not pass."""
 
-    outcomes: Shaped[Array, "trials shares"]
-    gaps: Float64[Array, "trials shares endpoints"]
-    covered: Bool[Array, "trials endpoints"]
-    candidates: Int64[Array, " trials"]
-
-    @property
-    def estimable(self) -> list[int]:
-        """Places of the endpoints that have a gap in every trial."""
-        return [place for place in range(self.gaps.shape[2]) if np.isfinite(self.gaps[:, 0, place]).all()]
+    share: float
+    counts: tuple[int, int, int]
+    passed: Rate
+    gaps: dict[str, float]
+    excess: float
 
 
-Kind = TypeVar("Kind", bound=Trials)
-Group = TypeVar("Group")
-Case = TypeVar("Case")
+@dataclass(frozen=True)
+class Precision:
+    """Of one endpoint on retrains. coverage: of the interval of level 1 - 2 alpha. ratio: root mean square of the gaps
+    over that of the stated errors; 1 where the errors are right. factor: c^2 measured, the mean square of the gaps to
+    the retrains' mean over the mean of the leave-one-out variances, None below two retrains; specified: by the rule."""
+
+    coverage: Rate
+    ratio: float
+    factor: float | None
+    specified: float
 
 
-def gaps_of(endpoints: Sequence[Endpoint] | Sequence[ExampleEndpoint]) -> list[float]:
-    """The gap of each endpoint, NaN where it is not estimable."""
-    return [np.nan if endpoint.gap is None else endpoint.gap for endpoint in endpoints]
+@dataclass(frozen=True)
+class Calibration:
+    """How the rule does in one cell. passed, failed: of a retrain. reasons: why others did not PASS. edge: the smallest
+    leak beyond a margin, None where none of those tried is. changed: outcomes of a retrain that a temperature changed,
+    the number tried, and the largest change of a gap."""
+
+    trials: int
+    passed: Rate
+    failed: Rate
+    reasons: dict[str, int]
+    edge: Leak | None
+    precision: dict[str, Precision]
+    leaks: tuple[Leak, ...]
+    changed: tuple[int, int, float]
 
 
-def covers_zero(endpoints: Sequence[Endpoint] | Sequence[ExampleEndpoint]) -> Bool[Array, " endpoints"]:
-    """Whether the interval of each endpoint's gap holds zero."""
-    intervals = [endpoint.interval for endpoint in endpoints]
-    return np.array([interval is None or interval[0] <= 0 <= interval[1] for interval in intervals])
+@dataclass(frozen=True)
+class Step:
+    """The same trials with fewer and with more retrains. lost, gained: retrains that PASS only with fewer, only with
+    more; lost_leaks, gained_leaks: likewise FAIL of leaks beyond the margin with either."""
+
+    setting: str
+    fewer: int
+    more: int
+    lost: int
+    gained: int
+    lost_leaks: int
+    gained_leaks: int
 
 
-def join(trials: Sequence[Kind]) -> Kind:
-    """All of them in one."""
-    kind = type(trials[0])
-    return kind(*(np.concatenate([getattr(part, field) for part in trials]) for field in kind.__dataclass_fields__))
+def summarise(cell: Cell, trials: Sequence[Trial]) -> Calibration:
+    """The figures of all trials of one cell."""
+    candidates = [trial.candidate for trial in trials]
+    leaks = tuple(_leak(place, trials, candidates) for place in range(len(trials[0].outcomes)))
+    honest = [trial.outcomes[0] for trial in trials]
+    twins = [trial for trial in trials if trial.twin is not None]
+    moved = [
+        abs(gap - trial.gaps[name][0])
+        for trial in twins
+        if trial.twin is not None
+        for name, gap in trial.twin[1].items()
+        if name in trial.gaps
+    ]
+    return Calibration(
+        trials=len(trials),
+        passed=leaks[0].passed,
+        failed=Rate.of([outcome == "FAIL" for outcome in honest], candidates),
+        reasons=dict(Counter(reason for trial in trials for reason in trial.reasons[0]).most_common()),
+        edge=next((leak for leak in leaks if leak.excess >= 1), None),
+        precision={name: _precision(name, cell, trials, candidates) for name in _names(trials)},
+        leaks=leaks,
+        changed=(
+            sum(trial.twin is not None and trial.twin[0] != trial.outcomes[0] for trial in twins),
+            len(twins),
+            max(moved, default=0.0),
+        ),
+    )
 
 
-def run_trials(
-    try_one: Callable[[Group, Case], Kind],
-    blocks: Sequence[tuple[Group, Sequence[Case]]],
-    *,
-    workers: int,
-    watch: Watch,
-) -> dict[Group, Kind]:
-    """All trials of each setting. blocks: cases that one process tries in turn. workers: processes side by side."""
-    found: dict[Group, list[Kind]] = {setting: [] for setting, _ in blocks}
-    progress = partial(watch, "calibrating")
-    for position, trials in run_jobs(partial(_try_block, try_one), blocks, workers=workers, progress=progress):
-        found[blocks[position][0]].append(trials)
-    return {setting: join(parts) for setting, parts in found.items()}
+def _names(trials: Sequence[Trial]) -> list[str]:
+    """Endpoints that are estimable in every trial."""
+    return [name for name in trials[0].gaps if all(name in trial.gaps for trial in trials)]
 
 
-def _try_block(try_one: Callable[[Group, Case], Kind], block: tuple[Group, Sequence[Case]], progress: Progress) -> Kind:
-    setting, cases = block
-    trials = []
-    for done, case in enumerate(cases, start=1):
-        trials.append(try_one(setting, case))
-        progress(done, len(cases))
-    return join(trials)
+def _leak(place: int, trials: Sequence[Trial], candidates: Sequence[int]) -> Leak:
+    outcomes = [trial.outcomes[place] for trial in trials]
+    gaps = {name: float(np.mean([trial.gaps[name][place] for trial in trials])) for name in _names(trials)}
+    margins = {name: margin for name, margin in trials[0].margins.items() if name in gaps}
+    passes, fails, others = (outcomes.count(outcome) for outcome in OUTCOMES)
+    return Leak(
+        share=SHARES[place],
+        counts=(passes, fails, others),
+        passed=Rate.of([outcome == "PASS" for outcome in outcomes], candidates),
+        gaps=gaps,
+        excess=max((_size(name, gaps[name]) / margin for name, margin in margins.items()), default=0.0),
+    )
+
+
+def _size(name: str, gap: float) -> float:
+    return gap if BY_NAME[name.partition(":")[0]].sides == "upper" else abs(gap)
+
+
+def _precision(name: str, cell: Cell, trials: Sequence[Trial], candidates: Sequence[int]) -> Precision:
+    gaps, errors, residuals, spreads = (
+        np.array(values)
+        for values in zip(
+            *((t.gaps[name][0], t.errors[name], t.residuals[name], t.spreads[name]) for t in trials), strict=True
+        )
+    )
+    spread = float((spreads**2).mean()) if cell.retrains > 1 else 0.0
+    return Precision(
+        coverage=Rate.of([trial.covered[name] for trial in trials], candidates),
+        ratio=float(np.sqrt((gaps**2).mean() / (errors**2).mean())),
+        factor=float((residuals**2).mean()) / spread if spread else None,
+        specified=BY_NAME[name.partition(":")[0]].factor(cell.retrains),
+    )
+
+
+def steps(cells: dict[Cell, list[Trial]]) -> list[Step]:
+    """Every K with the next one of the same setting, trial by trial."""
+    ordered = sorted(cells, key=lambda cell: (list(cells).index(_first(cells, cell.setting)), cell.retrains))
+    pairs = [pair for pair in zip(ordered, ordered[1:], strict=False) if pair[0].setting == pair[1].setting]
+    return [_step(fewer, more, cells[fewer], cells[more]) for fewer, more in pairs]
+
+
+def _first(cells: dict[Cell, list[Trial]], setting: str) -> Cell:
+    return next(cell for cell in cells if cell.setting == setting)
+
+
+def _step(fewer: Cell, more: Cell, before: Sequence[Trial], after: Sequence[Trial]) -> Step:
+    beyond = [
+        place
+        for place, (first, second) in enumerate(zip(summarise(fewer, before).leaks, summarise(more, after).leaks, strict=True))
+        if place and min(first.excess, second.excess) >= 1
+    ]
+    passes = [_changes(before, after, 0, "PASS")]
+    fails = [_changes(before, after, place, "FAIL") for place in beyond]
+    return Step(
+        fewer.setting, fewer.retrains, more.retrains, *map(sum, zip(*passes, strict=True)), *np.sum(fails or [(0, 0)], 0).tolist()
+    )
+
+
+def _changes(before: Sequence[Trial], after: Sequence[Trial], place: int, outcome: str) -> tuple[int, int]:
+    pairs = [(a.outcomes[place] == outcome, b.outcomes[place] == outcome) for a, b in zip(before, after, strict=True)]
+    return sum(a and not b for a, b in pairs), sum(b and not a for a, b in pairs)

@@ -1,154 +1,194 @@
-"""How often the whole rule errs: leaks of known size planted in models that never saw the forget set, and judged.
+"""A trial: a model that never saw the forget set is the candidate, others like it are the retrains, and the rule judges.
 
-A trial takes one such model as the candidate and K others as the retrains. A leak of share q answers on that share of
-the forget examples as the original does; at q = 0 the candidate is a fresh retrain, at q = 1 it knows the forget set as
-the original does. Whether a leak is beyond the margin is settled by its mean gap over all trials, not by its share.
+A leak of share q answers on that share of the forget examples as the original does: at 0 the candidate is a retrain, at
+1 it knows the forget set as the original does. Whether a leak is beyond a margin is settled by its mean gap over all
+trials, not by its share.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
 
-from vestige.audit.endpoints.baseline import baseline
-from vestige.audit.endpoints.endpoints import DEFINITIONS, measure
-from vestige.audit.endpoints.groups import find_groups, judge_groups, measure_groups
-from vestige.audit.endpoints.preconditions import examine
-from vestige.audit.endpoints.scores import score_signals
+from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.endpoints.decisions import judge
+from vestige.audit.endpoints.endpoints import Measured, measure
+from vestige.audit.endpoints.preconditions import Standing
+from vestige.audit.endpoints.readings import read
+from vestige.audit.endpoints.scores import Scores, score
+from vestige.audit.endpoints.setting import setting_of
+from vestige.audit.endpoints.unseen import unseen_check
+from vestige.audit.endpoints.utility import utility
 from vestige.audit.policy import Policy
-from vestige.audit.results.evidence import Evidence
-from vestige.audit.studies.calibration.rates import EDGE, Rate, Trials, covers_zero, gaps_of
-from vestige.audit.verdict.controls import plant
-from vestige.audit.verdict.evidence import reference_of
+from vestige.audit.results.evidence import Evidence, Utility
+from vestige.audit.results.setting import CHOSEN, Setting
+from vestige.audit.verdict.controls import leaking_rows
+from vestige.audit.verdict.evidence import reference_of, settle
+from vestige.audit.verdict.grades import LEAST_CHOSEN
 from vestige.audit.verdict.rule import decide
-from vestige.learners.arrays import Floats, Indices, Labels, Mask
+from vestige.learners.arrays import Array, Labels
+from vestige.learners.seeds import numpy_generator
 
-SHARES = tuple(
-    round(percent / 100, 2)
-    for percent in (0, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 17, 20, 23, 26, 30, 33, 36, 40, 50, 70, 100)
-)
-"""Shares of the forget set that leak: close together where the edge of the margins was found."""
+SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0)
+"""Shares of the forget set that leak."""
+RANDOM = Setting("random", "known")
+REDRAWN = "redrawn"
+TEMPERATURES = (0.2, 0.5, 2.0, 5.0)
+
+
+class Cell(NamedTuple):
+    """What is tried. setting: of the audit; ``REDRAWN``: random, with forget and unseen examples dealt out anew among
+    those that no retrain saw. retrains: K."""
+
+    setting: str
+    retrains: int
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Logits ``[models, n, classes]`` of models that never saw the forget set, and at last of the original. redraw:
+    whether forget and unseen rows may change places: no retrain was trained on either."""
+
+    logits: Float[Array, "models n classes"]
+    labels: Labels
+    role: NDArray[np.str_]
+    redraw: bool
+
+    def outputs(self, candidate: int, retrains: Sequence[int]) -> Outputs:
+        """The audit of one model against others."""
+        return Outputs(
+            labels=self.labels,
+            role=self.role,
+            candidate=self.logits[candidate],
+            retrain=self.logits[list(retrains)],
+            original=self.logits[-1],
+        )
 
 
 @dataclass(frozen=True)
-class Leak:
-    """All trials of one share. gaps: mean gap by endpoint. excess: the largest mean gap of a primary endpoint, as a
-    multiple of its margin: from 1 on the leak is beyond the margin and must not pass."""
+class Case:
+    """A candidate, and the retrains in the order in which they join; seed: of leaks and redrawn roles. temperature: of
+    a twin of the candidate."""
 
-    share: float
-    excess: float
-    gaps: dict[str, float]
-    passed: Rate
-    failed: Rate
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """The error rates of the rule in one setting. false_fail, passed: of a fresh retrain. edge: the smallest leak that
-    is beyond the margin and must not pass; None where none of those tried is. original_passed: at q = 1. coverage: by
-    endpoint, of the PASS interval of a fresh retrain, of level 1 - 2 alpha. leaks: all shares."""
-
-    false_fail: Rate
-    passed: Rate
-    edge: Leak | None
-    original_passed: Rate
-    coverage: dict[str, Rate]
-    leaks: tuple[Leak, ...]
-
-    @property
-    def rates(self) -> dict[str, str]:
-        """The rates as columns of a table."""
-        edge = self.edge
-        return {
-            "fresh: PASS": str(self.passed),
-            "fresh: FAIL": str(self.false_fail),
-            EDGE: "-" if edge is None else f"{100 * edge.share:g} % ({edge.excess:.2f})",
-            "edge: PASS": "-" if edge is None else str(edge.passed),
-            "original: PASS": str(self.original_passed),
-        }
+    candidate: int
+    retrains: tuple[int, ...]
+    seed: int
+    temperature: float = 1.0
 
 
-def try_model(
-    signals: Mapping[str, Floats],
-    models: tuple[int, Sequence[int], int],
-    labels: Labels,
-    forget: Mask,
-    policy: Policy,
-    order: Indices,
-) -> Trials:
-    """One trial: the candidate with every share planted, against the retrains.
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """What came out. outcomes, reasons, gaps (by endpoint): by share of the leak. covered, errors, spreads, residuals
+    (gap to the mean of the retrains, NaN without any): of the retrain itself, by endpoint. margins: of the primary
+    endpoints. twin: outcome and gaps of the candidate at another temperature, where it was tried."""
 
-    signals: of ``read_signals``, ``[models, n]``, on forget and unseen rows. models: rows of the candidate, the
-    retrains and the original. order: the forget rows as they leak. Judged is all of the rule but utility and controls,
-    on the whole forget set and on its groups."""
-    candidate, retrains, original = models
-    planted = plant(signals, candidate, original, order, SHARES)
-    rows = list(retrains)
-    tables = {name: np.concatenate([table[rows], planted[name], table[[original]]]) for name, table in signals.items()}
-    scores = score_signals(tables, len(rows), labels, forget, policy.calibration_share, policy.calibration_seed)
-    measured = measure(scores, policy.fpr, paired=policy.conservative)
-    alone = [endpoint.alone(0) for endpoint in measured]
-    standing = examine(alone, scores.phi[: len(rows)], True, int((~forget).sum()), policy)
-    groups = find_groups(scores, None)
-    parts = measure_groups(groups, policy, paired=policy.conservative)
-    reference = reference_of(scores.alone(0), standing)
-    outcomes, gaps, covered = [], [], []
-    for place in range(len(SHARES)):
-        endpoints, judged = judge_groups(
-            [endpoint.alone(place) for endpoint in measured],
-            groups,
-            [[endpoint.alone(place) for endpoint in part] for part in parts],
-            standing,
-            policy,
-        )
-        evidence = Evidence(
-            candidate=str(candidate),
-            reference=reference,
-            no_op=False,
-            endpoints=endpoints,
-            groups=judged,
-            utility=(),
-            baseline=baseline(scores.alone(place), policy),
-            operating_points=(),
-            attacks=(),
-            curves=(),
-            histograms=(),
-        )
-        outcomes.append(decide(evidence, policy).outcome)
-        gaps.append(gaps_of(endpoints))
-        covered.append(covers_zero(endpoints))
-    return Trials(np.array([outcomes]), np.array([gaps]), covered[0][None], np.array([candidate]))
+    candidate: int
+    outcomes: tuple[str, ...]
+    reasons: tuple[tuple[str, ...], ...]
+    gaps: dict[str, tuple[float, ...]]
+    covered: dict[str, bool]
+    errors: dict[str, float]
+    spreads: dict[str, float]
+    residuals: dict[str, float]
+    margins: dict[str, float]
+    twin: tuple[str, dict[str, float]] | None = None
 
 
-def summarise(trials: Trials, policy: Policy) -> Calibration:
-    """The rates of all trials of one setting."""
-    apart = len(np.unique(trials.candidates)) == len(trials.candidates)
-    rate = partial(Rate.of, candidates=None if apart else trials.candidates)
-    mean = trials.gaps.mean(0)
-    known = {DEFINITIONS[place].name: place for place in trials.estimable}
-    leaks = tuple(
-        Leak(
-            share=share,
-            excess=max(
-                _excess(mean[column, place], place, policy) for place in known.values() if DEFINITIONS[place].primary
-            ),
-            gaps={name: float(mean[column, place]) for name, place in known.items()},
-            passed=rate(trials.outcomes[:, column] == "PASS"),
-            failed=rate(trials.outcomes[:, column] == "FAIL"),
-        )
-        for column, share in enumerate(SHARES)
-    )
-    return Calibration(
-        false_fail=leaks[0].failed,
-        passed=leaks[0].passed,
-        edge=next((leak for leak in leaks if leak.excess >= 1), None),
-        original_passed=leaks[-1].passed,
-        coverage={name: rate(trials.covered[:, place]) for name, place in known.items()},
-        leaks=leaks,
+def try_case(pool: Pool, retrains: Sequence[int], policy: Policy, case: Case) -> dict[Cell, Trial]:
+    """Every setting at every K of ``retrains``: the first K of the case's. The rule is whole but for the controls."""
+    found = {}
+    for k in retrains:
+        outputs = pool.outputs(case.candidate, case.retrains[:k])
+        of_class = setting_of(outputs).of_class
+        settings = [setting_of(outputs)] if of_class else [RANDOM, *([CHOSEN] if k >= LEAST_CHOSEN else [])]
+        readings = read(outputs, settings[0], range(k), policy.calibration_share)
+        order = leaking_rows(readings, numpy_generator(case.seed, "leaks"))
+        leaks = [order[: int(np.ceil(share * len(order)))] for share in SHARES]
+        scores = score(readings.plant(k, leaks))
+        for setting in settings:
+            trial = _try(replace(scores, setting=setting), outputs, policy, case.candidate)
+            if case.temperature != 1:
+                trial = replace(trial, twin=_twin(outputs, setting, case, policy))
+            found[Cell(setting.name, k)] = trial
+        if pool.redraw and not of_class:
+            found[Cell(REDRAWN, k)] = _redrawn(outputs, case, policy)
+    return found
+
+
+def _redrawn(outputs: Outputs, case: Case, policy: Policy) -> Trial:
+    role, never = outputs.role.copy(), np.flatnonzero(outputs.role != "retain")
+    role[never] = numpy_generator(case.seed, "redrawn forget set").permutation(role[never])
+    return _honest(replace(outputs, role=role, original=None), RANDOM, policy, case.candidate)
+
+
+def _twin(outputs: Outputs, setting: Setting, case: Case, policy: Policy) -> tuple[str, dict[str, float]]:
+    hot = outputs.candidate * np.asarray(case.temperature, outputs.candidate.dtype)
+    trial = _honest(replace(outputs, candidate=hot), setting, policy, case.candidate)
+    return trial.outcomes[0], {name: gaps[0] for name, gaps in trial.gaps.items()}
+
+
+def _honest(outputs: Outputs, setting: Setting, policy: Policy, candidate: int) -> Trial:
+    readings = read(outputs, setting, range(len(outputs.retrain)), policy.calibration_share)
+    return _try(score(readings), outputs, policy, candidate)
+
+
+def _try(scores: Scores, outputs: Outputs, policy: Policy, candidate: int) -> Trial:
+    """scores: of the retrains, the candidate with every leak, and the original if there is one."""
+    k, original = scores.retrains, scores.has_original
+    measured = measure(scores, policy)
+    leaks = [tuple(measure.alone(place) for measure in measured) for place in range(len(scores.phi) - k - original)]
+    standing = settle(scores, leaks[0], policy)
+    usefulness = utility(outputs, tuple(range(k)), scores.setting, policy)
+    verdicts = [_verdict(scores, of_leak, standing, usefulness, policy) for of_leak in leaks]
+    honest = [measure for measure in leaks[0] if measure.estimable and not measure.statistic.where.startswith("class ")]
+    errors = {measure.name: measure.error(0) for measure in honest}
+    return Trial(
+        candidate=candidate,
+        outcomes=tuple(outcome for outcome, _ in verdicts),
+        reasons=tuple(reasons for _, reasons in verdicts),
+        gaps={
+            name: tuple(measure.gap(0) for of_leak in leaks for measure in of_leak if measure.name == name)
+            for name in errors
+        },
+        covered={
+            measure.name: abs(measure.gap(0)) <= errors[measure.name].half_width(policy.alpha) for measure in honest
+        },
+        errors={name: error.error for name, error in errors.items()},
+        spreads={measure.name: np.nan if measure.spread is None else measure.spread for measure in honest},
+        residuals={measure.name: _residual(measure) for measure in honest},
+        margins={measure.name: measure.margin(policy) for measure in honest if measure.primary},
     )
 
 
-def _excess(gap: float, place: int, policy: Policy) -> float:
-    definition = DEFINITIONS[place]
-    return float((gap if definition.sides == "upper" else abs(gap)) / definition.margin(policy))
+def _residual(measured: Measured) -> float:
+    k = measured.retrains
+    return float(measured.values[k] - measured.values[:k].mean()) if k else np.nan
+
+
+def _verdict(
+    scores: Scores, measured: tuple[Measured, ...], standing: Standing, usefulness: tuple[Utility, ...], policy: Policy
+) -> tuple[str, tuple[str, ...]]:
+    """Outcome, and reasons with where. A forget set that was redrawn has no original: that nobody caught it is no
+    obstacle then."""
+    evidence = Evidence(
+        candidate="candidate",
+        setting=scores.setting,
+        endpoints=judge(measured, standing.effective, standing.problem, policy),
+        utility=usefulness,
+        reference=reference_of(scores, standing),
+        scale=(),
+        no_op=False,
+        unseen_check=unseen_check(scores, next((part for part in usefulness if part.role == "unseen"), None), policy),
+    )
+    verdict = decide(evidence, policy)
+    if not scores.has_original and verdict.codes == ("NO_SIGNAL",):
+        return "PASS", ()
+    kept = [reason for reason in verdict.reasons if scores.has_original or reason.code != "NO_SIGNAL"]
+    return verdict.outcome, tuple(label for reason in kept for label in _labels(reason.code, reason.where))
+
+
+def _labels(code: str, where: tuple[str, ...]) -> Iterator[str]:
+    yield from (f"{code} {name}" for name in where) if where and code != "REFERENCE" else (code,)
