@@ -34,8 +34,8 @@ def check_enough_retrains(config: AuditConfig, declared: Declared | None, *, kno
     """ConfigError for an audit file without retrains whose forget set is no random draw; see ``declaration``."""
     if not config.retrains.count and not known and declared != "random":
         raise ConfigError(
-            "retrains.count: expected at least 2, got 0: without retrains only a random draw can be judged (random_draw "
-            "= true in [forget], where it is one); docs/verdict.md says what that claims"
+            "retrains.count: expected at least 2, got 0: without retrains only a random draw can be judged "
+            "(random_draw = true in [forget], where it is one); docs/verdict.md says what that claims"
         )
 
 

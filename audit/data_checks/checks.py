@@ -94,9 +94,7 @@ def _class_mix(labels: Labels, forget: Mask, unseen: Mask) -> Measurement:
     names, place = np.unique(labels, return_inverse=True)
     counts = [np.bincount(place[mask], minlength=len(names)) for mask in (forget, unseen)]
     total, sizes = counts[0] + counts[1], (int(forget.sum()), int(unseen.sum()))
-    sampled = numpy_generator(0, "class mix").multivariate_hypergeometric(
-        total, sizes[0], ROUNDS, method="marginals"
-    )
+    sampled = numpy_generator(0, "class mix").multivariate_hypergeometric(total, sizes[0], ROUNDS, method="marginals")
     variation = [
         np.abs(forget / sizes[0] - (total - forget) / sizes[1]).sum(axis=-1) / 2
         for forget in (counts[0][None], sampled)

@@ -77,4 +77,5 @@ def outputs_of(plan: Plan, workspace: Workspace, key: ModelKey, rows: Indices) -
 
 
 RETAIN_ROWS = 10_000
-"""Retain examples, or unseen ones of other classes, in the utility comparison; more would cost time and add no precision that matters."""
+"""Retain examples, or unseen ones of other classes, in the utility comparison; more would cost time and add no
+precision that matters."""

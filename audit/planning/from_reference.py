@@ -6,11 +6,10 @@ Nothing is trained, and no candidate is read.
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.config.config import AuditConfig
-from vestige.audit.endpoints.scores import MIN_RETRAINS
+from vestige.audit.config.declaration import declaration
+from vestige.audit.endpoints.setting import Declared, setting_of
 from vestige.audit.models.cost import retrain_flops
 from vestige.audit.models.making import Plan
 from vestige.audit.models.outputs import audited_rows, role_outputs
@@ -50,24 +49,35 @@ class Planned:
 
     @property
     def preconditions(self) -> Reference | None:
-        """E0 to E3, where the retrains that they were settled from are all that are planned."""
+        """What is settled beforehand, where the retrains that it was settled from are all that are planned."""
         return None if self.measured is None or self.there < self.sizes.retrains else self.measured.reference
 
     def file(self, policy: Policy) -> PlanFile:
         """The plan file of judging this under ``policy``."""
-        return make_plan(policy, self.sizes, subject=self.subject, preconditions=self.preconditions)
+        setting = None if self.measured is None else self.measured.setting
+        return make_plan(policy, self.sizes, setting=setting, subject=self.subject, preconditions=self.preconditions)
 
 
-def plan_outputs(path: Path, policy: Policy, *, probabilities: bool = False) -> Planned:
+def plan_outputs(
+    path: Path, policy: Policy, *, declared: Declared | None = None, probabilities: bool = False
+) -> Planned:
     """The plan from the retrains and the original in an outputs file; its candidate is not read and may be missing.
 
-    DataError for anything that is wrong with the rest of the file."""
+    declared: the setting, None where the data are to show it. DataError for anything that is wrong with the rest."""
     outputs = Outputs.read(path, probabilities=probabilities, blind=True)
     retrains, original = len(outputs.retrain), outputs.original is not None
-    return Planned(sizes_of(outputs), subject_of(outputs), retrains, original, project_reference(outputs, policy))
+    measured = project_reference(outputs, setting_of(outputs, declared), policy)
+    return Planned(sizes_of(outputs), subject_of(outputs), retrains, original, measured)
 
 
-def plan_audit(config: AuditConfig, workspace: Workspace, *, base: Path = Path("."), watch: Watch = ignore) -> Planned:
+def plan_audit(
+    config: AuditConfig,
+    workspace: Workspace,
+    *,
+    declared: Declared | None = None,
+    base: Path = Path("."),
+    watch: Watch = ignore,
+) -> Planned:
     """The plan of an audit file, from those of its original and retrains that the workspace holds.
 
     The outputs of these models are computed and kept in the workspace. Where models are still missing, what exists is
@@ -88,10 +98,10 @@ def plan_audit(config: AuditConfig, workspace: Workspace, *, base: Path = Path("
     )
     measured = None
     if retrains:
-        # Something must stand in the candidate's place: a model that knows nothing.
-        stand_in = replace(retrains[0], logits=np.zeros_like(retrains[0].logits))
-        outputs = role_outputs(plan, rows, roles, [made[0], *retrains], stand_in)
-        measured = project_reference(outputs if original_there else replace(outputs, original=None), config.policy)
+        outputs = role_outputs(plan, rows, roles, [made[0], *retrains], retrains[0])
+        outputs = outputs if original_there else replace(outputs, original=None)
+        said, known = declaration(config, plan.examples, declared)
+        measured = project_reference(outputs, setting_of(outputs, said, known=known), config.policy)
     return Planned(
         sizes=Sizes(**counts, retrains=len(plan.retrains), original=True),
         subject=subject,
@@ -111,8 +121,3 @@ def _cost(plan: Plan, workspace: Workspace) -> RetrainCost:
             seconds = (read_header(workspace.model_path(key)).cost or {}).get("seconds")
             return RetrainCost(flops, None if seconds is None else float(seconds))
     return RetrainCost(flops, None)
-
-
-def enough_to_measure(planned: Planned) -> bool:
-    """Whether there are retrains enough for a spread."""
-    return planned.there >= MIN_RETRAINS

@@ -15,11 +15,12 @@ from vestige.audit.endpoints.endpoints import BATTERY, DEFINITIONS
 from vestige.audit.files.text import one_line
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Reference
+from vestige.audit.results.setting import Setting
 from vestige.learners.errors import ConfigError, DataError
 from vestige.learners.files.io import canonical_json, digest, read_bounded, write_atomically
 from vestige.learners.files.validation import refusal
 
-SCHEMA: Literal["1.0"] = "1.0"
+SCHEMA: Literal["2.0"] = "2.0"
 MOST_BYTES = 2**20
 AGAIN = "take the plan as vestige wrote it, or plan again"
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -58,19 +59,20 @@ class PlanFile:
     """A plan. Its ``hash`` covers everything else in it, the time included.
 
     created: ISO 8601, UTC. version: of the program. battery, endpoints: what is computed. policy: all settings.
-    preconditions: E0 to E3 as retrains and original showed them, None where there were none. subject: None for a plan
-    made of sizes alone.
+    setting: of the forget set, None where nothing shows it yet. preconditions: as retrains and original showed them,
+    None where there were none. subject: None for a plan made of sizes alone.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    schema_version: Literal["1.0"]
+    schema_version: Literal["2.0"]
     created: Annotated[str, Field(max_length=40)]
     version: Annotated[str, Field(max_length=80)]
-    battery: Annotated[str, Field(max_length=40)]
+    battery: Literal["3"]
     endpoints: Annotated[tuple[Annotated[str, Field(max_length=20)], ...], Field(max_length=100)]
     policy: dict[str, str | int | float | bool]
     policy_hash: Digest
+    setting: Setting | None
     sizes: Sizes
     subject: Subject | None
     preconditions: Reference | None
@@ -88,10 +90,10 @@ class PlanFile:
     @property
     def bound(self) -> tuple[str, ...]:
         """What the plan fixes."""
-        subject = self.subject
-        if subject is None:
-            return ("policy", "sizes")
-        parts = [name for name in ("examples", "original", "retrains") if getattr(subject, name) is not None]
+        parts = [] if self.setting is None else ["setting"]
+        parts += [
+            name for name in ("examples", "original", "retrains") if getattr(self.subject, name, None) is not None
+        ]
         return ("policy", "sizes", *parts)
 
     def text(self) -> str:
@@ -103,6 +105,7 @@ def make_plan(
     policy: Policy,
     sizes: Sizes,
     *,
+    setting: Setting | None = None,
     subject: Subject | None = None,
     preconditions: Reference | None = None,
     created: datetime | None = None,
@@ -116,6 +119,7 @@ def make_plan(
         endpoints=tuple(definition.name for definition in DEFINITIONS),
         policy=asdict(policy),
         policy_hash=policy.hash,
+        setting=setting,
         sizes=sizes,
         subject=subject,
         preconditions=preconditions,
@@ -160,6 +164,12 @@ def parse_plan(content: bytes) -> PlanFile:
     """The plan of a file's bytes; see ``read_plan``."""
     value = _parse(content)
     stated = value.pop("hash", None)
+    battery = value.get("battery")
+    if isinstance(battery, str) and battery != BATTERY and isinstance(value.get("sizes"), dict):
+        raise DataError(
+            f"expected a plan of battery {BATTERY}, got one of battery {battery[:40]!r}, whose endpoints and rule are "
+            "others; plan again"
+        )
     if value.get("schema_version") != SCHEMA:
         got = str(value.get("schema_version"))[:40]
         raise DataError(

@@ -21,7 +21,7 @@ SEED_SPREAD = 0.5
 """Effect of a training seed on an endpoint, in units of its example error, as measured on small networks."""
 ALSO_TESTED = 2
 """Weights in the family beside the primary endpoints': all that can only cause FAIL, and all groups."""
-MOST = 10**9
+MOST = 10**7
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,9 @@ def _plan(
     return SettingPlan(policy.profile, setting.name, grade, outlook, why, tuple(endpoints))
 
 
-def _errors(sizes: tuple[int, int, int], retrains: int, policy: Policy) -> Iterator[tuple[Definition, float, bool, str]]:
+def _errors(
+    sizes: tuple[int, int, int], retrains: int, policy: Policy
+) -> Iterator[tuple[Definition, float, bool, str]]:
     """Of M, S and T: example error, whether PASS requires it, and empty or why it is not estimable."""
     forget, calibration, evaluation = sizes
     error = null_error(forget, evaluation)

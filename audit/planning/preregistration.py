@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.attacks.outputs.outputs import Outputs
-from vestige.audit.endpoints.endpoints import BATTERY
 from vestige.audit.planning.plan_file import PlanFile, Sizes, Subject, moment
 from vestige.audit.policy import Policy
 from vestige.audit.results.plan import PlanDifference, PlanRecord
+from vestige.audit.results.setting import Setting
 from vestige.learners.arrays import Indices
 from vestige.learners.errors import DataError
 from vestige.learners.files.io import digest
@@ -52,7 +52,9 @@ def _digest(logits: NDArray[np.floating]) -> str:
     return digest(f"{logits.dtype} {logits.shape}", logits)
 
 
-def judged_under(plan: PlanFile | None, policy: Policy, sizes: Sizes, subject: Subject) -> PlanRecord | None:
+def judged_under(
+    plan: PlanFile | None, policy: Policy, sizes: Sizes, subject: Subject, setting: Setting
+) -> PlanRecord | None:
     """The record of judging ``subject`` with ``policy`` under ``plan``; None without one.
 
     DataError, in one sentence, where the plan is of other examples, another original or other retrains, or was written
@@ -64,12 +66,12 @@ def judged_under(plan: PlanFile | None, policy: Policy, sizes: Sizes, subject: S
     written = moment(plan.created)
     if written is None or written > datetime.now(UTC):
         raise DataError(f"plan {plan.hash[:12]}: expected one written before now, got {plan.created}; check the clock")
-    return record_of(plan, policy, sizes)
+    return record_of(plan, policy, sizes, setting)
 
 
-def record_of(plan: PlanFile, policy: Policy, sizes: Sizes, battery: str = BATTERY) -> PlanRecord:
-    """What a report says of a plan, by policy, battery and sizes alone."""
-    differences = tuple(_differences(plan, policy, sizes, battery))
+def record_of(plan: PlanFile, policy: Policy, sizes: Sizes, setting: Setting) -> PlanRecord:
+    """What a report says of a plan, by policy, setting and sizes alone."""
+    differences = tuple(_differences(plan, policy, sizes, setting))
     return PlanRecord(
         hash=plan.hash,
         registered=plan.created,
@@ -80,13 +82,13 @@ def record_of(plan: PlanFile, policy: Policy, sizes: Sizes, battery: str = BATTE
     )
 
 
-def _differences(plan: PlanFile, policy: Policy, sizes: Sizes, battery: str) -> Iterator[PlanDifference]:
+def _differences(plan: PlanFile, policy: Policy, sizes: Sizes, setting: Setting) -> Iterator[PlanDifference]:
     for what, planned in asdict(plan.applies).items():
         applied = getattr(policy, what)
         if applied != planned:
             yield PlanDifference(what, planned, applied)
-    if plan.battery != battery:
-        yield PlanDifference("battery", plan.battery, battery)
+    if plan.setting is not None and plan.setting != setting:
+        yield PlanDifference("setting", plan.setting.words, setting.words)
     for what, planned in asdict(plan.sizes).items():
         applied = getattr(sizes, what)
         if planned is not None and applied is not None and applied != planned:

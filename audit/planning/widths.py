@@ -25,7 +25,7 @@ class Widths:
 
     @classmethod
     def of(cls, error: GapError, margins: tuple[float, float], alpha: float, share: float, sides: Sides) -> "Widths":
-        """margins: of PASS and of FAIL. share: of the error rate ``alpha`` that Holm's first step gives the endpoint."""
+        """margins: of PASS and of FAIL. share: of the error rate ``alpha`` that Holm's first step gives it."""
         half, plan = error.half_width(alpha), error.plan_width(alpha)
         within, beyond = margins
         level = alpha * share / (1 if sides == "upper" else 2)

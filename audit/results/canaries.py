@@ -42,7 +42,10 @@ class CanaryAudit:
     digest: Annotated[
         str, Field(description="SHA-256 over seed and assignment, written down before anything was trained.")
     ]
-    score: Annotated[Literal["residual", "phi"], Field(description="Score of the guesses: the residual to the retrains, or class-centred phi.")]
+    score: Annotated[
+        Literal["residual", "phi"],
+        Field(description="Score of the guesses: the residual to the retrains, or class-centred phi."),
+    ]
     level: Annotated[float, Field(gt=0, lt=1, description="Confidence level of each bound.")]
     delta: Annotated[float, Field(ge=0, lt=1, description="Delta at which epsilon is bounded.")]
     ceiling_one_run: Annotated[

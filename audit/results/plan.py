@@ -12,7 +12,7 @@ Value = str | int | float | bool | None
 class PlanDifference:
     """Something that was done otherwise than planned."""
 
-    what: Annotated[str, Field(description="A setting of the policy, battery, a size (as retrains) or original.")]
+    what: Annotated[str, Field(description="A setting of the policy, the setting, a size (as retrains) or original.")]
     planned: Annotated[Value, Field(description="As the plan has it.")]
     applied: Annotated[Value, Field(description="As it was done.")]
 
@@ -32,7 +32,7 @@ class PlanRecord:
     bound: Annotated[
         tuple[str, ...],
         Field(
-            description="What the plan fixes: policy, sizes and, where they were known, examples, original, retrains."
+            description="What the plan fixes: policy, sizes and, where known, setting, examples, original, retrains."
         ),
     ]
     kept: Annotated[bool, Field(description="True when everything was done as planned.")]

@@ -30,6 +30,11 @@ class Setting:
     ]
 
     @property
+    def words(self) -> str:
+        """``random (declared)``."""
+        return f"{self.name} ({self.source})"
+
+    @property
     def random(self) -> bool:
         """Whether the forget set is a random draw."""
         return self.name == "random"

@@ -169,9 +169,7 @@ def _with_method(
     assert inputs.other_augmentations is not None
     others, views = inputs.others[pair], inputs.other_augmentations[pair]
     try:
-        scored = ATTACKS[ULIRA](
-            replace(inputs, others=others, other_augmentations=views, unlearned=unlearned)
-        )
+        scored = ATTACKS[ULIRA](replace(inputs, others=others, other_augmentations=views, unlearned=unlearned))
     except NotEstimable as error:
         return replace(counted, evidence=replace(counted.evidence, unlearned_problem=str(error)))
     assert scored.judged[forget].all()  # the whole request is among what shadows have to forget

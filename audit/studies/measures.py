@@ -12,13 +12,13 @@ from pydantic import TypeAdapter, ValidationError
 from vestige.attacks.metrics.literature import accuracy_percent, mia_efficacy_svc_confidence, unlearn_accuracy
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.signals.signals import SIGNALS
+from vestige.audit.config.declaration import declaration
 from vestige.audit.models.making import MadeModel, Plan
 from vestige.audit.models.outputs import audited_rows, outputs_of, role_outputs
 from vestige.audit.models.workspace import ModelKey, Workspace, digest_indices
 from vestige.audit.planning.registration import register
 from vestige.audit.results.report import Audit
 from vestige.audit.studies.records import LiteratureNumbers
-from vestige.audit.config.declaration import declaration
 from vestige.audit.workflows.judge import judge
 from vestige.audit.workflows.request import Candidate, Criteria
 from vestige.learners.arrays import Indices

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from vestige.audit.config.config import AuditConfig, describe, read_config
+from vestige.audit.config.declaration import need_retrains
 from vestige.audit.files.markdown import notes_of
 from vestige.audit.files.output_paths import check_output_path
 from vestige.audit.models.making import plan_models, train_missing, unlearn_missing
@@ -17,7 +18,6 @@ from vestige.audit.results.report import Audit
 from vestige.audit.studies.measures import Measures, held_out_rows
 from vestige.audit.studies.page import render
 from vestige.audit.studies.records import CandidateRecord, CandidateVerdict, SeedRecord, SettingRecord, Study
-from vestige.audit.config.declaration import need_retrains
 from vestige.audit.workflows.demo import control_problems
 from vestige.learners.errors import ConfigError
 from vestige.learners.files.io import write_atomically

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from vestige.audit.config.config import AuditConfig
+from vestige.audit.config.declaration import declaration
 from vestige.audit.data_checks.near_duplicates import near_duplicates
 from vestige.audit.data_checks.plausibility import check_plausible, outputs_problems
 from vestige.audit.models.making import MadeModel, Plan, plan_models
@@ -15,7 +16,6 @@ from vestige.audit.models.workspace import digest_indices
 from vestige.audit.planning.preregistration import subject_of_models
 from vestige.audit.results.report import Report
 from vestige.audit.workflows.conclude import conclude
-from vestige.audit.config.declaration import declaration
 from vestige.audit.workflows.records import data_record, models_record
 from vestige.audit.workflows.request import AuditRequest, Canaries, Candidate, Criteria, ModelFiles, Terms
 from vestige.audit.workflows.run import canary_question

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vestige.attacks.outputs.collect import stack_logits
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.config.audit_data import AuditData
+from vestige.audit.config.declaration import declared_as
 from vestige.audit.data_checks.near_duplicates import near_duplicates
 from vestige.audit.data_checks.plausibility import check_plausible, outputs_problems
 from vestige.audit.data_checks.preprocessing import check_preparation, draw_rows
@@ -20,7 +21,6 @@ from vestige.audit.planning.preregistration import subject_of
 from vestige.audit.progress import Watch, ignore
 from vestige.audit.results.report import ModelsRecord, Report, Weights
 from vestige.audit.workflows.conclude import conclude
-from vestige.audit.config.declaration import declared_as
 from vestige.audit.workflows.records import data_record
 from vestige.audit.workflows.request import AuditRequest, Candidate, Criteria, ModelFiles, Terms
 from vestige.learners.data.duplicates import count_duplicates

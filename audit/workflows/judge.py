@@ -26,7 +26,9 @@ def judge(outputs: Outputs, candidate: Candidate, criteria: Criteria) -> Audit:
     evidence = gather(outputs, setting, policy, candidate_name=candidate.name, controls=controls, shadows=shadows)
     evidence = replace(evidence, plan=criteria.plan)
     shared = {field: getattr(evidence, field) for field in Audit.__dataclass_fields__ if hasattr(evidence, field)}
-    audit = Audit(**shared, verdict=decide(evidence, policy), self_test=null_self_test(outputs, setting, seed=criteria.seed))
+    audit = Audit(
+        **shared, verdict=decide(evidence, policy), self_test=null_self_test(outputs, setting, seed=criteria.seed)
+    )
     made = candidate.made
     control = made is not None and made.header.method == "no_op"
     problem = evidence.reference.problem

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from vestige.audit.canaries.bounds import CanaryQuestion
 from vestige.audit.canaries.planting import canary_rows, register_planting
 from vestige.audit.config.config import AuditConfig, describe
+from vestige.audit.config.declaration import check_enough_retrains, declaration
 from vestige.audit.data_checks.near_duplicates import near_duplicates
 from vestige.audit.models.making import MadeModel, Plan, plan_models, train_missing, unlearn_missing
 from vestige.audit.models.outputs import audited_rows, outputs_of, role_outputs
@@ -19,7 +20,6 @@ from vestige.audit.results.report import Report
 from vestige.audit.shadows.scores import tables_of_run
 from vestige.audit.statistics.one_run import plant
 from vestige.audit.workflows.conclude import conclude
-from vestige.audit.config.declaration import check_enough_retrains, declaration
 from vestige.audit.workflows.records import data_record, models_record
 from vestige.audit.workflows.request import AuditRequest, Canaries, Candidate, Criteria, Terms
 from vestige.learners.arrays import Indices

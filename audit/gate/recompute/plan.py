@@ -70,7 +70,7 @@ def confirm(report: Report, policy: Policy, plan: PlanFile, outputs: Path | None
     """DataError unless the record of the report is what follows from the plan at hand, which has the hash it cites.
 
     outputs: the outputs file that was audited, where it is at hand."""
-    recomputed = record_of(plan, policy, sizes_of(report))
+    recomputed = record_of(plan, policy, sizes_of(report), report.audits[0].setting)
     for claim in all_follow("plan", report.audits[0].plan, recomputed):
         if not claim.holds:
             raise DataError(

@@ -11,6 +11,7 @@ from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.registry.attacks import ATTACKS
 from vestige.attacks.shadows.bank import ShadowBank
 from vestige.audit.config.config import AuditConfig
+from vestige.audit.config.declaration import need_retrains
 from vestige.audit.endpoints.readings import judged_rows
 from vestige.audit.endpoints.setting import setting_of
 from vestige.audit.models.making import Plan, train_missing, unlearn_missing
@@ -23,7 +24,6 @@ from vestige.audit.results.attacks import AttackTable, NumberResult
 from vestige.audit.shadows.bank import found_shadows
 from vestige.audit.shadows.scores import inputs_of, problems_of, with_bank
 from vestige.audit.studies.attacks.table import BASELINE, attack_all, literature_numbers
-from vestige.audit.config.declaration import need_retrains
 from vestige.learners.arrays import Indices
 from vestige.learners.errors import ConfigError
 
@@ -92,7 +92,9 @@ def attack_candidates(
         against=against,
         problems=problems_of(plan, shadows, outputs[0], judged),
     )
-    tables = [replace(table, numbers=_numbers(of, judged, config.seed)) for table, of in zip(tables, outputs, strict=True)]
+    tables = [
+        replace(table, numbers=_numbers(of, judged, config.seed)) for table, of in zip(tables, outputs, strict=True)
+    ]
     watch("attacking", 1, 1)
     return tables
 
