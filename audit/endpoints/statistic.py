@@ -10,7 +10,8 @@ from vestige.attacks.metrics.roc import auc_rows, delong_variance, placements
 from vestige.audit.statistics.intervals import null_error
 from vestige.learners.arrays import Array, Floats
 
-SAME = "the same value on every retrain"
+LEAST_PAIRED = 30
+"""Examples below which a paired error says too little for a normal quantile."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,7 @@ def paired_auc(forget: Floats, unseen: Floats, retrains: int, *, random: bool) -
 
     random: the forget set is a random draw, so that a model which never saw it has AUC 1/2 within the error of the
     sizes alone. It is compared with that in place of the retrains' mean, unless at least three retrains show, without
-    the candidate, that pairing is the more precise."""
+    the candidate, that pairing is the more precise, on enough examples to know it."""
     f, u = forget.shape[1], unseen.shape[1]
     values, least = auc_rows(forget, unseen), null_error(f, u)
     if min(f, u) < 2:
@@ -75,7 +76,7 @@ def paired_auc(forget: Floats, unseen: Floats, retrains: int, *, random: bool) -
     pairs = [placements(*model) for model in zip(forget, unseen, strict=True)]
     v10, v01 = np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
     expected, share = _paired_of_retrains(v10[:retrains], v01[:retrains], least)
-    null = 0.5 if random and (retrains < 3 or expected > least) else None
+    null = 0.5 if random and (retrains < 3 or expected > least or min(f, u) < LEAST_PAIRED) else None
     if null is not None or retrains < 2:
         errors = [max(least, sqrt(delong_variance(v10[m], v01[m]))) for m in range(retrains, len(values))]
         return Statistic(values, f, u, np.array(errors), null, expected=least, unseen_share=f / (f + u))

@@ -16,18 +16,19 @@ TOLERATED = 0.05
 
 
 def unseen_check(scores: Scores, accuracy: Utility | None, policy: Policy) -> UnseenCheck | None:
-    """Two signs: it gets right what every other retrain gets wrong among the unseen rows that calibrate, or among those
-    that are evaluated, or it is more accurate on unseen
-    examples by more than the margin. accuracy: utility on the unseen rows. None where classes were forgotten, and where
+    """Two signs: it gets right what every other retrain gets wrong, among the unseen rows that calibrate, those that
+    are evaluated, or both; or it is more accurate on unseen examples by more than the margin.
+
+    accuracy: utility on the unseen rows. None where classes were forgotten, and where
     there is nothing to compare with."""
     if scores.setting.of_class:
         return None
     # Who trains on part of the unseen rows trains on those that set the thresholds: they are looked at by themselves.
-    parts = [_recovered(scores, part) for part in (scores.calibration, scores.evaluation)]
+    parts = [_recovered(scores, part) for part in (scores.calibration, scores.evaluation, ~scores.forget)]
     found = [part for part in parts if part is not None]
     if not found and accuracy is None:
         return None
-    recovered = max(found, key=lambda part: part[0] - part[1], default=None)
+    recovered = max(found, key=lambda part: _surely(part[0], part[1], policy), default=None)
     check = UnseenCheck(0, None, None, None, None, known=False)
     if recovered is not None:
         share, error, hard = recovered
@@ -41,14 +42,18 @@ def is_known(check: UnseenCheck, accuracy: Utility | None, policy: Policy) -> bo
     """Whether what was measured says that the candidate knows unseen examples."""
     by_hard = False
     if check.recovered is not None and check.error is not None:
-        by_hard = check.recovered - float(stats.norm.ppf(1 - policy.alpha)) * check.error > TOLERATED
+        by_hard = _surely(check.recovered, check.error, policy) > TOLERATED
     by_gain = accuracy is not None and accuracy.gap > accuracy.margin and accuracy.interval[0] > 0
     return by_hard or by_gain
 
 
+def _surely(share: float, error: float, policy: Policy) -> float:
+    return share - float(stats.norm.ppf(1 - policy.alpha)) * error
+
+
 def _recovered(scores: Scores, unseen: Mask) -> tuple[float, float, int] | None:
-    """How many more of the rows ``unseen`` that every other retrain gets wrong the candidate gets right than the retrain
-    left out does; the error of that share; the mean number of such rows."""
+    """How many more of the rows ``unseen`` that every other retrain gets wrong the candidate gets right than the
+    retrain left out does; the error of that share; the mean number of such rows."""
     k = scores.retrains
     if not k or scores.classless:
         return None
