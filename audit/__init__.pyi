@@ -1,5 +1,6 @@
 from .config.config import AuditConfig as AuditConfig
 from .config.config import read_config as read_config
+from .endpoints.setting import setting_of as setting_of
 from .gate.compare import compare_reports as compare_reports
 from .gate.gate import Requirement as Requirement
 from .gate.gate import gate as gate

@@ -60,6 +60,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert text.count(start) == 1
     cases.write_text(text.replace(start, start + block("python method-case")), encoding="utf-8")
     (folder / "learners" / "data" / "sources" / "csvpixels.py").write_text(block("python source"), encoding="utf-8")
+    (folder / "audit" / "endpoints" / "raw_phi.py").write_text(block("python endpoint"), encoding="utf-8")
     change(folder, "source")
     change(folder, "endpoint")
     return folder
@@ -105,7 +106,7 @@ def test_the_score_runs_on_arrays_and_the_attack_on_what_an_attacker_holds() -> 
 def test_the_endpoint_is_in_the_report_and_the_gate_accepts_it(house: Path, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     role = np.repeat(["forget", "retain", "unseen"], [200, 200, 400])
-    logits = random.normal(size=(6, len(role), 2))
+    logits = random.normal(size=(6, len(role), 3))
     logits[4, role == "forget", 0] += 2
     np.savez(
         tmp_path / "outputs.npz",
@@ -118,8 +119,8 @@ def test_the_endpoint_is_in_the_report_and_the_gate_accepts_it(house: Path, tmp_
     audited = python(house, "-m", "vestige", "audit", "--outputs", "outputs.npz", "--report", "report", cwd=tmp_path)
     assert audited.returncode in (0, 3), audited.stdout + audited.stderr
     (audit,) = json.loads((tmp_path / "report" / "report.json").read_text())["audits"]
-    (endpoint,) = (one for one in audit["endpoints"] if one["name"] == "F6")
-    assert endpoint["gap"] is not None and "AUC of phi" in audited.stdout
+    (endpoint,) = (endpoint for endpoint in audit["endpoints"] if endpoint["name"] == "P")
+    assert endpoint["gap"] is not None and "confidence" in audited.stdout
     gated = python(house, "-m", "vestige", "gate", "report", "--profile", "standard", cwd=tmp_path)
     assert gated.returncode == audited.returncode, gated.stdout + gated.stderr
 
