@@ -19,24 +19,28 @@ from vestige.audit.cli.options import (
     policy_option,
     profile_option,
 )
-from vestige.audit.policy import Policy, profile
+from vestige.audit.policy import profile
 
 if TYPE_CHECKING:
-    from vestige.audit.planning.from_reference import Planned
+    from vestige.audit.endpoints.setting import Declared
     from vestige.audit.planning.plan_file import PlanFile
-    from vestige.audit.planning.power import SizesPlan
 
 SIZES = "--forget, --unseen and --retrains"
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """Sizes of a plan without data, and audits to simulate."""
+    """Sizes of a plan without data."""
 
     forget: int | None = option(type=int, help="Number of forget examples, to plan from sizes alone.")
     unseen: int | None = option(type=int, help="Number of unseen examples.")
     retrains: int | None = option(type=int, help="Number of retrains.")
-    runs: int = option(type=int, default=200, show_default=True, help="Simulated audits, for sizes alone.")
+    seed_spread: float = option(
+        type=float,
+        default=0.5,
+        show_default=True,
+        help="Effect of a training seed on an endpoint, in units of its example error, for sizes alone.",
+    )
 
     @property
     def given(self) -> bool:
@@ -49,6 +53,22 @@ class Numbers:
         if self.forget is None or self.unseen is None or self.retrains is None:
             raise click.UsageError(f"give all of {SIZES}")
         return self.forget, self.unseen, self.retrains
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is there to plan from, beside an audit file."""
+
+    outputs: Path | None = option(
+        type=PATH, help="Outputs file (.npz) with labels, role, retrain and perhaps original."
+    )
+    probabilities: bool = option(is_flag=True, help="The outputs are softmax probabilities, not logits.")
+    random: bool = option(is_flag=True, help="Declare that the forget set is a random draw.")
+
+    @property
+    def declared(self) -> "Declared | None":
+        """The declared setting."""
+        return "random" if self.random else None
 
 
 @dataclass(frozen=True)
@@ -82,11 +102,8 @@ class Target:
 
 
 @click.command()
-@audit_file_options(
-    required=False, seed_type=click.IntRange(0), seed_help="Of the simulation, or replaces AUDIT_FILE's."
-)
-@click.option("--outputs", type=PATH, help="Outputs file (.npz) with labels, role, retrain and perhaps original.")
-@click.option("--probabilities", is_flag=True, help="The outputs are softmax probabilities, not logits.")
+@audit_file_options(required=False)
+@bundled("given", Given)
 @bundled("numbers", Numbers)
 @profile_option
 @policy_option
@@ -94,71 +111,58 @@ class Target:
 @json_option
 def plan(
     audit: AuditFile,
-    outputs: Path | None,
-    probabilities: bool,
+    given: Given,
     numbers: Numbers,
     profile_name: str | None,
     policy_path: Path | None,
     target: Target,
     as_json: bool,
 ) -> int:
-    """Show what an audit could certify and detect, before a candidate is scored.
+    """Show what an audit could certify and find, before a candidate is scored.
 
     \b
-    vestige plan --forget N --unseen M --retrains K    from sizes alone, on synthetic scores
+    vestige plan --forget N --unseen M --retrains K    from sizes alone
     vestige plan AUDIT_FILE                            from the retrains in its workspace
     vestige plan --outputs FILE                        from the retrains in an outputs file
 
     Nothing is trained and no candidate is read. --write fixes policy, sizes and what there is in a plan file; a verdict
     under --plan FILE says whether it was kept.
     """
-    if sum((audit.audit_file is not None, outputs is not None, numbers.given)) != 1:
-        raise click.UsageError(f"give one of AUDIT_FILE, --outputs FILE, or {SIZES}")
-    if audit.workspace is not None and audit.audit_file is None:
-        raise click.UsageError("--workspace goes with AUDIT_FILE")
-    if probabilities and outputs is None:
-        raise click.UsageError("--probabilities goes with --outputs")
+    _check(audit, given, numbers)
     policy = chosen_policy(profile_name, policy_path)
+    applied = policy or profile("standard")
     target.check()
     if numbers.given:
         from vestige.audit.cli.plan_listing import print_plan
         from vestige.audit.planning.plan_file import Sizes, make_plan
+        from vestige.audit.planning.power import plan as plan_sizes
 
-        print_plan(_simulated(numbers, audit.seed or 0, policy), as_json)
-        target.write(make_plan(policy or profile("standard"), Sizes(*numbers.sizes)), quiet=as_json)
+        print_plan(plan_sizes(*numbers.sizes, seed_spread=numbers.seed_spread, policy=policy), as_json)
+        target.write(make_plan(applied, Sizes(*numbers.sizes)), quiet=as_json)
         return PASS
     from vestige.audit.cli.plan_listing import print_measured
+    from vestige.audit.planning.from_reference import plan_audit, plan_outputs
 
-    if outputs is not None:
-        from vestige.audit.planning.from_reference import plan_outputs
-
-        applied = policy or profile("standard")
-        planned = plan_outputs(outputs, applied, probabilities=probabilities)
+    if given.outputs is not None:
+        planned = plan_outputs(given.outputs, applied, declared=given.declared, probabilities=given.probabilities)
     else:
-        planned, applied = _of_workspace(audit, policy)
-    print_measured(planned, applied, as_json, None if outputs is not None else audit.path.name)
+        config = audit.config()
+        config = config if policy is None else replace(config, policy=policy)
+        applied = config.policy
+        with watching() as watch:
+            planned = plan_audit(config, audit.place, declared=given.declared, base=audit.base, watch=watch)
+    print_measured(planned, applied, as_json, None if given.outputs is not None else audit.path.name)
     target.write(planned.file(applied), quiet=as_json)
     return PASS
 
 
-def _simulated(numbers: Numbers, seed: int, policy: Policy | None) -> "SizesPlan":
-    from vestige.audit.planning.power import plan as simulate
-
-    sizes = numbers.sizes
-    with watching() as watch:
-        return simulate(
-            *sizes,
-            seed=seed,
-            runs=numbers.runs,
-            policy=policy,
-            progress=lambda done, total: watch("simulating", done, total),
-        )
-
-
-def _of_workspace(audit: AuditFile, policy: Policy | None) -> "tuple[Planned, Policy]":
-    from vestige.audit.planning.from_reference import plan_audit
-
-    config = audit.config()
-    config = config if policy is None else replace(config, policy=policy)
-    with watching() as watch:
-        return plan_audit(config, audit.place, base=audit.base, watch=watch), config.policy
+def _check(audit: AuditFile, given: Given, numbers: Numbers) -> None:
+    """UsageError for options that do not go together."""
+    if sum((audit.audit_file is not None, given.outputs is not None, numbers.given)) != 1:
+        raise click.UsageError(f"give one of AUDIT_FILE, --outputs FILE, or {SIZES}")
+    if audit.workspace is not None and audit.audit_file is None:
+        raise click.UsageError("--workspace goes with AUDIT_FILE")
+    if given.probabilities and given.outputs is None:
+        raise click.UsageError("--probabilities goes with --outputs")
+    if given.random and numbers.given:
+        raise click.UsageError("--random goes with AUDIT_FILE or --outputs; sizes alone are planned in both settings")
