@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.attacks.scores.lira import lira
 from vestige.attacks.scores.ulira import ulira
-from vestige.audit.endpoints.scores import calibration_rows
+from vestige.audit.endpoints.readings import calibration_of
 from vestige.audit.endpoints.simulation import World
 from vestige.audit.policy import Policy
 from vestige.audit.results.shadows import FEWEST, ShadowEvidence, ShadowTables
@@ -46,8 +46,8 @@ class Shadowed:
         online, offline = (lira(phi, trained, member, form=form) for form in ("online", "offline"))
         tables = {"lira_online": online.scores, "lira_offline": offline.scores}
         forget = table.role[:n] == "forget"
-        labels = table.labels[:n]
-        calibration = calibration_rows(labels, ~forget, policy.calibration_share, policy.calibration_seed)
+        outputs = table.outputs()
+        calibration = calibration_of(outputs, np.arange(n), policy.calibration_share)
         attacks = [f"{name} (variance {online.variance})" for name in tables]
         unseen = 0
         if self.unlearned:
@@ -62,11 +62,11 @@ class Shadowed:
         if self.shadows < FEWEST:  # an audit does not ask so few
             tables, attacks, unseen = {}, [], 0
         evidence = ShadowEvidence("bank-0123456789abcdef", self.shadows, self.unlearned, tuple(attacks), unseen)
-        return table.outputs(), ShadowTables(evidence, tables, asked if self.unlearned else np.zeros(n, np.bool_))
+        return outputs, ShadowTables(evidence, tables, asked if self.unlearned else np.zeros(n, np.bool_))
 
 
 def _difficulty(world: World, seed: int) -> Floats:
     """The difficulties that ``world.draw(seed)`` draws: those of the examples, before anything about a model."""
-    found = numpy_generator(seed, "synthetic table").normal(0.0, world.difficulty, world.forget + world.unseen)
+    found = numpy_generator(seed, "synthetic table").normal(world.level, world.difficulty, world.forget + world.unseen)
     found[: world.forget] += world.forget_difficulty
     return found
