@@ -12,6 +12,7 @@ from vestige.audit.endpoints.simulation import World
 from vestige.audit.exposure.counts import write_exposed
 from vestige.audit.policy import Policy
 from vestige.audit.results.json import read_report
+from vestige.audit.results.setting import CHOSEN
 from vestige.audit.verdict.evidence import gather
 from vestige.learners.errors import DataError
 
@@ -36,7 +37,7 @@ def run(*words: str) -> int:
 
 def test_the_report_counts_and_the_file_of_ids_names() -> None:
     outputs, known = leaking(1)
-    found = gather(outputs, Policy()).single_examples
+    found = gather(outputs, CHOSEN, Policy()).single_examples
     assert found is not None and found.examples == 400 and len(found.counts) == 6
     candidate, *retrains = found.counts
     assert candidate.model == "candidate" and [one.model for one in retrains] == [f"retrain {k}" for k in range(1, 6)]
@@ -71,10 +72,10 @@ def test_the_exposed_ids_of_the_command_is_closed_and_the_report_holds_no_id(tmp
 
 def test_few_retrains_and_bad_places_are_refused_in_a_sentence(tmp_path: Path) -> None:
     few = replace(WORLD, retrains=2).draw(1).outputs()
-    found = gather(few, Policy()).single_examples
+    found = gather(few, CHOSEN, Policy()).single_examples
     assert found is not None and "at least 3 retrains, got 2" in found.reason and not found.counts
     with pytest.raises(DataError, match="exposed ids: .* at least 3 retrains"):
-        write_exposed(tmp_path / "exposed_ids", "x", few, Policy())
+        write_exposed(tmp_path / "exposed_ids", "x", few, CHOSEN, Policy())
     place = tmp_path / "file"
     place.write_text("mine")
     outputs, _ = leaking(1)
@@ -85,6 +86,6 @@ def test_few_retrains_and_bad_places_are_refused_in_a_sentence(tmp_path: Path) -
 
 def test_rows_stand_for_ids_that_were_not_given(tmp_path: Path) -> None:
     outputs, known = leaking(3)
-    path = write_exposed(tmp_path / "exposed_ids", "plain", replace(outputs, id=None), Policy())
+    path = write_exposed(tmp_path / "exposed_ids", "plain", replace(outputs, id=None), CHOSEN, Policy())
     ids = {int(row["id"]) for row in csv.DictReader(path.read_text().splitlines()) if row["direction"] == "exposed"}
     assert len(ids & set(known.tolist())) > 0.7 * len(known)
