@@ -1,50 +1,58 @@
 """Why before-and-after is no endpoint of the verdict: it fails candidates that are draws from the retrains' own law."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from vestige.attacks.metrics.roc import auc_rows
 from vestige.attacks.scores.before_after import before_after
-from vestige.audit.endpoints.decisions import fail_test
-from vestige.audit.endpoints.endpoints import Definition, Measured, measure
-from vestige.audit.endpoints.scores import score_phi
+from vestige.audit.endpoints.decisions import fail_tests
+from vestige.audit.endpoints.endpoints import BY_NAME, Measured, measure
+from vestige.audit.endpoints.readings import read
+from vestige.audit.endpoints.scores import score
+from vestige.audit.endpoints.simulation import World, memorised
+from vestige.audit.endpoints.statistic import Statistic
 from vestige.audit.policy import Policy
-from vestige.audit.statistics.intervals import clopper_pearson
+from vestige.audit.results.setting import CHOSEN
+from vestige.audit.statistics.intervals import clopper_pearson, null_error
 
 POLICY = Policy()
-FORGET, UNSEEN, RETRAINS = 800, 3000, 8
-BEFORE_AFTER = Definition("F6", "before_after", False, False, False, "AUC of before and after")
+WORLD = World(forget=800, unseen=3000, retrains=8, classes=1, seed_effect=0.0, level=0.0)
+K = WORLD.retrains
 
 
 def outside(shared: float, kept: float, seed: int) -> tuple[bool, bool, float]:
-    """Whether the battery fails the candidate, whether before-and-after would, and its gap there.
+    """Whether the rule fails the candidate, whether before-and-after would, and its gap there.
 
     shared: correlation of the candidate's noise with the original's, 0 for a retrain. kept: share of what the original
     memorised. However much is shared, a candidate with ``kept`` 0 is, seen alone, exactly distributed as a retrain.
     """
     random = np.random.default_rng(seed)
-    n = FORGET + UNSEEN
-    noise: NDArray[np.float64] = random.normal(size=(RETRAINS + 2, n))
-    noise[RETRAINS] = shared * noise[-1] + np.sqrt(1 - shared**2) * noise[RETRAINS]
+    n = WORLD.forget + WORLD.unseen
+    noise = random.normal(size=(K + 2, n))
+    noise[K] = shared * noise[-1] + np.sqrt(1 - shared**2) * noise[K]
     phi = random.normal(0, 1.5, n) + noise
-    memorised = random.exponential(1.5, FORGET)
-    phi[-1, :FORGET] += memorised
-    phi[RETRAINS, :FORGET] += kept * memorised
-    forget = np.arange(n) < FORGET
-    scores = score_phi(phi, RETRAINS, np.zeros(n, np.int64), forget, 0.2, 0)
-    battery = measure(scores, POLICY.fpr, paired=False)
+    memory = memorised(1.5)(random, WORLD.forget)
+    phi[-1, : WORLD.forget] += memory
+    phi[K, : WORLD.forget] += kept * memory
+    outputs = replace(WORLD.draw(0), phi=phi).outputs()
+    scores = score(read(outputs, CHOSEN, range(K), 0.2))
+    rule = measure(scores, POLICY)
     moved = before_after(phi[-1], phi)
-    values = auc_rows(moved[:, forget], moved[:, scores.evaluation])
+    values = auc_rows(moved[:, scores.forget], moved[:, scores.evaluation])
     assert values[-1] == 0.5  # on the original itself it is degenerate
-    one = Measured(BEFORE_AFTER, RETRAINS, values, "", float(np.std(values[:RETRAINS], ddof=1)))
-    own = any(p.holm <= POLICY.alpha for p in fail_test(battery, 0, POLICY).values())
-    return own, fail_test([*battery, one], 0, POLICY)["F6"].holm <= POLICY.alpha, one.gap(0)
+    f, _, u = scores.sizes
+    errors = np.full(2, null_error(f, u))
+    more = Measured(replace(BY_NAME["M"], name="X"), Statistic(values, f, u, errors), K, CHOSEN)
+    own = any(p.holm <= POLICY.alpha for p in fail_tests(rule, 0, POLICY).values())
+    return own, fail_tests([*rule, more], 0, POLICY)["X"].holm <= POLICY.alpha, more.gap(0)
 
 
 def count(shared: float, kept: float, runs: int = 15) -> tuple[int, int, float]:
+    """FAILs of the rule and of before-and-after, and its mean gap."""
     found = [outside(shared, kept, seed) for seed in range(runs)]
-    return sum(one[0] for one in found), sum(one[1] for one in found), float(np.mean([one[2] for one in found]))
+    return sum(run[0] for run in found), sum(run[1] for run in found), float(np.mean([run[2] for run in found]))
 
 
 def test_it_leaves_retrains_in_peace() -> None:
