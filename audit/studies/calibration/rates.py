@@ -1,7 +1,7 @@
 """Rates and figures of all trials of one cell."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,8 +34,8 @@ class Rate:
 
 @dataclass(frozen=True)
 class Leak:
-    """All trials of one share. counts: PASS, FAIL, INCONCLUSIVE. gaps: mean by endpoint. excess: the largest mean gap of
-    an endpoint that PASS requires, as a multiple of its margin: from 1 on the leak must not pass."""
+    """All trials of one share. counts: PASS, FAIL, INCONCLUSIVE. gaps: mean by endpoint. excess: the largest mean gap
+    of an endpoint that PASS requires, as a multiple of its margin: from 1 on the leak must not pass."""
 
     share: float
     counts: tuple[int, int, int]
@@ -74,16 +74,13 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Step:
-    """The same trials with fewer and with more retrains. lost, gained: retrains that PASS only with fewer, only with
-    more; lost_leaks, gained_leaks: likewise FAIL of leaks beyond the margin with either."""
+    """The same trials with fewer and with more retrains. counts: candidates that PASS only with fewer, only with more;
+    FAIL of leaks beyond the margin with both, only with fewer, only with more."""
 
     setting: str
     fewer: int
     more: int
-    lost: int
-    gained: int
-    lost_leaks: int
-    gained_leaks: int
+    counts: tuple[int, int, int, int]
 
 
 def summarise(cell: Cell, trials: Sequence[Trial]) -> Calibration:
@@ -154,30 +151,26 @@ def _precision(name: str, cell: Cell, trials: Sequence[Trial], candidates: Seque
     )
 
 
-def steps(cells: dict[Cell, list[Trial]]) -> list[Step]:
+def steps(trials: Mapping[Cell, Sequence[Trial]], found: Mapping[Cell, Calibration]) -> list[Step]:
     """Every K with the next one of the same setting, trial by trial."""
-    ordered = sorted(cells, key=lambda cell: (list(cells).index(_first(cells, cell.setting)), cell.retrains))
+    ordered = sorted(trials, key=lambda cell: (cell.setting, cell.retrains))
     pairs = [pair for pair in zip(ordered, ordered[1:], strict=False) if pair[0].setting == pair[1].setting]
-    return [_step(fewer, more, cells[fewer], cells[more]) for fewer, more in pairs]
+    return [_step(fewer, more, trials, found) for fewer, more in pairs]
 
 
-def _first(cells: dict[Cell, list[Trial]], setting: str) -> Cell:
-    return next(cell for cell in cells if cell.setting == setting)
+def _step(fewer: Cell, more: Cell, trials: Mapping[Cell, Sequence[Trial]], found: Mapping[Cell, Calibration]) -> Step:
+    leaks = zip(found[fewer].leaks, found[more].leaks, strict=True)
+    beyond = [place for place, pair in enumerate(leaks) if min(leak.excess for leak in pair) >= 1]
+    before, after = trials[fewer], trials[more]
+    counts = (*_changes(before, after, [0], "PASS"), *_changes(before, after, beyond, "FAIL"))
+    return Step(fewer.setting, fewer.retrains, more.retrains, counts)
 
 
-def _step(fewer: Cell, more: Cell, before: Sequence[Trial], after: Sequence[Trial]) -> Step:
-    beyond = [
-        place
-        for place, (first, second) in enumerate(zip(summarise(fewer, before).leaks, summarise(more, after).leaks, strict=True))
-        if place and min(first.excess, second.excess) >= 1
+def _changes(before: Sequence[Trial], after: Sequence[Trial], places: list[int], outcome: str) -> tuple[int, int]:
+    """In how many trials this was the outcome only before, and only after."""
+    pairs = [
+        (first.outcomes[place] == outcome, second.outcomes[place] == outcome)
+        for first, second in zip(before, after, strict=True)
+        for place in places
     ]
-    passes = [_changes(before, after, 0, "PASS")]
-    fails = [_changes(before, after, place, "FAIL") for place in beyond]
-    return Step(
-        fewer.setting, fewer.retrains, more.retrains, *map(sum, zip(*passes, strict=True)), *np.sum(fails or [(0, 0)], 0).tolist()
-    )
-
-
-def _changes(before: Sequence[Trial], after: Sequence[Trial], place: int, outcome: str) -> tuple[int, int]:
-    pairs = [(a.outcomes[place] == outcome, b.outcomes[place] == outcome) for a, b in zip(before, after, strict=True)]
-    return sum(a and not b for a, b in pairs), sum(b and not a for a, b in pairs)
+    return sum(first > second for first, second in pairs), sum(second > first for first, second in pairs)

@@ -1,4 +1,4 @@
-"""A trial: a model that never saw the forget set is the candidate, others like it are the retrains, and the rule judges.
+"""A trial: a model that never saw the forget set is the candidate, others like it are retrains, and the rule judges.
 
 A leak of share q answers on that share of the forget examples as the original does: at 0 the candidate is a retrain, at
 1 it knows the forget set as the original does. Whether a leak is beyond a margin is settled by its mean gap over all
@@ -32,7 +32,7 @@ from vestige.audit.verdict.rule import decide
 from vestige.learners.arrays import Array, Labels
 from vestige.learners.seeds import numpy_generator
 
-SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0)
+SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 1.0)
 """Shares of the forget set that leak."""
 RANDOM = Setting("random", "known")
 REDRAWN = "redrawn"
@@ -110,7 +110,7 @@ def try_case(pool: Pool, retrains: Sequence[int], policy: Policy, case: Case) ->
         scores = score(readings.plant(k, leaks))
         for setting in settings:
             trial = _try(replace(scores, setting=setting), outputs, policy, case.candidate)
-            if case.temperature != 1:
+            if case.temperature != 1 and setting is settings[-1]:
                 trial = replace(trial, twin=_twin(outputs, setting, case, policy))
             found[Cell(setting.name, k)] = trial
         if pool.redraw and not of_class:
@@ -171,8 +171,8 @@ def _residual(measured: Measured) -> float:
 def _verdict(
     scores: Scores, measured: tuple[Measured, ...], standing: Standing, usefulness: tuple[Utility, ...], policy: Policy
 ) -> tuple[str, tuple[str, ...]]:
-    """Outcome, and reasons with where. A forget set that was redrawn has no original: that nobody caught it is no
-    obstacle then."""
+    """Outcome, and reasons with where. A forget set that was redrawn has no original: that nobody caught it, and
+    without a retrain that there is nothing to compare accuracy with, is no obstacle then."""
     evidence = Evidence(
         candidate="candidate",
         setting=scores.setting,
@@ -184,10 +184,10 @@ def _verdict(
         unseen_check=unseen_check(scores, next((part for part in usefulness if part.role == "unseen"), None), policy),
     )
     verdict = decide(evidence, policy)
-    if not scores.has_original and verdict.codes == ("NO_SIGNAL",):
-        return "PASS", ()
-    kept = [reason for reason in verdict.reasons if scores.has_original or reason.code != "NO_SIGNAL"]
-    return verdict.outcome, tuple(label for reason in kept for label in _labels(reason.code, reason.where))
+    absent = () if scores.has_original else ("NO_SIGNAL",) if usefulness else ("NO_SIGNAL", "UTILITY")
+    kept = [reason for reason in verdict.reasons if reason.code not in absent]
+    outcome = verdict.outcome if kept or scores.has_original else "PASS"
+    return outcome, tuple(label for reason in kept for label in _labels(reason.code, reason.where))
 
 
 def _labels(code: str, where: tuple[str, ...]) -> Iterator[str]:
