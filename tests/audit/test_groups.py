@@ -1,200 +1,173 @@
-"""Groups of the forget set: found, measured on what the definition says, and judged in one family with the whole."""
+"""Groups of the forget set and people: what they are compared with, and that they are judged in one family."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tests.audit.gating.conftest import NOT_RUN
 from tests.audit.judging import judge
+from tests.audit.worlds import SY, verdict_on
 from vestige.attacks.metrics.roc import auc
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints.decisions import fail_tests
 from vestige.audit.endpoints.endpoints import measure
-from vestige.audit.endpoints.groups import LEAST, MOST_MEMORISED, find_groups, most_memorised
-from vestige.audit.endpoints.scores import score_phi
+from vestige.audit.endpoints.memory import HARDEST, LEAST
+from vestige.audit.endpoints.readings import read
+from vestige.audit.endpoints.scores import score
 from vestige.audit.endpoints.simulation import World, memorised
 from vestige.audit.policy import Policy
-from vestige.audit.statistics.intervals import holm
-from vestige.audit.verdict.evidence import gather
-from vestige.audit.verdict.rule import decide
+from vestige.audit.results.endpoint import Endpoint
+from vestige.audit.results.evidence import Controls, Evidence
+from vestige.audit.results.setting import CHOSEN
 
+NOT_RUN = Controls("not run", (), (), None)
 SMALL = World(forget=900, unseen=4000, retrains=6, classes=3)
 
 
-def _exposed(world: World, seed: int, rows: slice, size: float) -> Outputs:
-    """The candidate of a world, with phi of some forget rows raised."""
-    table = world.draw(seed)
-    table.phi[world.retrains, : world.forget][rows] += size
-    return table.outputs()
+def _groups(evidence: Evidence) -> dict[str, Endpoint]:
+    return {endpoint.where: endpoint for endpoint in evidence.endpoints if endpoint.name == "G"}
 
 
-def test_a_class_is_held_against_unseen_examples_of_its_own() -> None:
+def test_a_class_is_compared_with_unseen_examples_of_its_own() -> None:
     outputs = SMALL.draw(0).outputs()
-    evidence = gather(outputs, Policy(), plots=False)
-    names = [one.name for one in evidence.groups]
-    assert names == ["class 0", "class 1", "class 2", MOST_MEMORISED]
+    evidence, _ = verdict_on(outputs)
+    found = _groups(evidence)
+    assert list(found) == ["class 0", "class 1", "class 2", HARDEST]
     own = (outputs.labels == 1) & (outputs.role != "retain")
-    first = evidence.groups[1]
-    assert first.forget == (own & outputs.where("forget")).sum() == 300
-    a1 = next(one for one in first.endpoints if one.name == "A1")
-    # Within a class, class-centring shifts all scores of a model alike: the AUC is that of phi itself. Which unseen
-    # examples evaluate is the audit's own choice, so the value lies among those of a few random choices.
-    members = outputs.candidate[own & outputs.where("forget")]
-    others = outputs.candidate[own & outputs.where("unseen")]
-    phi = [rows[:, 1] - np.log(np.exp(rows[:, [0, 2]]).sum(1)) for rows in (members, others)]
-    assert a1.candidate == pytest.approx(auc(*phi), abs=0.01)
-    assert a1.margin == a1.margin_effective == 0.10
+    scores = score(read(outputs, CHOSEN, range(6), 0.2))
+    assert found["class 1"].forget == (own & outputs.where("forget")).sum() == 300
+    of_class = scores.labels == 1
+    candidate = scores.memory[6]
+    expected = auc(candidate[scores.forget & of_class], candidate[scores.evaluation & of_class])
+    assert found["class 1"].candidate == pytest.approx(expected, abs=1e-12)
+    assert found["class 1"].margin == 0.10 and found["class 1"].role == "fail_only"
 
 
 def test_groups_that_are_small_or_the_whole_are_not_assessed() -> None:
     outputs = SMALL.draw(0).outputs()
     names = np.where(np.arange(len(outputs)) % 900 < LEAST - 1, "few", "many")
-    evidence = gather(replace(outputs, group=names), Policy(), plots=False)
-    few, many = (one for one in evidence.groups if one.kind == "declared")
-    assert (few.name, few.standing, few.endpoints) == ("group few", "not assessed", ())
-    assert few.reason == f"needs at least {LEAST} forget examples, got {LEAST - 1}"
-    assert many.standing != "not assessed" and many.forget == 900 - LEAST + 1
-    same = gather(replace(outputs, group=np.full(len(outputs), "all")), Policy(), plots=False)
-    assert not [one for one in same.groups if one.kind == "declared"]  # the whole forget set is no group of it
+    found = _groups(verdict_on(replace(outputs, group=names))[0])
+    assert found["group few"].decision == "not estimable" and found["group few"].forget == LEAST - 1
+    assert found["group few"].reason.startswith(f"needs at least {LEAST} forget and {LEAST} unseen")
+    assert found["group many"].decision != "not estimable" and found["group many"].forget == 900 - LEAST + 1
+    whole = _groups(verdict_on(replace(outputs, group=np.full(len(outputs), "all")))[0])
+    assert not any(name.startswith("group") for name in whole)  # the whole forget set is no group of it
     unmatched = np.where((names == "many") & (outputs.role == "forget"), "x", "y")
-    strangers = gather(replace(outputs, group=unmatched), Policy(), plots=False)
-    assert {one.reason for one in strangers.groups if one.name == "group x"} == {
-        f"needs at least {LEAST} unseen examples for evaluation, got 0"
-    }
-
-
-def test_a_leak_of_one_class_fails_by_its_group_where_the_whole_does_not() -> None:
-    world = replace(SMALL, forget=3000, unseen=12_000, classes=10)
-    leak = replace(world, seed_effect=0.0)
-    outputs = _exposed(leak, 3, slice(4, None, 10), 1.3)
-    evidence = gather(outputs, Policy(), plots=False)
-    found = decide(evidence, Policy())
-    assert "GROUP:class 4" in found.reasons and found.outcome == "FAIL"
-    assert {one.name for one in evidence.groups if one.standing == "outside"} <= {"class 4", MOST_MEMORISED}
-    assert "class 4" in found.headline and "class 4" in found.explanations[found.reasons.index("GROUP:class 4")]
-    whole = [one for one in evidence.endpoints if one.name in ("A1", "A2")]
-    assert all(one.decision != "outside" for one in whole)
+    strangers = _groups(verdict_on(replace(outputs, group=unmatched))[0])
+    assert strangers["group x"].reason.endswith("for evaluation, got 801 and 0")
 
 
 def test_enforced_groups_block_a_pass_that_a_report_would_give() -> None:
-    world = World(forget=2000, unseen=10_000, retrains=10)
-    outputs = world.draw(1).outputs()
-    names = np.where(np.arange(len(outputs)) % 2000 < 150, "few", "many")
+    outputs = replace(SY, forget=2000, unseen=10_000, retrains=10).draw(1).outputs()
+    names = np.where(np.arange(len(outputs)) % 2000 < 90, "few", "many")
     outputs = replace(outputs, group=names)
-    evidence = gather(outputs, Policy(), plots=False)
-    assert decide(evidence, Policy()).outcome == "PASS"
-    strict = Policy(worst_group="enforce")
-    found = decide(gather(outputs, strict, plots=False), strict)
-    assert (found.outcome, found.reasons) == ("INCONCLUSIVE", ("GROUP_OPEN",))
-    assert "group few (needs at least 200" in found.explanations[0] and "group many" not in found.explanations[0]
-    all_in = decide(gather(replace(outputs, group=None), strict, plots=False), strict)
-    assert all_in.outcome == "PASS"  # one class, and the most memorised quarter is within
+    assert verdict_on(outputs)[1].outcome == "PASS"
+    verdict = verdict_on(outputs, None, Policy(worst_group="enforce"))[1]
+    assert (verdict.outcome, verdict.codes) == ("INCONCLUSIVE", ("EVIDENCE",))
+    assert verdict.reasons[0].where == ("G: group few",)
+    whole = verdict_on(replace(outputs, group=None), None, Policy(worst_group="enforce"))[1]
+    assert whole.outcome == "PASS"
 
 
-def test_the_most_memorised_are_chosen_without_the_model_that_is_scored() -> None:
-    random = np.random.default_rng(5)
-    phi = random.normal(size=(6, 40))  # four retrains, a candidate, the original
-    chosen = most_memorised(phi, 4, 10)
-    other = phi.copy()
-    other[4] = random.normal(size=40)  # another candidate
-    assert (most_memorised(other, 4, 10) == chosen).all()
-    moved = phi.copy()
-    moved[2] += random.normal(size=40)  # a retrain decides for all models but itself
-    again = most_memorised(moved, 4, 10)
-    assert (again[2] == chosen[2]).all() and (again != chosen).any()
-    by_hand = np.argsort(-(phi[5] - phi[[0, 1, 3]].mean(0)))[:10]
-    assert chosen[2].tolist() == sorted(by_hand.tolist())
+def test_the_hardest_quarter_is_chosen_by_the_references_alone() -> None:
+    outputs = SY.draw(3).outputs()
+    scores = score(read(outputs, CHOSEN, range(5), 0.2))
+    moved = replace(outputs, candidate=np.roll(outputs.candidate, 7, axis=0), original=outputs.retrain[0] * 1.1)
+    others = score(read(replace(moved, id=np.arange(len(outputs)).astype(str)), CHOSEN, range(5), 0.2))
+    assert np.allclose(scores.usual[0] - scores.usual[0].mean(), others.usual[0] - others.usual[0].mean(), atol=0.1)
+    hard = scores.usual[5] < np.quantile(scores.usual[5, scores.calibration], 0.25)
+    quarter = _groups(verdict_on(outputs)[0])[HARDEST]
+    expected = auc(scores.memory[5, hard & scores.forget], scores.memory[5, hard & scores.evaluation])
+    assert quarter.candidate == pytest.approx(expected, abs=1e-12)
 
 
-def test_the_stratum_is_fair_to_a_fresh_retrain_though_it_is_chosen_by_the_references() -> None:
-    """Were the quarter chosen by all retrains for every model, a fresh retrain would look exposed in it: the mean of
-    the retrains is low there by selection. 40 worlds; standard error of the mean gap about .003."""
-    world = World(forget=1200, unseen=3000, retrains=4, original=memorised(0.5))
-    gaps, naive = [], []
-    for seed in range(40):
-        table = world.draw(seed)
-        evidence = gather(table.outputs(), Policy(), plots=False)
-        stratum = next(one for one in evidence.groups if one.kind == "stratum")
-        gaps.append(next(one.gap or 0.0 for one in stratum.endpoints if one.name == "A2"))
-        phi = table.phi[:, :1200]
-        rows = np.argsort(-(phi[5] - phi[:4].mean(0)))[:300]
-        z = table.phi[4] - table.phi[:4].mean(0)
-        naive.append(auc(z[rows], z[1200:]) - 0.5)
-    error = np.std(gaps) / np.sqrt(40)
-    assert abs(np.mean(gaps)) < 3 * error + 0.02
-    assert np.mean(naive) > 0.05 and np.mean(naive) > 3 * abs(np.mean(gaps))
-
-
-def test_weighted_holm_against_the_definition() -> None:
-    """Reject in order of p / w while p / w <= alpha / (sum of the weights still in): Holm 1979, section 5."""
-    random = np.random.default_rng(2)
-    for _ in range(50):
-        p, w = random.uniform(size=7) ** 3, random.uniform(0.1, 2, 7)
-        for alpha in (0.01, 0.05, 0.2):
-            rejected, left = set(), set(range(7))
-            while left:
-                first = min(left, key=lambda i: p[i] / w[i])
-                if p[first] > alpha * w[first] / sum(w[i] for i in left):
-                    break
-                rejected.add(first)
-                left.remove(first)
-            assert {i for i, q in enumerate(holm(p.tolist(), w.tolist())) if q <= alpha} == rejected
+def test_the_hardest_quarter_is_fair_to_a_fresh_retrain() -> None:
+    """30 worlds; a candidate that saw nothing has a mean gap of 0 within three standard errors plus .01."""
+    world = replace(SY, forget=800, unseen=3000, original=memorised(0.5))
+    gaps = [_groups(verdict_on(world.draw(seed).outputs())[0])[HARDEST].gap for seed in range(30)]
+    values = np.array(gaps, np.float64)
+    assert abs(values.mean()) < 3 * values.std() / np.sqrt(30) + 0.01
 
 
 def test_many_groups_do_not_raise_the_rate_of_false_failures() -> None:
-    """Fresh retrains in worlds of five classes with effects of seeds on the margin scale: FAIL at most alpha. 150
-    worlds, standard error of the rate at 5 %: 1.8 points."""
+    """Fresh retrains in worlds of five classes with effects of seeds on the margin scale: FAIL at most alpha. 100
+    worlds, standard error of the rate at 5 %: 2.2 points."""
     world = World(forget=1500, unseen=3000, retrains=5, classes=5, class_effect=0.35, seed_effect=0.15, original=None)
     policy, failed = Policy(), 0
-    for seed in range(150):
-        table = world.draw(seed)
-        scores = score_phi(table.phi, 5, table.labels, table.role == "forget", 0.2, seed)
-        parts = [measure(scores, policy.fpr, paired=False)]
-        parts += [group.measure(policy, paired=False) for group in find_groups(scores, None)]
-        assert len(parts) == 6 and all(parts)
-        p_values = [p.holm for part in fail_tests(parts, 0, policy) for p in part.values()]
-        assert len(p_values) == 6 + 5 * 3  # without entropies; T1 and T2 need 1,000 unseen examples of a class
-        failed += min(p_values) <= policy.alpha
-    assert failed / 150 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 150)
+    for seed in range(100):
+        measured = measure(score(read(world.draw(seed).outputs(), CHOSEN, range(5), 0.2)), policy)
+        p_values = fail_tests(measured, 0, policy)
+        assert sum(name.startswith("G") for name in p_values) == 6
+        failed += min(p.holm for p in p_values.values()) <= policy.alpha
+    assert failed / 100 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 100)
 
 
 def test_people_are_one_unit_and_their_rows_are_averaged() -> None:
-    """Every person three rows: the audit of the rows is the audit of the means."""
-    world = World(forget=600, unseen=2400, retrains=5)
-    table = world.draw(4)
+    """Every person three rows of a class: M of the people is that of the means of their rows."""
+    world = World(forget=600, unseen=2400, retrains=5, classes=1)
+    outputs = world.draw(4).outputs()
     people = np.concatenate([np.repeat(np.arange(200), 3), 1000 + np.repeat(np.arange(800), 3)]).astype(np.str_)
-    outputs = replace(table.outputs(), subject=people)
-    evidence = gather(outputs, Policy(), plots=True)
+    outputs = replace(outputs, subject=people)
+    evidence, _ = verdict_on(outputs)
     reference = evidence.reference
     assert (reference.unit, reference.forget) == ("person", 200)
     assert reference.unseen_calibration + reference.unseen_evaluation == 800
-    phi = table.phi.reshape(7, 1000, 3).mean(2)
-    z = phi[5] - phi[:5].mean(0)
-    a2 = next(one for one in evidence.endpoints if one.name == "A2")
-    assert a2.candidate == pytest.approx(auc(z[:200], z[200:]), abs=0.02)
-    assert evidence.single_examples is not None and evidence.single_examples.examples == 200
-    assert evidence.groups[0].name == MOST_MEMORISED and evidence.groups[0].reason  # 50 people are too few
-    shuffled = np.random.default_rng(0).permutation(3000)
+    scores = score(read(outputs, CHOSEN, range(5), 0.2))
+    alone = score(read(replace(outputs, subject=None), CHOSEN, range(5), 0.2))
+    names = [*sorted(set(people[:600].tolist())), *sorted(set(people[600:].tolist()))]
+    means = np.stack([alone.phi[:, people == name].mean(axis=1) for name in names], axis=1)
+    assert scores.phi == pytest.approx(means, rel=0.05, abs=0.05)  # the scale is that of other calibration rows
+    assert not [name for name in _groups(evidence) if name.startswith("class")]
+    order = np.random.default_rng(0).permutation(3000)
+    assert outputs.original is not None
     moved = replace(
         outputs,
-        labels=outputs.labels[shuffled],
-        role=outputs.role[shuffled],
-        candidate=outputs.candidate[shuffled],
-        retrain=outputs.retrain[:, shuffled],
-        original=None if outputs.original is None else outputs.original[shuffled],
-        subject=people[shuffled],
+        labels=outputs.labels[order],
+        role=outputs.role[order],
+        candidate=outputs.candidate[order],
+        retrain=outputs.retrain[:, order],
+        original=outputs.original[order],
+        subject=people[order],
     )
-    again = gather(moved, Policy(), plots=False)
-    for one, other in zip(evidence.endpoints, again.endpoints, strict=True):
-        assert (one.candidate is None) == (other.candidate is None)
-        if one.candidate is not None:
-            assert one.candidate == pytest.approx(other.candidate, abs=0.05)
+    again, _ = verdict_on(moved)
+    for old, new in zip(evidence.endpoints, again.endpoints, strict=True):
+        assert old.gap == pytest.approx(new.gap, abs=1e-9)
+
+
+@pytest.mark.parametrize(("declared", "retrains"), [(None, 3), ("random", 1)])
+def test_rows_said_twice_of_one_person_are_one_row(declared: str | None, retrains: int) -> None:
+    world = World(forget=400, unseen=1600, retrains=retrains)
+    single = world.draw(3).outputs()
+    assert single.original is not None
+    twice = Outputs(
+        labels=np.repeat(single.labels, 2),
+        role=np.repeat(single.role, 2),
+        candidate=np.repeat(single.candidate, 2, axis=0),
+        retrain=np.repeat(single.retrain, 2, axis=1),
+        original=np.repeat(single.original, 2, axis=0),
+        subject=np.repeat(np.arange(2000).astype(np.str_), 2),
+    )
+    found, plain = (verdict_on(outputs, declared)[0] for outputs in (twice, single))  # type: ignore[arg-type]
+    errors = [
+        [e.example_error for e in one.endpoints if e.name in "MS" and e.gap is not None] for one in (found, plain)
+    ]
+    assert errors[0] == pytest.approx(errors[1], rel=0.1)  # 2,000 people, not 4,000 examples
+
+
+def test_people_who_occur_nowhere_else_are_judged_by_plain_accuracy_too() -> None:
+    outputs = SY.draw(2).outputs()
+    person = np.where(outputs.role == "forget", np.arange(len(outputs)) // 4, 10_000 + np.arange(len(outputs)))
+    evidence, _ = verdict_on(replace(outputs, subject=person.astype(np.str_)))
+    plain = [endpoint for endpoint in evidence.endpoints if endpoint.label == "L: forget set alone"]
+    assert len(plain) == 1 and plain[0].role == "fail_only" and plain[0].gap is not None
+    mixed = np.where(outputs.role == "retain", 0, person).astype(np.str_)
+    evidence, _ = verdict_on(replace(outputs, subject=mixed))
+    assert not [endpoint for endpoint in evidence.endpoints if endpoint.label == "L: forget set alone"]
 
 
 def test_rows_of_one_person_that_share_an_effect_do_not_narrow_the_interval() -> None:
     """With ten rows a person and an effect of the person on every model, rows as independent examples give an interval
-    of the examples that is too narrow by far; people do not. The spread of A1 over candidates is the judge."""
+    of the examples that is too narrow by far; people do not. The spread of M over candidates is the judge."""
     rows, people, models = 10, 120, 35
     random = np.random.default_rng(7)
     effect = random.normal(size=(models, 2 * people)) * 0.8
@@ -216,11 +189,10 @@ def test_rows_of_one_person_that_share_an_effect_do_not_narrow_the_interval() ->
             subject=subject,
         )
         for together in (True, False):
-            one = gather(outputs if together else replace(outputs, subject=None), Policy(), plots=False)
-            a1 = next(found for found in one.endpoints if found.name == "A1")
-            widths[together].append(a1.example_half_width or 0.0)
+            memory = verdict_on(outputs if together else replace(outputs, subject=None))[0].endpoints[0]
+            widths[together].append(1.645 * (memory.example_error or 0.0))
             if together:
-                gaps.append(a1.gap or 0.0)
+                gaps.append(memory.gap or 0.0)
     needed = 1.645 * np.std(gaps)  # half-width of a 90 % interval of the gap, given these retrains
     assert np.mean(widths[True]) > 0.8 * needed
     assert np.mean(widths[False]) < 0.6 * needed
@@ -229,9 +201,9 @@ def test_rows_of_one_person_that_share_an_effect_do_not_narrow_the_interval() ->
 def test_retain_examples_that_unlearning_exposes_are_noted_and_decide_nothing() -> None:
     world = World(forget=1500, unseen=8000, retain=2000, retrains=8)
     table = world.draw(2)
-    plain = judge(table.outputs(), Policy(), name="plain", seed=0, controls=NOT_RUN)
+    plain = judge(table.outputs(), Policy(), name="plain", controls=NOT_RUN)
     table.phi[8, 9500:] += np.linspace(0, 2, 2000)
-    exposed = judge(table.outputs(), Policy(), name="exposed", seed=0, controls=NOT_RUN)
+    exposed = judge(table.outputs(), Policy(), name="exposed", controls=NOT_RUN)
     assert plain.retained is not None and exposed.retained is not None
     assert not any(one.interval[0] > 0 for one in plain.retained.comparisons if one.name == "auc_z")
     found = {one.name: one for one in exposed.retained.comparisons}
@@ -243,31 +215,5 @@ def test_retain_examples_that_unlearning_exposes_are_noted_and_decide_nothing() 
 
 def test_groups_are_found_in_the_order_of_their_numbers() -> None:
     world = World(forget=2400, unseen=4000, retrains=3, classes=12)
-    outputs = world.draw(0).outputs()
-    evidence = gather(outputs, Policy(), plots=False)
-    assert [one.name for one in evidence.groups[:12]] == [f"class {label}" for label in range(12)]
-    assert find_groups.__doc__
-
-
-def test_people_are_one_unit_in_the_second_mode_too() -> None:
-    """Two rows a person that are equal: the audit of the people is that of one row each."""
-    world = World(forget=400, unseen=1600, retrains=1)
-    single = world.draw(3).outputs()
-    assert single.original is not None
-    twice = Outputs(
-        labels=np.repeat(single.labels, 2),
-        role=np.repeat(single.role, 2),
-        candidate=np.repeat(single.candidate, 2, axis=0),
-        retrain=np.repeat(single.retrain, 2, axis=1),
-        original=np.repeat(single.original, 2, axis=0),
-        subject=np.repeat(np.arange(2000).astype(np.str_), 2),
-        shadow=np.repeat(single.retrain, 2, axis=1) * 0.5,
-    )
-    found = gather(twice, Policy(), plots=False, declared="declared").exchangeable
-    plain = gather(
-        replace(single, shadow=single.retrain * 0.5), Policy(), plots=False, declared="declared"
-    ).exchangeable
-    assert found is not None and plain is not None
-    widths = [[one.interval[1] - one.interval[0] for one in mode.endpoints[:3]] for mode in (found, plain)]
-    assert widths[0] == pytest.approx(widths[1], rel=0.05)  # 2,000 people, not 4,000 examples
-    assert [one.name for one in found.endpoints] == [one.name for one in plain.endpoints]
+    found = _groups(verdict_on(world.draw(0).outputs())[0])
+    assert list(found)[:12] == [f"class {label}" for label in range(12)]
