@@ -43,14 +43,14 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_the_whole_file_gives_the_data_of_the_run(tmp_path: Path) -> None:
-    text = f"seed = 7\n{DATA}{FORGET}exchangeable = true\n[canaries]\ncount = 20\n[policy]\nprofile = 'strict'\n"
+    text = f"seed = 7\n{DATA}{FORGET}random_draw = true\n[canaries]\ncount = 20\n[policy]\nprofile = 'strict'\n"
     path = write(tmp_path, text)
     data = read_data(path)
     path.write_text(text + '[model]\narchitecture = "mlp"\n[recipe]\nepochs = 2\n')
     examples, split = read_config(path).load_data(tmp_path)
     for found in (data, read_data(path)):
         assert found.examples.fingerprint == examples.fingerprint and found.split.fingerprint == split.fingerprint
-    assert data.exchangeable is True and data.seed == 7 and data.policy is not None and data.policy.profile == "strict"
+    assert data.random_draw is True and data.seed == 7 and data.policy is not None and data.policy.profile == "strict"
     assert data.description == f"digits: {split.description}"
     assert read_data(path, seed=8).split.fingerprint != split.fingerprint
 
@@ -69,6 +69,11 @@ def test_without_policy_there_is_none(tmp_path: Path) -> None:
         ("model = 3\n" + DATA + FORGET, ConfigError, "model: expected a table"),
         (DATA + "sauce = 1\n" + FORGET, ConfigError, "data.sauce: .*unknown key"),
         (DATA + FORGET + "file = 'x'\n", ConfigError, "exactly one of the keys .*found: random, file"),
+        (
+            DATA + FORGET + "exchangeable = true\n",
+            ConfigError,
+            "forget.exchangeable: expected its new name random_draw",
+        ),
         (DATA + FORGET + "retain = 'x'\n", ConfigError, "forget: expected retain only together with file"),
         (DATA + "[forget]\nfile = 'x'\nretain_column = 'y'\n", ConfigError, "retain_column only together with retain"),
         (DATA + "[forget]\nfile = 'x'\nunseen = 3\nunseen_file = 'y'\n", ConfigError, "either unseen or unseen_file"),

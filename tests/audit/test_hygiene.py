@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.audit.worlds import ClassWorld
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.cli.entry import main
 from vestige.audit.data_checks.checks import data_hygiene, outputs_hygiene
@@ -15,6 +16,7 @@ from vestige.audit.data_checks.near_duplicates import write_pairs
 from vestige.audit.endpoints.preconditions import identify
 from vestige.audit.endpoints.simulation import World, constant
 from vestige.audit.results.data_checks import Finding
+from vestige.audit.results.setting import CHOSEN, Setting
 from vestige.learners.data.duplicates import Duplicates
 from vestige.learners.data.examples import Examples
 from vestige.learners.data.near_duplicates import NearDuplicates, find_near_duplicates
@@ -25,7 +27,7 @@ SMALL = World(forget=200, unseen=600, retain=300, retrains=4, classes=4)
 
 
 def findings(outputs: Outputs, problem: str = "") -> dict[str, Finding]:
-    found = outputs_hygiene(outputs, identify(outputs), problem, seed=0)
+    found = outputs_hygiene(outputs, CHOSEN, identify(outputs), problem)
     return {one.check: one for one in found.findings}
 
 
@@ -40,7 +42,7 @@ def test_an_honest_audit_finds_nothing() -> None:
 
 
 def test_every_check_is_listed_and_clear_ones_say_nothing() -> None:
-    found = outputs_hygiene(SMALL.draw(1).outputs(), identify(SMALL.draw(1).outputs()), "", seed=0)
+    found = outputs_hygiene(SMALL.draw(1).outputs(), CHOSEN, identify(SMALL.draw(1).outputs()), "")
     names = [one.check for one in found.findings]
     assert names == [
         *("people", "class_mix", "difficulty", "confidence", "original_untrained", "copied_models", "plausibility")
@@ -94,12 +96,25 @@ def test_total_variation_exceeds_chance_once_in_a_thousand() -> None:
     assert alarms <= 3
 
 
+def test_a_forgotten_class_is_compared_with_its_own_unseen_examples() -> None:
+    """Unseen examples of the other classes, which every model knows, are no mix and no difficulty of the class."""
+    outputs = ClassWorld(forget=200, unseen=400, others=60, retain=300, retrains=3).draw(1)
+    found = outputs_hygiene(outputs, Setting("class", "detected"), identify(outputs), "")
+    assert {
+        one.check: (one.severity, one.of) for one in found.findings if one.check in ("class_mix", "confidence")
+    } == {
+        "class_mix": ("clear", 1),
+        "confidence": ("clear", 600),
+    }
+    assert findings(outputs)["confidence"].severity == "warning"  # in any other setting it would be one
+
+
 def test_copies_among_models() -> None:
     outputs = SMALL.draw(6).outputs()
     assert outputs.original is not None
     copy = replace(outputs, candidate=outputs.original)
     assert "exactly as the original does" in findings(copy)["copied_models"].sentence
-    control = outputs_hygiene(copy, identify(copy), "", seed=0, control=True)
+    control = outputs_hygiene(copy, CHOSEN, identify(copy), "", control=True)
     assert next(one for one in control.findings if one.check == "copied_models").severity == "clear"
     taken = replace(outputs, candidate=outputs.retrain[1])
     assert "exactly as retrain 2 does" in findings(taken)["copied_models"].sentence

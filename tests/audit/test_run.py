@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tests.command import say
+from tests.conftest import make_examples
 from vestige.audit.config.config import AuditConfig, parse_config
 from vestige.audit.models.workspace import Workspace
 from vestige.audit.policy import Policy
@@ -254,12 +255,13 @@ def test_one_unseen_example_is_refused_before_anything_is_trained(config: AuditC
 
 def test_rp_12_the_null_self_test_finds_nothing_where_the_candidate_leaks() -> None:
     from vestige.audit.endpoints.simulation import World, memorised
+    from vestige.audit.results.setting import CHOSEN
     from vestige.audit.workflows.records import null_self_test
 
     outside = 0
     for seed in range(40):
         outputs = World(forget=300, unseen=600, retrains=3, candidate=memorised(3.0)).draw(seed).outputs()
-        test = null_self_test(outputs, seed=seed)
+        test = null_self_test(outputs, CHOSEN, seed=seed)
         low, high = test.interval
         assert low < test.auc < high
         outside += not low <= 0.5 <= high
@@ -305,3 +307,50 @@ def test_large_retain_sets_are_sampled_for_the_comparison(config: AuditConfig, m
     retain = rows[roles == "retain"]
     assert len(retain) == 40 and set(retain) <= set(plan.split.retain)
     assert np.array_equal(rows[roles == "forget"], plan.split.forget)
+
+
+def test_unseen_rows_of_the_other_classes_come_along_where_classes_were_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Usefulness then has the role unseen too; the class is compared with its own unseen examples alone."""
+    from vestige.audit.models import outputs
+    from vestige.audit.models.making import plan_models
+    from vestige.audit.shadows.bank import design_of
+
+    made, test = (make_examples(n, size=4, classes=4, seed=n) for n in (900, 500))
+    np.savez(
+        tmp_path / "data.npz",
+        images=made.images,
+        labels=made.labels,
+        test_images=test.images,
+        test_labels=test.labels,
+    )
+    content = {
+        "data": {"source": f"npz:{tmp_path / 'data.npz'}"},
+        "forget": {"classes": [1], "unseen": 40},
+        "model": {"architecture": "mlp", "width": 16},
+        "recipe": {"epochs": 4, "learning_rate": 0.1},
+        "retrains": {"count": 2},
+        "unlearners": {"finetune": {}},
+        "workers": 1,
+    }
+    config = parse_config(content)
+    plan = plan_models(config, tmp_path)
+    labels, split = plan.examples.labels, plan.split
+    rows, roles = outputs.audited_rows(plan)
+    others = rows[(roles == "unseen") & (labels[rows] != 1)]
+    assert np.array_equal(np.sort(others), np.flatnonzero(plan.examples.test_part & (labels != 1)))
+    assert np.array_equal(rows[(roles == "unseen") & (labels[rows] == 1)], split.unseen)
+    assert len(np.unique(rows)) == len(rows) and not np.isin(others, split.train).any()
+    assert np.array_equal(design_of(plan).rows, np.sort(np.concatenate([split.forget, split.unseen, split.retain])))
+    report = run_audit(config, Workspace(tmp_path / "ws"))
+    assert (report.data.forget, report.data.unseen) == (len(split.forget), 40 + len(others))
+    for audit in report.audits:
+        assert audit.setting.of_class and audit.setting.source == "detected"
+        memory = next(endpoint for endpoint in audit.endpoints if endpoint.name == "M")
+        assert memory.unseen + audit.reference.unseen_calibration == 40
+        assert {part.role: part.examples for part in audit.utility}["unseen"] == len(others)
+    monkeypatch.setattr(outputs, "RETAIN_ROWS", 30)
+    assert (outputs.audited_rows(plan)[1] == "unseen").sum() == 40 + 30
+    sampled = plan_models(parse_config({**content, "forget": {"random": 100, "unseen": 40}}), tmp_path)
+    assert (outputs.audited_rows(sampled)[1] == "unseen").sum() == 40
