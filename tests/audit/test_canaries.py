@@ -18,7 +18,6 @@ from vestige.audit.config.config import AuditConfig, parse_config
 from vestige.audit.models.making import plan_models
 from vestige.audit.models.unlearning import unlearn_checkpoint
 from vestige.audit.models.workspace import Workspace
-from vestige.audit.policy import Policy
 from vestige.audit.report.html import write_report
 from vestige.audit.results.canaries import CanaryAudit
 from vestige.audit.results.json import read_report
@@ -253,7 +252,7 @@ def test_another_planting_in_the_place_of_the_registered_one_is_refused(tmp_path
 def question(seed: int, m: int, unseen: int) -> CanaryQuestion:
     planting = plant(m, seed)
     table = CanariesTable(count=m)
-    return CanaryQuestion(table, planting, planting.digest, np.arange(m), np.zeros(m + unseen, np.int64), Policy())
+    return CanaryQuestion(table, planting, planting.digest, np.arange(m), np.zeros(m + unseen, np.int64))
 
 
 def answers(random: np.random.Generator, models: int, asked: CanaryQuestion, unseen: int, memory: float) -> list[Any]:
@@ -273,7 +272,7 @@ def test_bounds_exceed_the_truth_as_seldom_as_they_say(retrains: int) -> None:
         found = asked.bounds(*split_models(answers(random, retrains, asked, 40, 0.0)))
         own = found.models[0]
         wrong += (own.one_run > 0, own.clopper_pearson > 0)
-        assert found.score == ("z" if retrains > 1 else "phi")
+        assert found.score == ("residual" if retrains > 1 else "phi")
     assert (wrong / 150 <= 0.1).all()
 
 
@@ -287,5 +286,5 @@ def test_perfect_memory_reaches_the_ceilings() -> None:
     own = found.models[0]
     assert own.one_run == pytest.approx(found.ceiling_one_run)
     # The threshold is the lowest member of the other half, below which a member of this one may lie.
-    assert own.false_positives == 0 and own.false_negatives <= 2
+    assert own.false_positives == 0 and own.false_negatives <= 4
     assert found.ceiling_clopper_pearson - 0.4 < own.clopper_pearson <= found.ceiling_clopper_pearson

@@ -13,6 +13,7 @@ from vestige.audit.config.config import parse_config
 from vestige.audit.models.workspace import Workspace
 from vestige.audit.planning.plan_file import read_plan
 from vestige.audit.results.json import read_report
+from vestige.audit.results.setting import Setting
 
 TOML = """
 workers = 1
@@ -37,7 +38,7 @@ def with_candidate(path: Path, target: Path, candidate: Any) -> Path:
 def test_the_candidate_of_an_outputs_file_changes_no_byte_of_the_plan(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    good = outputs(tmp_path / "good.npz", forget=200, unseen=1500, retrains=5)
+    good = outputs(tmp_path / "good.npz", forget=1000, unseen=5000, retrains=5)
     candidates = {
         "as it is": lambda original: original * 0.5,
         "a retrain": lambda original: np.load(good)["retrain"][1],
@@ -60,7 +61,7 @@ def test_the_candidate_of_an_outputs_file_changes_no_byte_of_the_plan(
     assert content["measured"]["grade"] == "B" and content["there"] == 5 and content["cost"] is None
     assert run("plan", "--outputs", str(good)) == 0
     text = capsys.readouterr().out
-    assert "What more would buy" in text and "E2: the original is caught by" in text and "TFLOPs" not in text
+    assert "What more would buy" in text and "The original is caught by M" in text and "TFLOPs" not in text
 
 
 def test_a_plan_of_probabilities_reads_no_candidate_either(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,6 +100,8 @@ def test_an_audit_under_its_plan_and_under_another_policy(tmp_path: Path, capsys
     changed = read_report(tmp_path / "changed")
     assert any(one.startswith(note) for one in changed.audits[0].verdict.notes)
     assert "<strong>Not as planned.</strong>" in (tmp_path / "changed" / "report.html").read_text()
+    run(*audit, "--random", "--report", str(tmp_path / "declared"))
+    assert "setting: chosen (default) planned, random (declared) applied" in capsys.readouterr().out
     other = outputs(tmp_path / "other.npz", forget=200, unseen=1501, retrains=5)
     assert run("audit", "--outputs", str(other), "--plan", str(plan), "--report", str(tmp_path / "x")) == 4
     assert "expected what it was made for (examples" in capsys.readouterr().err
@@ -109,7 +112,7 @@ def test_an_audit_under_its_plan_and_under_another_policy(tmp_path: Path, capsys
 
 def test_a_plan_of_sizes_binds_policy_and_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan, file = tmp_path / "plan.json", outputs(tmp_path / "model.npz", forget=50, unseen=200, retrains=4)
-    sizes = ("plan", "--forget", "50", "--unseen", "200", "--retrains", "5", "--runs", "20", "--profile", "screening")
+    sizes = ("plan", "--forget", "50", "--unseen", "200", "--retrains", "5", "--profile", "screening")
     assert run(*sizes, "--write", str(plan)) == 0
     out = capsys.readouterr().out
     assert "fixes policy, sizes;" in out and "strict" not in out
@@ -122,6 +125,21 @@ def test_a_plan_of_sizes_binds_policy_and_sizes(tmp_path: Path, capsys: pytest.C
     assert [one.words for one in record.differences] == ["retrains: 5 planned, 4 applied"]
 
 
+def test_sizes_alone_are_planned_in_both_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ("plan", "--forget", "1000", "--unseen", "5000", "--retrains", "4", "--profile", "standard")
+    assert run(*sizes) == 0
+    out = capsys.readouterr().out
+    assert (
+        "The forget set is a random draw" in out and "The forget set was chosen (a seed adds 0.5 example errors)" in out
+    )
+    assert "standard: PASS of a perfect candidate likely (grade B at best)" in out
+    assert "standard: PASS of a perfect candidate impossible (grade C at best); evidence of grade C" in out
+    assert run(*sizes, "--seed-spread", "2", "--json") == 0
+    random, chosen = json.loads(capsys.readouterr().out)["settings"]
+    assert [random["setting"], chosen["setting"]] == ["random", "chosen"]
+    assert [endpoint["name"] for endpoint in chosen["endpoints"]] == ["M", "S", "T"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -132,6 +150,7 @@ def test_a_plan_of_sizes_binds_policy_and_sizes(tmp_path: Path, capsys: pytest.C
         (("--outputs", "b.npz", "--workspace", "w"), "--workspace goes with AUDIT_FILE"),
         (("a.toml", "--probabilities"), "--probabilities goes with --outputs"),
         (("a.toml", "--force"), "--force goes with --write"),
+        (("--forget", "9", "--unseen", "9", "--retrains", "9", "--random"), "sizes alone are planned in both settings"),
         (("a.toml", "--policy", "p", "--profile", "strict"), "not both"),
     ],
 )
@@ -157,7 +176,8 @@ def test_from_an_audit_file_before_and_after_training(tmp_path: Path, capsys: py
     assert "3 of 3 retrains and the original are there" in capsys.readouterr().out
     assert sorted(path.name for path in (place / "models").iterdir()) == models
     assert read_plan(early).bound == ("policy", "sizes", "examples")
-    assert read_plan(late).bound == ("policy", "sizes", "examples", "original", "retrains")
+    assert read_plan(late).bound == ("policy", "sizes", "setting", "examples", "original", "retrains")
+    assert read_plan(late).setting == Setting("random", "known")
     preconditions = read_plan(late).preconditions
     assert preconditions is not None and preconditions.retrains == 3
     for plan in (early, late):

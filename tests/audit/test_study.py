@@ -133,8 +133,8 @@ def test_the_workspace_is_that_of_vestige_run(done: Path) -> None:
     ours = {one["name"]: one["judged"] for one in numbers(done)["settings"][0]["seeds"][1]["candidates"]}
     for audit in report.audits:
         found = ours[audit.candidate]
-        assert (found["outcome"], tuple(found["reasons"])) == (audit.verdict.outcome, audit.verdict.reasons)
-        assert found["gaps"] == {one.name: one.gap for one in audit.endpoints} and found["weights"] == audit.weights
+        assert (found["outcome"], tuple(found["reasons"])) == (audit.verdict.outcome, audit.verdict.codes)
+        assert found["gaps"] == {one.label: one.gap for one in audit.endpoints} and found["weights"] == audit.weights
 
 
 def test_the_numbers_are_those_of_the_models(done: Path) -> None:
@@ -290,7 +290,7 @@ def test_test_accuracy_is_on_the_remaining_classes_where_a_class_is_forgotten() 
 
 
 def judged(outcome: str, reasons: tuple[str, ...], **more: Any) -> CandidateVerdict:
-    about = {"grade": "B", "gaps": {"A2": None}, "utility": {}, "weights": None, "parameters": {}, "stop": None}
+    about = {"grade": "B", "gaps": {"M": None}, "utility": {}, "weights": None, "parameters": {}, "stop": None}
     spent = {"flops": 2e15, "share_of_retrain": 0.5, "seconds": 3.0}
     return CandidateVerdict(outcome=outcome, reasons=reasons, **(about | spent | more))
 
