@@ -34,8 +34,8 @@ def test_a_planted_leak_is_found_exactly_where_a_plain_audit_of_it_fails() -> No
             others = np.delete(outputs.retrain, k, axis=0)
             found_by = gather(replace(outputs, candidate=leaking, retrain=others), CHOSEN, policy, plots=False)
             caught[place] += any(endpoint.decision == "outside" for endpoint in found_by.endpoints)
-    assert [one.caught for one in found.planted] == caught.tolist() and caught[-1] == 5
-    assert caught[0] == 0 and found.smallest == next(one.share for one in found.planted if one.caught >= 4)
+    assert [leak.caught for leak in found.planted] == caught.tolist() and caught[-1] == 5
+    assert caught[0] == 0 and found.smallest == next(leak.share for leak in found.planted if leak.caught >= 4)
 
 
 def test_the_null_control_stays_silent_simulation() -> None:
@@ -89,7 +89,7 @@ def test_a_retrain_that_is_the_candidate_takes_no_part() -> None:
     every = run_controls(outputs, CHOSEN, Policy())
     audit = judge(copied, Policy(), name="copy", controls=every)
     assert audit.controls is not None
-    assert [one.retrain for one in audit.controls.null] == ["retrain 1", "retrain 3", "retrain 4", "retrain 5"]
+    assert [control.retrain for control in audit.controls.null] == ["retrain 1", "retrain 3", "retrain 4", "retrain 5"]
     assert judge(outputs, Policy(), name="own", controls=every).controls == every
 
 
@@ -98,4 +98,4 @@ def test_a_smaller_leak_needs_more_retrains_or_examples_to_be_found() -> None:
     many = run_controls(replace(SMALL, forget=2000, unseen=8000, retrains=8).draw(6).outputs(), CHOSEN, Policy())
     assert many.smallest is not None and (few.smallest is None or few.smallest > many.smallest)
     blind = run_controls(replace(SMALL, original=constant(0.0)).draw(7).outputs(), CHOSEN, Policy())
-    assert blind.smallest is None and all(one.caught == 0 for one in blind.planted)
+    assert blind.smallest is None and all(leak.caught == 0 for leak in blind.planted)

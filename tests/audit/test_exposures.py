@@ -40,10 +40,12 @@ def test_the_report_counts_and_the_file_of_ids_names() -> None:
     found = gather(outputs, CHOSEN, Policy()).single_examples
     assert found is not None and found.examples == 400 and len(found.counts) == 6
     candidate, *retrains = found.counts
-    assert candidate.model == "candidate" and [one.model for one in retrains] == [f"retrain {k}" for k in range(1, 6)]
+    assert candidate.model == "candidate" and [counts.model for counts in retrains] == [
+        f"retrain {k}" for k in range(1, 6)
+    ]
     assert 0.7 * len(known) < candidate.exposed < 1.4 * len(known)
     assert 0.7 * len(known) < candidate.exposed_ranked < 1.4 * len(known)
-    assert sum(one.exposed + one.over_forgotten for one in retrains) <= 5 and candidate.over_forgotten <= 2
+    assert sum(counts.exposed + counts.over_forgotten for counts in retrains) <= 5 and candidate.over_forgotten <= 2
 
 
 def test_the_exposed_ids_of_the_command_is_closed_and_the_report_holds_no_id(tmp_path: Path) -> None:

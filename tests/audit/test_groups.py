@@ -149,7 +149,7 @@ def test_rows_said_twice_of_one_person_are_one_row(declared: str | None, retrain
     )
     found, plain = (verdict_on(outputs, declared)[0] for outputs in (twice, single))  # type: ignore[arg-type]
     errors = [
-        [e.example_error for e in one.endpoints if e.name in "MS" and e.gap is not None] for one in (found, plain)
+        [e.example_error for e in judged.endpoints if e.name in "MS" and e.gap is not None] for judged in (found, plain)
     ]
     assert errors[0] == pytest.approx(errors[1], rel=0.1)  # 2,000 people, not 4,000 examples
 
@@ -205,12 +205,12 @@ def test_retain_examples_that_unlearning_exposes_are_noted_and_decide_nothing() 
     table.phi[8, 9500:] += np.linspace(0, 2, 2000)
     exposed = judge(table.outputs(), Policy(), name="exposed", controls=NOT_RUN)
     assert plain.retained is not None and exposed.retained is not None
-    assert not any(one.interval[0] > 0 for one in plain.retained.comparisons if one.name == "auc_z")
-    found = {one.name: one for one in exposed.retained.comparisons}
+    assert not any(part.interval[0] > 0 for part in plain.retained.comparisons if part.name == "auc_z")
+    found = {part.name: part for part in exposed.retained.comparisons}
     assert found["auc_z"].gap > 0.15 and found["auc_z"].interval[0] > 0
     assert any(note.startswith("RETAIN_EXPOSED: ") for note in exposed.verdict.notes)
     assert exposed.verdict.outcome == plain.verdict.outcome
-    assert found["auc_z"].retrains == next(one.retrains for one in plain.retained.comparisons if one.name == "auc_z")
+    assert found["auc_z"].retrains == next(part.retrains for part in plain.retained.comparisons if part.name == "auc_z")
 
 
 def test_groups_are_found_in_the_order_of_their_numbers() -> None:

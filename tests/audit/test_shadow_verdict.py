@@ -38,7 +38,7 @@ def evidence_of(shadowed: Shadowed, seed: int = 1) -> Evidence:
 
 
 def values(evidence: Evidence, field: str) -> dict[str, Any]:
-    return {one.name: getattr(one, field) for one in evidence.endpoints}
+    return {endpoint.name: getattr(endpoint, field) for endpoint in evidence.endpoints}
 
 
 def test_values_are_areas_of_the_attacks_on_the_examples_that_they_judge() -> None:
@@ -47,7 +47,7 @@ def test_values_are_areas_of_the_attacks_on_the_examples_that_they_judge() -> No
     evidence = gather(outputs, CHOSEN, POLICY, plots=False, shadows=tables)
     forget = outputs.where("forget")[outputs.role != "retain"]
     scores = score(read(outputs, CHOSEN, range(5), 0.2))
-    named = {one.name: one for one in evidence.endpoints}
+    named = {endpoint.name: endpoint for endpoint in evidence.endpoints}
     for name, attack in (("A4", "ulira"), ("F4", "lira_online"), ("F5", "lira_offline")):
         rows = forget | scores.evaluation
         rows &= tables.judged if attack == "ulira" else True
@@ -76,14 +76,14 @@ def test_a_copy_of_a_retrain_is_dropped_from_the_shadows_tables_too() -> None:
 
 def test_without_shadows_nothing_else_changes() -> None:
     outputs, tables = Shadowed(SMALL, shadows=16, unlearned=16).draw(1, POLICY)
-    bare, full = (gather(outputs, CHOSEN, POLICY, plots=False, shadows=one) for one in (None, tables))
+    bare, full = (gather(outputs, CHOSEN, POLICY, plots=False, shadows=given) for given in (None, tables))
     assert bare.shadows is None and {values(bare, "reason")[name] for name in SHADOWED} == {"needs a shadow bank"}
-    for one, two in zip(bare.endpoints, full.endpoints, strict=True):
-        if one.name not in SHADOWED:
+    for endpoint, two in zip(bare.endpoints, full.endpoints, strict=True):
+        if endpoint.name not in SHADOWED:
             # A larger family makes Holm stricter, and that is all.
             fields = ("p_holm", "p_zero_holm", "weight", "decision")
-            assert replace(two, **{name: getattr(one, name) for name in fields}) == one
-    codes = [[note.partition(":")[0] for note in decide(one, POLICY).notes] for one in (bare, full)]
+            assert replace(two, **{name: getattr(endpoint, name) for name in fields}) == endpoint
+    codes = [[note.partition(":")[0] for note in decide(evidence, POLICY).notes] for evidence in (bare, full)]
     assert codes[0] == [code for code in codes[1] if code != "FEW_SHADOWS"] != codes[1]
 
 
@@ -101,10 +101,12 @@ ABSENT_ULIRA: list[tuple[str, ShadowEvidence | None, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("shadows", "why"), [one[1:] for one in ABSENT_ULIRA], ids=[one[0] for one in ABSENT_ULIRA])
+@pytest.mark.parametrize(
+    ("shadows", "why"), [case[1:] for case in ABSENT_ULIRA], ids=[case[0] for case in ABSENT_ULIRA]
+)
 def test_when_endpoints_with_shadows_are_not_in_force(shadows: ShadowEvidence | None, why: str) -> None:
     assert why_absent("ulira", shadows).startswith(why) and why_absent("z", shadows) == ""
-    bank = any(why == one[2] for one in ABSENT)
+    bank = any(why == case[2] for case in ABSENT)
     assert why_absent("lira_online", shadows) == (why if bank else "")
 
 
@@ -112,7 +114,10 @@ def scarce(name: str) -> Callable[[Evidence], Evidence]:
     def change(evidence: Evidence) -> Evidence:
         return replace(
             evidence,
-            endpoints=tuple(replace(one, candidate=None) if one.name == name else one for one in evidence.endpoints),
+            endpoints=tuple(
+                replace(endpoint, candidate=None) if endpoint.name == name else endpoint
+                for endpoint in evidence.endpoints
+            ),
         )
 
     return change
@@ -132,8 +137,8 @@ def of_shadows(**fields: Any) -> Callable[[Evidence], Evidence]:
 
 def all_of(*changes: Callable[[Evidence], Evidence]) -> Callable[[Evidence], Evidence]:
     def change(evidence: Evidence) -> Evidence:
-        for one in changes:
-            evidence = one(evidence)
+        for change_of in changes:
+            evidence = change_of(evidence)
         return evidence
 
     return change
@@ -162,7 +167,7 @@ def perfect() -> Evidence:
     return evidence_of(Shadowed(WORLD, residue=0.1))
 
 
-@pytest.mark.parametrize(("change", "grade"), [one[1:] for one in GRADES], ids=[one[0] for one in GRADES])
+@pytest.mark.parametrize(("change", "grade"), [case[1:] for case in GRADES], ids=[case[0] for case in GRADES])
 def test_grades(perfect: Evidence, change: Callable[[Evidence], Evidence], grade: str) -> None:
     assert grade_of(change(perfect)) == grade
 
@@ -171,8 +176,8 @@ def test_a_policy_may_ask_for_grade_a(perfect: Evidence) -> None:
     strict = Policy(min_evidence="A")
     assert (decide(perfect, strict).outcome, decide(perfect, strict).grade) == ("PASS", "A")
     bare = replace(perfect, shadows=None, endpoints=tuple(
-        replace(one, candidate=None, decision="not estimable") if one.name in SHADOWED else one
-        for one in perfect.endpoints
+        replace(endpoint, candidate=None, decision="not estimable") if endpoint.name in SHADOWED else endpoint
+        for endpoint in perfect.endpoints
     ))  # fmt: skip
     verdict = decide(bare, strict)
     assert (verdict.outcome, verdict.codes) == ("INCONCLUSIVE", ("EVIDENCE",))
@@ -184,7 +189,8 @@ def test_a_policy_may_ask_for_grade_a(perfect: Evidence) -> None:
 def test_a4_is_required_for_pass_where_it_is_in_force(perfect: Evidence) -> None:
     def uncertain(name: str) -> Evidence:
         return replace(perfect, endpoints=tuple(
-            replace(one, decision="uncertain") if one.name == name else one for one in perfect.endpoints
+            replace(endpoint, decision="uncertain") if endpoint.name == name else endpoint
+            for endpoint in perfect.endpoints
         ))  # fmt: skip
 
     assert decide(uncertain("A4"), POLICY).codes == ("NEAR_MARGIN",)
@@ -284,8 +290,8 @@ def test_a_retrain_fails_no_more_often_with_shadows_than_the_policy_says() -> No
     for seed in range(runs):
         outputs, tables = Shadowed(world, shadows=16, unlearned=16, residue=0.5).draw(seed, POLICY)
         evidence = gather(outputs, CHOSEN, POLICY, plots=False, shadows=tables)
-        failed += any(one.decision == "outside" for one in evidence.endpoints)
-        inside = [one.interval for one in evidence.endpoints if one.name in ("A4", "F4", "F5")]
+        failed += any(endpoint.decision == "outside" for endpoint in evidence.endpoints)
+        inside = [endpoint.interval for endpoint in evidence.endpoints if endpoint.name in ("A4", "F4", "F5")]
         covered.append([ends is not None and ends[0] <= 0 <= ends[1] for ends in inside])
     assert clopper_pearson(failed, runs)[0] < 0.05
     low, high = 0.9 - 4 * np.sqrt(0.09 / runs), 1.0  # four Monte Carlo errors below the nominal 90 %
@@ -298,7 +304,7 @@ def test_a_judged_candidate_carries_what_stood_behind_it() -> None:
     assert audit.shadows == tables.evidence and audit.controls is not None
     faulty = replace(tables, tables={}, evidence=replace(tables.evidence, attacks=(), problem="models are equal"))
     audit = judge(outputs, POLICY, name="c", shadows=faulty)
-    notes = [one for one in audit.verdict.notes if one.startswith("SHADOWS_REFUSED")]
+    notes = [note for note in audit.verdict.notes if note.startswith("SHADOWS_REFUSED")]
     assert notes == ["SHADOWS_REFUSED: attacks with shadow models were not made: models are equal."]
     levels = replace(tables, evidence=replace(tables.evidence, remarks=("the target's accuracy is off",)))
     audit = judge(outputs, POLICY, name="c", shadows=levels)
