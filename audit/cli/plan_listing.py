@@ -6,36 +6,25 @@ from dataclasses import asdict
 import click
 
 from vestige.audit.cli.console import number, print_json, print_table, say
-from vestige.audit.planning.from_reference import Planned, RetrainCost
-from vestige.audit.planning.power import SettingPlan, SizesPlan
-from vestige.audit.planning.projection import EndpointOutlook, MeasuredPlan
-from vestige.audit.planning.widths import Widths, worst
+from vestige.audit.planning.from_reference import Planned
+from vestige.audit.planning.power import SizesPlan
+from vestige.audit.planning.projection import MeasuredPlan
+from vestige.audit.planning.widths import EndpointOutlook, Widths, primary, worst
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Reference
 
-MORE = 5
-SIZED = (
-    "endpoint",
-    "statistic",
-    "example error",
-    "half-width",
-    "certifies (80 %)",
-    "margin",
-    "FAIL from (80 %)",
-    "within",
-)
 ENDPOINTS = (
     "endpoint",
     "statistic",
+    "example error",
     "spread",
     "half-width",
     "certifies (80 %)",
     "margin",
     "within",
     "FAIL from (80 %)",
-    "original's gap",
-    "unseen's part",
 )
+OF_ORIGINAL = ("original's gap", "unseen's part")
 SETTINGS = {
     "random": "The forget set is a random draw (drawn by vestige, or --random):",
     "chosen": "The forget set was chosen (a seed adds {:g} example errors):",
@@ -59,22 +48,11 @@ def print_plan(plan: SizesPlan, as_json: bool) -> None:
         plans = [each for each in plan.settings if each.setting == setting]
         usual = next((each for each in plans if each.profile == "standard"), plans[0])
         say(words.format(plan.seed_spread))
-        print_table(SIZED, [_sized(usual, place) for place in range(len(usual.endpoints))])
+        print_table(ENDPOINTS, [_row(endpoint) for endpoint in usual.endpoints])
         for each in plans:
             say(f"{each.profile}: PASS of a perfect candidate {each.outlook} (grade {each.grade} at best); {each.why}.")
     for line in WIDTHS:
         say(line)
-
-
-def _sized(plan: SettingPlan, place: int) -> tuple[str, ...]:
-    endpoint = plan.endpoints[place]
-    name, margin = (endpoint.name, endpoint.statistic), f"{endpoint.margin:g}"
-    if endpoint.widths is None or endpoint.example_error is None:
-        return (*name, "-", "-", "-", margin, "-", endpoint.reason)
-    widths = endpoint.widths
-    numbers = (widths.half_width, widths.plan_width)
-    within = widths.outlook if endpoint.required else "not judged at this size"
-    return (*name, f"{endpoint.example_error:.4f}", *map(number, numbers), margin, number(widths.fail_gap), within)
 
 
 def print_measured(planned: Planned, policy: Policy, as_json: bool, audit_file: str | None) -> None:
@@ -88,8 +66,6 @@ def print_measured(planned: Planned, policy: Policy, as_json: bool, audit_file: 
     if measured is not None and any(endpoint.widths for endpoint in measured.endpoints):
         _print_endpoints(measured)
         _print_projections(measured)
-    for line in _cost(planned.cost):
-        say(line)
 
 
 def _head(planned: Planned, policy: Policy, audit_file: str | None) -> Iterator[str]:
@@ -128,7 +104,8 @@ def _caught(reference: Reference) -> str:
 
 
 def _print_endpoints(measured: MeasuredPlan) -> None:
-    print_table(ENDPOINTS, [_row(endpoint) for endpoint in measured.endpoints])
+    rows = [(*_row(endpoint), *_of_original(endpoint)) for endpoint in measured.endpoints]
+    print_table((*ENDPOINTS, *OF_ORIGINAL), rows)
     for line in WIDTHS:
         say(line)
     say("unseen's part: of the example error's square, what more unseen examples shrink.")
@@ -141,32 +118,35 @@ def _print_endpoints(measured: MeasuredPlan) -> None:
 def _row(endpoint: EndpointOutlook) -> tuple[str, ...]:
     name, margin, widths = (endpoint.name, endpoint.statistic), f"{endpoint.margin_effective:.3f}", endpoint.widths
     if widths is None:
-        return (*name, "-", "-", "-", margin, endpoint.reason, "-", "-", "-")
+        return (*name, "-", "-", "-", "-", margin, endpoint.reason, "-")
+    within = widths.outlook if endpoint.role == "primary" else f"{widths.outlook}, not required"
+    errors = [f"{value:.4f}" if value is not None else "-" for value in (endpoint.example_error, endpoint.spread)]
     return (
         *name,
-        "-" if endpoint.spread is None else f"{endpoint.spread:.4f}",
-        number(widths.half_width),
-        number(widths.plan_width),
+        *errors,
+        *map(number, (widths.half_width, widths.plan_width)),
         margin,
-        widths.outlook if endpoint.role == "primary" else f"{widths.outlook}, not required",
+        within,
         number(widths.fail_gap),
-        number(endpoint.original_gap, "+") + (" caught" if endpoint.original_caught else ""),
-        f"{100 * (endpoint.unseen_share or 0):.0f} %",
     )
 
 
+def _of_original(endpoint: EndpointOutlook) -> tuple[str, str]:
+    if endpoint.widths is None:
+        return "-", "-"
+    caught = " caught" if endpoint.original_caught else ""
+    return number(endpoint.original_gap, "+") + caught, f"{100 * (endpoint.unseen_share or 0):.0f} %"
+
+
 def _print_projections(measured: MeasuredPlan) -> None:
-    known = [endpoint for endpoint in measured.endpoints if endpoint.role == "primary" and endpoint.widths is not None]
-    if not known:
-        return
-    now = measured.reference
-    first = (now.retrains, now.unseen_calibration + now.unseen_evaluation)
-    rows = [_projected(first, [endpoint.widths for endpoint in known if endpoint.widths is not None])]
-    for projections in zip(*(endpoint.projections for endpoint in known), strict=True):
+    known, now = primary(measured.endpoints), measured.reference
+    rows = [_projected((now.retrains, now.unseen_calibration + now.unseen_evaluation), list(known.values()))]
+    projected = [endpoint.projections for endpoint in measured.endpoints if endpoint.name in known]
+    for projections in zip(*projected, strict=True):
         sizes = (projections[0].retrains, projections[0].unseen)
         rows.append(_projected(sizes, [projection.widths for projection in projections]))
     say("What more would buy: half-width, and the gap that FAILs (80 %). The first row is now.")
-    print_table(("retrains", "unseen", *(endpoint.name for endpoint in known), "all within"), rows)
+    print_table(("retrains", "unseen", *known, "all within"), rows)
     say("More retrains and examples are taken to be like those there are. A grade that the policy requires, usefulness")
     say("and the controls are judged as well.")
 
@@ -174,15 +154,3 @@ def _print_projections(measured: MeasuredPlan) -> None:
 def _projected(sizes: tuple[int, int], widths: Sequence[Widths]) -> tuple[str, ...]:
     cells = (f"{each.half_width:.3f}\nFAIL {each.fail_gap:.3f}" for each in widths)
     return (*map(str, sizes), *cells, worst(each.outlook for each in widths))
-
-
-def _cost(cost: RetrainCost | None) -> Iterator[str]:
-    if cost is None:
-        return
-    line = f"{MORE} more retrains: about {MORE * cost.flops / 1e12:.3g} TFLOPs"
-    if cost.seconds is None:
-        yield f"{line}; no time was recorded in this workspace."
-        return
-    seconds = MORE * cost.seconds
-    time = f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.1f} s"
-    yield f"{line}, one after the other about {time}, as the control fresh_retrain took when this workspace was made."

@@ -10,8 +10,6 @@ from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.config.config import AuditConfig
 from vestige.audit.config.declaration import declaration
 from vestige.audit.endpoints.setting import Declared, setting_of
-from vestige.audit.models.cost import retrain_flops
-from vestige.audit.models.making import Plan
 from vestige.audit.models.outputs import audited_rows, role_outputs
 from vestige.audit.models.reading import load_plan, read_models
 from vestige.audit.models.workspace import Workspace
@@ -21,31 +19,18 @@ from vestige.audit.planning.projection import MeasuredPlan, project_reference
 from vestige.audit.policy import Policy
 from vestige.audit.progress import Watch, ignore
 from vestige.audit.results.evidence import Reference
-from vestige.learners.training.architectures import build_classifier
-from vestige.learners.training.checkpoints import read_header
-from vestige.learners.training.flops import forward_flops
-
-
-@dataclass(frozen=True)
-class RetrainCost:
-    """What one more retrain costs. seconds: of the control fresh_retrain, which is one, where the workspace holds it;
-    None where no time was recorded."""
-
-    flops: int
-    seconds: float | None
 
 
 @dataclass(frozen=True)
 class Planned:
     """What could be planned, and from what. there: retrains that exist, of ``sizes.retrains``. measured: None where
-    none exists. cost: None where the recipe is not known."""
+    none exists."""
 
     sizes: Sizes
     subject: Subject
     there: int
     original_there: bool
     measured: MeasuredPlan | None
-    cost: RetrainCost | None = None
 
     @property
     def preconditions(self) -> Reference | None:
@@ -108,16 +93,4 @@ def plan_audit(
         there=len(retrains),
         original_there=original_there,
         measured=measured,
-        cost=_cost(plan, workspace),
     )
-
-
-def _cost(plan: Plan, workspace: Workspace) -> RetrainCost:
-    recipe, examples = plan.config.recipe, plan.examples
-    network = build_classifier(recipe, examples.shape, examples.classes, seed=0)
-    flops = retrain_flops(recipe, len(plan.split.retain), forward_flops(network, examples.shape))
-    for spec, key in plan.candidates:
-        if spec.method == "fresh_retrain" and workspace.has(key):
-            seconds = (read_header(workspace.model_path(key)).cost or {}).get("seconds")
-            return RetrainCost(flops, None if seconds is None else float(seconds))
-    return RetrainCost(flops, None)

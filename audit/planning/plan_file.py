@@ -33,7 +33,7 @@ class Sizes:
 
     forget: Annotated[int, Field(ge=1, le=10**12)]
     unseen: Annotated[int, Field(ge=2, le=10**12)]
-    retrains: Annotated[int, Field(ge=1, le=1000)]
+    retrains: Annotated[int, Field(ge=0, le=1000)]
     retain: Size | None = None
     original: bool | None = None
 

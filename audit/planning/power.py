@@ -9,8 +9,9 @@ import numpy as np
 from vestige.audit.endpoints.endpoints import BY_NAME, Definition
 from vestige.audit.endpoints.memory import IN_FORCE
 from vestige.audit.endpoints.tail import tpr
-from vestige.audit.planning.widths import Outlook, Widths, worst
+from vestige.audit.planning.widths import EndpointOutlook, Outlook, Widths, primary, worst
 from vestige.audit.policy import PROFILES, Policy, profile
+from vestige.audit.results.endpoint import Role
 from vestige.audit.results.evidence import Grade
 from vestige.audit.results.setting import Setting, SettingName
 from vestige.audit.statistics.intervals import gap_error, null_error
@@ -22,20 +23,7 @@ SEED_SPREAD = 0.5
 ALSO_TESTED = 2
 """Weights in the family beside the primary endpoints': all that can only cause FAIL, and all groups."""
 MOST = 10**7
-
-
-@dataclass(frozen=True)
-class SizedEndpoint:
-    """One endpoint. required: whether PASS requires it, by the sizes. example_error: e. widths: None where ``reason``
-    says why the endpoint is not estimable."""
-
-    name: str
-    statistic: str
-    required: bool
-    margin: float
-    example_error: float | None
-    widths: Widths | None
-    reason: str = ""
+ROLES: tuple[Role, Role] = ("fail_only", "primary")
 
 
 @dataclass(frozen=True)
@@ -48,7 +36,7 @@ class SettingPlan:
     grade: Grade
     outlook: Outlook
     why: str
-    endpoints: tuple[SizedEndpoint, ...]
+    endpoints: tuple[EndpointOutlook, ...]
 
 
 @dataclass(frozen=True)
@@ -94,18 +82,16 @@ def _plan(
     endpoints = []
     for definition, error, required, reason in measured:
         margin = float(getattr(policy, definition.margin))
-        widths = None
-        if not reason:
-            spread = error * sqrt(1 + seed_spread**2)
-            gap = gap_error(error, spread, definition.factor(retrains), retrains, setting.d0)
-            widths = Widths.of(gap, (margin, margin), policy.alpha, 1 / family, definition.sides)
-        words = definition.words.format(fpr=f"{policy.fpr:g}")
+        spread = error * sqrt(1 + seed_spread**2)
+        gap = gap_error(error, spread, definition.factor(retrains), retrains, setting.d0)
+        widths = Widths.of(gap, (margin, margin), policy.alpha, 1 / family, definition.sides)
+        words, role = definition.words.format(fpr=f"{policy.fpr:g}"), ROLES[required]
+        known = (None, None) if reason else (error, widths)
         endpoints.append(
-            SizedEndpoint(definition.name, words, required, margin, None if reason else error, widths, reason)
+            EndpointOutlook(definition.name, words, role, margin, margin, known[0], widths=known[1], reason=reason)
         )
-    judged = all(endpoint.required for endpoint in endpoints)
     enough = ENOUGH_KNOWN_RANDOM if setting.random else RECOMMENDED_RETRAINS
-    grade: Grade = "B" if judged and retrains >= enough else "C"
+    grade: Grade = "B" if len(primary(endpoints)) == len(endpoints) and retrains >= enough else "C"
     outlook, why = _outlook(endpoints, grade, retrains, policy, setting)
     return SettingPlan(policy.profile, setting.name, grade, outlook, why, tuple(endpoints))
 
@@ -125,22 +111,20 @@ def _errors(
 
 
 def _outlook(
-    endpoints: Sequence[SizedEndpoint], grade: Grade, retrains: int, policy: Policy, setting: Setting
+    endpoints: Sequence[EndpointOutlook], grade: Grade, retrains: int, policy: Policy, setting: Setting
 ) -> tuple[Outlook, str]:
+    required = primary(endpoints)
     if not setting.random and retrains < LEAST_CHOSEN:
         return "impossible", f"PASS needs at least {LEAST_CHOSEN} retrains, or a random draw"
     if GRADES.index(grade) > GRADES.index(policy.min_evidence):
-        unjudged = [endpoint.name for endpoint in endpoints if not endpoint.required]
+        unjudged = [endpoint.name for endpoint in endpoints if endpoint.name not in required]
         missing = f"{', '.join(unjudged)} not judged at these sizes" if unjudged else "more retrains or shadows needed"
         return "impossible", f"evidence of grade {grade}, the policy requires {policy.min_evidence}: {missing}"
-    required = [endpoint for endpoint in endpoints if endpoint.required and endpoint.widths is not None]
-    outlook = worst(endpoint.widths.outlook for endpoint in required if endpoint.widths is not None)
-    short = [
-        endpoint.name for endpoint in required if endpoint.widths is not None and endpoint.widths.outlook == outlook
-    ]
+    outlook = worst(widths.outlook for widths in required.values())
+    short = ", ".join(name for name, widths in required.items() if widths.outlook == outlook)
     why = {
-        "impossible": f"interval wider than the margin on {', '.join(short)}",
-        "possible": f"a perfect candidate passes {', '.join(short)} with less than 80 % probability",
+        "impossible": f"interval wider than the margin on {short}",
+        "possible": f"a perfect candidate passes {short} with less than 80 % probability",
         "likely": "a perfect candidate passes each endpoint with at least 80 % probability",
     }
     return outlook, why[outlook]

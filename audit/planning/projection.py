@@ -9,9 +9,9 @@ from vestige.audit.endpoints.decisions import judge
 from vestige.audit.endpoints.endpoints import Measured
 from vestige.audit.endpoints.preconditions import Standing, identify
 from vestige.audit.endpoints.utility import utility, utility_error
-from vestige.audit.planning.widths import Outlook, Widths
+from vestige.audit.planning.widths import EndpointOutlook, Outlook, Projection, Widths
 from vestige.audit.policy import Policy
-from vestige.audit.results.endpoint import Endpoint, Role
+from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.evidence import Evidence, Grade, Reference
 from vestige.audit.results.setting import Setting
 from vestige.audit.verdict.evidence import stand
@@ -19,36 +19,6 @@ from vestige.audit.verdict.grades import LEAST_CHOSEN, grade_of, missing
 
 RETRAINS = (3, 5, 7, 10, 15, 20)
 FACTORS = (2, 5, 10)
-
-
-@dataclass(frozen=True)
-class Projection:
-    """One endpoint with other numbers of retrains and unseen examples, which are taken to be like those there are."""
-
-    retrains: int
-    unseen: int
-    widths: Widths
-
-
-@dataclass(frozen=True)
-class EndpointOutlook:
-    """One endpoint, from retrains and original. spread: standard deviation over the retrains. example_error: that a
-    candidate would have. unseen_share: of its square, what more unseen examples shrink. original_caught: whether the
-    FAIL test rejects on it. widths: None where ``reason`` says why nothing is known."""
-
-    name: str
-    statistic: str
-    role: Role
-    margin: float
-    margin_effective: float
-    spread: float | None
-    example_error: float | None
-    unseen_share: float | None
-    original_gap: float | None
-    original_caught: bool | None
-    widths: Widths | None = None
-    projections: tuple[Projection, ...] = ()
-    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -58,10 +58,10 @@ def test_the_candidate_of_an_outputs_file_changes_no_byte_of_the_plan(
         written.add(json.dumps(content))
     assert len(printed) == len(written) == 1
     content = json.loads(printed.pop())
-    assert content["measured"]["grade"] == "B" and content["there"] == 5 and content["cost"] is None
+    assert content["measured"]["grade"] == "B" and content["there"] == 5
     assert run("plan", "--outputs", str(good)) == 0
     text = capsys.readouterr().out
-    assert "What more would buy" in text and "The original is caught by M" in text and "TFLOPs" not in text
+    assert "What more would buy" in text and "The original is caught by M" in text
 
 
 def test_a_plan_of_probabilities_reads_no_candidate_either(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,7 +166,6 @@ def test_from_an_audit_file_before_and_after_training(tmp_path: Path, capsys: py
     assert run("plan", str(file), *there, "--profile", "screening", "--write", str(early)) == 0
     out = capsys.readouterr().out
     assert "0 of 3 retrains and no original are there" in out and "vestige run a.toml --reference-only" in out
-    assert "more retrains: about" in out and "no time was recorded" in out
     assert not (place / "models").exists()
     assert run("run", str(file), *there, "--reference-only", "--plan", str(early)) == 2
     assert run("run", str(file), *there, "--reference-only") == 0
@@ -187,8 +186,6 @@ def test_from_an_audit_file_before_and_after_training(tmp_path: Path, capsys: py
         assert report.policy.profile == "screening"  # the file has no [policy]
         assert report.reproduce == f"vestige run a.toml --plan {plan.name}"
         assert {one.plan for one in report.audits} == {report.audits[0].plan}
-    assert run("plan", str(file), *there) == 0
-    assert "one after the other about" in capsys.readouterr().out  # as fresh_retrain took
     more = tmp_path / "more.toml"
     more.write_text(TOML.replace("count = 3", "count = 4") + 'policy = {profile = "standard"}\n')
     run("run", str(more), *there, "--plan", str(late))

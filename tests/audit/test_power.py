@@ -7,7 +7,8 @@ from vestige.audit.endpoints.endpoints import BY_NAME, measure
 from vestige.audit.endpoints.readings import read
 from vestige.audit.endpoints.scores import score
 from vestige.audit.endpoints.simulation import World
-from vestige.audit.planning.power import SettingPlan, SizedEndpoint, plan
+from vestige.audit.planning.power import SettingPlan, plan
+from vestige.audit.planning.widths import EndpointOutlook
 from vestige.audit.policy import Policy
 from vestige.audit.results.setting import CHOSEN, Setting
 from vestige.audit.statistics.intervals import gap_error
@@ -21,7 +22,7 @@ def of(forget: int, unseen: int, retrains: int, setting: str, policy: Policy | N
     return next(each for each in found.settings if each.setting == setting)
 
 
-def endpoint(planned: SettingPlan, name: str) -> SizedEndpoint:
+def endpoint(planned: SettingPlan, name: str) -> EndpointOutlook:
     return next(each for each in planned.endpoints if each.name == name)
 
 
@@ -69,7 +70,7 @@ def test_the_gap_that_fails_fails_in_four_of_five_audits() -> None:
 )
 def test_what_pass_requires_follows_from_the_sizes(sizes: tuple[int, int, int], required: set[str]) -> None:
     planned = of(*sizes, "random")
-    assert {each.name for each in planned.endpoints if each.required} == required
+    assert {each.name for each in planned.endpoints if each.role == "primary"} == required
     assert planned.grade == ("B" if required == {"M", "S", "T"} else "C")
     for each in planned.endpoints:
         assert (each.widths is None) == bool(each.reason)

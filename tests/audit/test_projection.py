@@ -8,7 +8,8 @@ import pytest
 from tests.audit.worlds import ClassWorld
 from vestige.audit.endpoints.setting import Declared, setting_of
 from vestige.audit.endpoints.simulation import World, constant, memorised
-from vestige.audit.planning.projection import EndpointOutlook, MeasuredPlan, project_reference
+from vestige.audit.planning.projection import MeasuredPlan, project_reference
+from vestige.audit.planning.widths import EndpointOutlook
 from vestige.audit.policy import Policy
 from vestige.audit.statistics.intervals import gap_error
 from vestige.audit.verdict.evidence import gather
