@@ -26,22 +26,22 @@ def run_demo(workspace: Workspace, *, seed: int = 0, watch: Watch = ignore) -> R
 
 
 def control_problems(audits: Sequence[Audit], *, only_present: bool = False) -> list[str]:
-    """What is wrong with the controls, a sentence each: no_op must FAIL with NOOP and LEAK, and fresh_retrain
-    must not FAIL. Empty when the audit can be trusted that far. only_present: for any audit, where a control may be
-    missing and too few data may leave no_op without LEAK.
+    """What is wrong with the controls, a sentence each: no_op must FAIL with NOOP and be found by an endpoint, and
+    fresh_retrain must not FAIL. Empty when the audit can be trusted that far. only_present: for any audit, where a
+    control may be missing and too few data may hide no_op from every endpoint.
     """
     problems = []
-    required = {"NOOP"} if only_present else {"NOOP", "LEAK"}
-    verdicts = {audit.candidate: audit.verdict for audit in audits}
-    no_op, fresh = verdicts.get("no_op"), verdicts.get("fresh_retrain")
-    if only_present and no_op is None:
-        pass
-    elif no_op is None or no_op.outcome != "FAIL" or not required <= set(no_op.codes):
-        got = "none" if no_op is None else f"{no_op.outcome} ({', '.join(no_op.codes)})"
-        problems.append(f"the control no_op must FAIL with {' and '.join(sorted(required, reverse=True))}, got {got}")
-    if only_present and fresh is None:
-        pass
-    elif fresh is None or fresh.outcome == "FAIL":
-        got = "none" if fresh is None else f"FAIL ({', '.join(fresh.codes)})"
-        problems.append(f"the control fresh_retrain must not FAIL, got {got}")
+    by_name = {audit.candidate: audit for audit in audits}
+    no_op, fresh = by_name.get("no_op"), by_name.get("fresh_retrain")
+    if no_op is None or "NOOP" not in no_op.verdict.codes:
+        if no_op is not None or not only_present:
+            problems.append(f"the control no_op must FAIL with NOOP, got {_got(no_op)}")
+    elif not only_present and all(endpoint.decision != "outside" for endpoint in no_op.endpoints):
+        problems.append("the control no_op must be outside a margin, got no endpoint that finds it")
+    if (fresh is None and not only_present) or (fresh is not None and fresh.verdict.outcome == "FAIL"):
+        problems.append(f"the control fresh_retrain must not FAIL, got {_got(fresh)}")
     return problems
+
+
+def _got(audit: Audit | None) -> str:
+    return "none" if audit is None else f"{audit.verdict.outcome} ({', '.join(audit.verdict.codes)})"

@@ -6,6 +6,7 @@ import pytest
 
 from vestige.audit.cli.entry import main
 from vestige.audit.config.config import AuditConfig
+from vestige.audit.results.evidence import ReasonAt
 from vestige.audit.results.json import read_report
 from vestige.audit.workflows.demo import control_problems, demo_config
 
@@ -36,12 +37,15 @@ def test_the_demo_from_nothing(
     assert said.splitlines()[-1].endswith("report.html") and "The controls are right" in said
     text = (tmp_path / "a" / "seed-0" / "report" / "report.json").read_text()
     verdicts = {audit["candidate"]: audit["verdict"] for audit in json.loads(text)["audits"]}
-    assert verdicts["no_op"]["outcome"] == "FAIL" and verdicts["no_op"]["reasons"][:2] == ["NOOP", "LEAK"]
+    assert verdicts["no_op"]["outcome"] == "FAIL" and verdicts["no_op"]["reasons"] == [{"code": "NOOP", "where": []}]
     assert verdicts["fresh_retrain"]["outcome"] != "FAIL"
     report = read_report(tmp_path / "a" / "seed-0" / "report")
     assert control_problems(report.audits) == []
     no_op, fresh, *rest = report.audits
     passed = replace(no_op, verdict=replace(no_op.verdict, outcome="PASS", reasons=()))
-    failed = replace(fresh, verdict=replace(fresh.verdict, outcome="FAIL", reasons=("LEAK",)))
+    failed = replace(fresh, verdict=replace(fresh.verdict, outcome="FAIL", reasons=(ReasonAt("LEAK", ("M",)),)))
     assert len(control_problems([passed, failed, *rest])) == 2
-    assert control_problems(rest) != []
+    hidden = replace(no_op, endpoints=tuple(replace(one, decision="within") for one in no_op.endpoints))
+    assert "no endpoint that finds it" in control_problems([hidden, fresh])[0]
+    assert len(control_problems(rest)) == 2 and control_problems(rest, only_present=True) == []
+    assert control_problems([hidden, fresh], only_present=True) == []
