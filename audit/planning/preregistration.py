@@ -1,6 +1,7 @@
 """Was it judged as planned? A plan compared with what an audit applies and judges.
 
-Another policy, setting or number of models is recorded, and the verdict stands; other examples, another original or other retrains are another audit and are refused.
+Another policy, setting or number of models is recorded, and the verdict stands; other examples, another original or
+other retrains are another audit and are refused.
 """
 
 from collections import Counter

@@ -11,6 +11,7 @@ from vestige.attacks.signals import blocks
 from vestige.attacks.signals.signals import SIGNALS
 from vestige.audit.planning.registration import subject
 from vestige.audit.policy import Policy
+from vestige.audit.results.setting import CHOSEN
 from vestige.audit.verdict.evidence import gather
 from vestige.learners.errors import DataError
 
@@ -38,7 +39,7 @@ def test_mapped_outputs_are_the_same_outputs(tmp_path: Path, dtype: type, order:
     assert large.retrain.dtype == dtype  # float16 needs no second copy
     for name, table in small.signals(*SIGNALS).items():
         assert np.array_equal(table, large.signals(name)[name])
-    assert gather(small, Policy()) == gather(large, Policy())
+    assert gather(small, CHOSEN, Policy()) == gather(large, CHOSEN, Policy())
     if dtype != np.float16:
         assert subject(small) == subject(large)
 
