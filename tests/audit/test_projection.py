@@ -1,6 +1,7 @@
 """Plans from an audit's own retrains: the widths of its interval, what more would buy, what is not read."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from vestige.audit.verdict.evidence import gather
 WORLD = World(forget=1000, unseen=5000, retain=300, retrains=5, original=memorised(2.5))
 
 
-def planned(world: World, seed: int = 1, declared: Declared | None = None, **settings: object) -> MeasuredPlan:
+def planned(world: World, seed: int = 1, declared: Declared | None = None, **settings: Any) -> MeasuredPlan:
     outputs = world.draw(seed).outputs()
     return project_reference(outputs, setting_of(outputs, declared), Policy.of(settings))
 
@@ -113,7 +114,7 @@ def test_projections_against_audits_of_the_projected_size() -> None:
         (WORLD, {"margin_auc": 0.3, "margin_tpr": 0.2}, "likely", "at least 80 % probability"),
     ],
 )
-def test_the_outlook_says_why(world: World, settings: dict[str, object], outlook: str, why: str) -> None:
+def test_the_outlook_says_why(world: World, settings: dict[str, Any], outlook: str, why: str) -> None:
     found = planned(world, 3, **settings)
     assert found.outlook == outlook and why in found.why, found.why
 
