@@ -44,12 +44,12 @@ class Readings:
     """n rows that are judged (forget and unseen; of a forgotten class its unseen rows alone), of every model.
 
     retrains: K; models are the retrains, the candidate, the original if there is one. calibration: unseen rows for
-    thresholds and centring. phi: on the common scale. scale_phi: on the rows that the scale is taken from. right:
-    correct answers. gram: for every row the products of the other classes' outputs of two models, None for two classes;
-    source: which of its models each model's row is taken from. group, people: None where there are none. people_apart:
-    whose forget rows are somebody's of whom no other role has any. classless: outputs are one score each, written as
-    logits [score, 0]. classes: of the class setting. level ``[models]``: what logits were divided by, in units of the
-    retrains'.
+    thresholds and centring. phi: on the common scale. scale_phi, retain_phi: on the rows that the scale is taken from,
+    and on retain rows. right: correct answers. gram: for every row the products of the other classes' outputs of two
+    models, None for two classes; source: which of its models each model's row is taken from. group, people: None where
+    there are none. people_apart: whose forget rows are somebody's of whom no other role has any. classless: outputs are
+    one score each, written as logits [score, 0]. classes: of the class setting. level ``[models]``: what logits were
+    divided by, in units of the retrains'.
     """
 
     setting: Setting
@@ -59,6 +59,7 @@ class Readings:
     calibration: Bool[Array, " n"]
     phi: Float64[Array, "models n"]
     scale_phi: Float64[Array, "models s"]
+    retain_phi: Float64[Array, "models r"]
     right: Bool[Array, "models n"]
     source: Int64[Array, "models n"]
     level: Float64[Array, " models"]
@@ -77,7 +78,9 @@ class Readings:
     def choose(self, retrains: Sequence[int], others: Sequence[int]) -> "Readings":
         """The same with these models as retrains, and these as candidate and original."""
         models = [*retrains, *others]
-        tables = {name: getattr(self, name)[models] for name in ("phi", "scale_phi", "right", "source", "level")}
+        tables = {
+            name: getattr(self, name)[models] for name in ("phi", "scale_phi", "retain_phi", "right", "source", "level")
+        }
         classes = tuple(of_class.take(models) for of_class in self.classes)
         return replace(self, retrains=len(retrains), classes=classes, **tables)
 
@@ -144,6 +147,7 @@ def read(outputs: Outputs, setting: Setting, kept: Sequence[int], share: float) 
         calibration=calibration,
         phi=tables.phi,
         scale_phi=_phi(models, level, labels, on_scale),
+        retain_phi=_phi(models, level, labels, retain),
         right=tables.right,
         source=np.repeat(np.arange(len(models))[:, None], len(rows), axis=1),
         level=level,

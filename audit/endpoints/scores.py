@@ -27,9 +27,10 @@ class Scores:
     Models: the ``retrains`` K, the candidate, the original if there is one. forget, calibration, evaluation: the last
     two part the unseen units. phi: logit-scaled confidence on the common scale. usual: mean phi of the model's
     references (the retrains other than itself). aligned: phi on the references' scale minus ``usual``, not centred.
-    memory, residual: m and r, centred by class on calibration rows. distance: of the other classes' outputs to the
-    references', None where there is no reference or no third class. right: share of right answers. declared: the group
-    of each unit. alignments: of each model, none without references. Source: docs/verdict.md, "From logits to scores".
+    memory, residual: m and r, centred by class on calibration rows. retained: as ``aligned``, on retain rows. distance:
+    of the other classes' outputs to the references', None where there is no reference or no third class. right: share
+    of right answers. declared: the group of each unit. alignments: of each model, none without references. Source:
+    docs/verdict.md, "From logits to scores".
     """
 
     setting: Setting
@@ -43,6 +44,7 @@ class Scores:
     aligned: Float64[Array, "models n"]
     memory: Float64[Array, "models n"]
     residual: Float64[Array, "models n"]
+    retained: Float64[Array, "models r"]
     distance: Float64[Array, "models n"] | None
     right: Float64[Array, "models n"]
     alignments: tuple[Alignment, ...]
@@ -92,7 +94,7 @@ def score(readings: Readings) -> Scores:
     """Every score that an endpoint needs."""
     people, k = readings.people, readings.retrains
     aligned, usual, memory = (np.empty_like(readings.phi) for _ in range(3))
-    alignments = []
+    alignments, retained = [], np.zeros_like(readings.retain_phi)
     for model, references in _references(readings):
         phi = readings.phi[model]
         if not len(references):
@@ -104,6 +106,7 @@ def score(readings: Readings) -> Scores:
         aligned[model] = mapped - usual[model]
         memory[model] = base(mapped[None], readings.phi[references])[0]
         alignments.append(line)
+        retained[model] = line.apply(readings.retain_phi[model]) - readings.retain_phi[references].mean(axis=0)
     tables = {"phi": readings.phi, "usual": usual, "aligned": aligned, "right": readings.right.astype(np.float64)}
     tables["memory"], tables["residual"] = (
         class_centred(table, readings.labels, readings.calibration, LEAST_OF_CLASS) for table in (memory, aligned)
@@ -124,6 +127,7 @@ def score(readings: Readings) -> Scores:
         forget=forget,
         calibration=calibration,
         evaluation=~forget & ~calibration,
+        retained=retained,
         distance=distance,
         alignments=tuple(alignments),
         classes=readings.classes,

@@ -91,6 +91,15 @@ class UnseenCheck:
     error: Annotated[float | None, Field(description="Standard error of that share.")]
     gain: Annotated[float | None, Field(description="Accuracy (or log loss) on unseen rows, candidate minus retrains.")]
     gain_interval: Annotated[Interval | None, Field(description="Its interval, level 1 - 2 alpha.")]
+    retain_gap: Annotated[
+        float | None,
+        Field(description="AUC of the residual, unseen against retain rows, candidate minus mean of the retrains."),
+    ]
+    retain_interval: Annotated[Interval | None, Field(description="Its interval, level 1 - 2 alpha.")]
+    threshold: Annotated[
+        float | None,
+        Field(description="Threshold of T in interquartile ranges of the calibration rows, over the retrains' largest."),
+    ]
     known: Annotated[bool, Field(description="True when the candidate knows unseen examples.")]
 
 

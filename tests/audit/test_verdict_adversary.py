@@ -1,7 +1,6 @@
 """Candidates made to be passed: what is known of the rule, turned against it.
 
-Those that are caught are regressions. Those that are not are written down here as expected failures: each says what the
-rule cannot see, and turns red when it can.
+Each was passed once, and is a regression now.
 """
 
 from collections.abc import Callable
@@ -117,12 +116,10 @@ def _unseen(table: Table) -> np.ndarray:
     return np.arange(FORGET, AUDITED)
 
 
-@pytest.mark.xfail(strict=True, reason="UNSEEN looks at wrong answers that become right, and at accuracy")
 def test_unseen_rows_learnt_without_a_gain_of_accuracy() -> None:
     assert "PASS" not in _outcomes(edited(_careful))
 
 
-@pytest.mark.xfail(strict=True, reason="no check compares the tail of the unseen rows with the retrains'")
 @pytest.mark.parametrize("change", [_sure_of(_calibrating, 25), _sure_of(_unseen, 100)])
 def test_a_threshold_that_is_pushed_up(change: Callable[[Table, np.random.Generator], None]) -> None:
     assert "PASS" not in _outcomes(edited(change), 6)
