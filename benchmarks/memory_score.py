@@ -81,14 +81,20 @@ def gaps_of(pool: Pool, case: Case, k: int) -> list[Floats]:
 def rows_of(audit_file: Path, workspace: Path) -> Iterator[tuple[str, ...]]:
     """The rows of one data set."""
     config = read_config(audit_file)
-    name, pool = pool_of(config, Workspace(workspace), base=audit_file.parent, models=MODELS, watch=ignore)
+    _, pool = pool_of(config, Workspace(workspace), base=audit_file.parent, models=MODELS, watch=ignore)
     cases = [case_of(config.seed, MODELS, max(RETRAINS), candidate, 0) for candidate in range(MODELS)]
     gaps = np.array([[gaps_of(pool, case, k) for k in RETRAINS] for case in cases])  # cases, K, scores, leaks
     null, mean = gaps[..., 0].std(axis=0, ddof=1), gaps.mean(axis=0)
     for place, score_name in enumerate(SCORES):
         of_k = [f"{null[k, place]:.4f}" for k in range(len(RETRAINS))]
         middle = mean[1, place, 1:]
-        yield name, score_name, *of_k, *(f"{gap:.3f}" for gap in middle), f"{middle[0] / null[1, place]:.1f}"
+        yield (
+            audit_file.stem.removesuffix("-calibration"),
+            score_name,
+            *of_k,
+            *(f"{gap:.3f}" for gap in middle),
+            f"{middle[0] / null[1, place]:.1f}",
+        )
 
 
 def main(*words: str) -> None:
