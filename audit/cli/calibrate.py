@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 EDGE = "Edge: the smallest planted leak that is beyond the margin. In brackets: 95 % intervals."
 SYNTHETIC = (
     "Synthetic scores of ten classes: an example's difficulty, noise of every model and example, a seed effect of "
-    "every model on the forget set (standard deviation in units of the noise; at 0 the forget set is a random draw), "
-    "an effect of every model on a class; the original adds exponential shifts of mean 1.5. Every trial draws all of "
-    "it anew."
+    "every model on the forget set (standard deviation in units of the noise; above 0 the setting random is a false "
+    "declaration), an effect of every model on a class; the original adds exponential shifts of mean 1.5. Every trial "
+    "draws all of it anew."
 )
 
 

@@ -25,13 +25,12 @@ from vestige.learners.seeds import derive_seed, numpy_generator
 
 RETRAINS = (0, 1, 2, 3, 5, 10)
 """K that are tried."""
-BASE = World(forget=1000, unseen=5000, retain=500)
+BASE = World(forget=1000, unseen=5000, retain=500, seed_effect=0.0)
 GRID: tuple[World, ...] = (
-    replace(BASE, forget=200, unseen=2000),
     replace(BASE, forget=400, unseen=4000),
     BASE,
     replace(BASE, forget=2000, unseen=10_000),
-    replace(BASE, seed_effect=0.0),
+    replace(BASE, seed_effect=0.03),
     replace(BASE, seed_effect=0.15),
     replace(BASE, tails=3.0),
     replace(BASE, class_effect=0.3),
