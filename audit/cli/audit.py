@@ -3,7 +3,7 @@ project."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -26,6 +26,7 @@ from vestige.audit.results.report import Report
 
 if TYPE_CHECKING:
     from vestige.attacks.outputs.tables.read import TableFiles
+    from vestige.audit.endpoints.setting import Declared
     from vestige.audit.workflows.request import ModelFiles, Terms
 
 EXPECTED = (
@@ -83,10 +84,22 @@ class TermsOptions:
     policy_path: Path | None = option("--policy", type=PATH, help="Policy file (TOML).")
     plan_path: Path | None = option("--plan", type=PATH, help="Plan file of vestige plan that the audit must keep.")
     name: str | None = option(help="Name of the candidate in the report.")
-    exchangeable: bool = option(
-        is_flag=True, help="Declare forget and unseen examples exchangeable; allows a verdict with 0 to 2 retrains."
+    setting: str | None = option(
+        type=click.Choice(["random", "chosen", "class"]), help="What the forget set is (docs/verdict.md), if declared."
     )
+    random: bool = option(
+        "--random", is_flag=True, help="The same as --setting random: a random draw, which needs fewer retrains."
+    )
+    exchangeable: bool = option(is_flag=True, hidden=True)
     exposed_ids: Path | None = option(type=PATH, help=EXPOSED_IDS_HELP)
+
+    @property
+    def declared(self) -> "Declared | None":
+        """The declared setting; UsageError for two that differ."""
+        random = self.random or self.exchangeable  # the older name of the same
+        if random and self.setting not in (None, "random"):
+            raise click.UsageError(f"give either --random or --setting {self.setting}, not both")
+        return "random" if random else cast("Declared | None", self.setting)
 
     def read(self) -> "Given":
         """The files behind the options, before anything slow. DataError where the report cannot be written."""
@@ -116,7 +129,7 @@ class Given:
             policy=self.policy or of_file or self.planned or profile("standard"),
             folder=self.options.folder,
             plan=self.plan,
-            exchangeable=self.options.exchangeable,
+            declared=self.options.declared,
             name=self.options.name,
             exposed_ids=self.options.exposed_ids,
             reproduce=command_line(),
@@ -149,12 +162,8 @@ def audit_command(
 
     The policy is that of --policy or --profile, else of the audit file's [policy], else the plan's, else standard.
     """
-    from vestige.audit.workflows.declaration import unused
-
     given = terms.read()
     report = _report(given, models, tables, data, inference)
-    if note := unused(terms.exchangeable, report.audits[0].reference.retrains):
-        click.echo(note, err=True)
     _, page = finish(report, terms.folder, given.plan)
     click.echo(f"Report: {page}")
     return exit_code(report, inconclusive)
@@ -187,7 +196,7 @@ def _report(
     if tables.probabilities or tables.columns or tables.roles or tables.examples:
         raise click.UsageError("--probabilities, --column, --role, --examples go with outputs: checkpoints give logits")
     if data.config_path is not None and not inference.given and not data.given and _of_this_project(candidate):
-        if models.original is None or models.shadows or not (models.retrains or given.options.exchangeable):
+        if models.original is None or models.shadows or not (models.retrains or given.options.declared):
             raise click.UsageError("give --candidate, --original and --retrain with --config, and no --shadow")
         if inference.batch_size is not None:
             raise click.UsageError("--batch-size goes with models made elsewhere, not with this project's checkpoints")

@@ -12,12 +12,12 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from vestige.audit.cli import exchangeable_console as over_examples
 from vestige.audit.files.text import one_line, visible
 from vestige.audit.progress import Watch
 from vestige.audit.results.endpoint import Endpoint
-from vestige.audit.results.evidence import Verdict
+from vestige.audit.results.evidence import Utility, Verdict
 from vestige.audit.results.report import Audit, DataRecord
+from vestige.audit.verdict.wording import share_sentence, short, what_of
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -114,8 +114,6 @@ def print_audits(audits: Sequence[Audit]) -> None:
     """Headline of a single candidate, or the table of several."""
     if len(audits) == 1:
         print_verdict(audits[0])
-    elif all(audit.exchangeable is not None for audit in audits):
-        Screen().print(over_examples.audits_table(audits))
     else:
         Screen().print(audits_table(audits))
     for audit in audits:
@@ -128,46 +126,45 @@ def print_audits(audits: Sequence[Audit]) -> None:
 def print_verdict(audit: Audit) -> None:
     """The verdict in the first line, then endpoints, utility and what to know."""
     say(one_line(audit.verdict.headline, 1000), STYLES[audit.verdict.outcome])
-    if audit.exchangeable is None:
-        Screen().print(endpoints_table(audit))
-        lines = [*_left_out(audit)]
-    else:
-        Screen().print(over_examples.endpoints_table(audit.exchangeable))
-        lines = [*over_examples.test_lines(audit.exchangeable)]
-    for measure in audit.utility:
-        low, high = measure.interval
-        gap = f"{measure.gap:+.3f} [{low:+.3f}, {high:+.3f}]"
-        mean = sum(measure.retrains) / len(measure.retrains)
-        original = "" if measure.original is None else f", original {measure.original:.3f}"
-        values = f"candidate {measure.candidate:.3f}, retrains {mean:.3f}{original}; gap {gap}, {measure.decision}"
-        lines.append(f"  accuracy on {measure.role} examples: {values}")
+    Screen().print(endpoints_table(audit))
+    lines = [f"  setting: {audit.setting.words}", *_left_out(audit), *map(_utility_line, audit.utility)]
+    if share := share_sentence(audit):
+        lines.append(f"  {share}")
     for line in (*lines, *verdict_lines(audit.verdict)):
         say(line)
 
 
+def _utility_line(part: Utility) -> str:
+    low, high = part.interval
+    references = part.retrains or (() if part.original is None else (part.original,))
+    mean = sum(references) / len(references)
+    compared = "retrains" if part.retrains else "original"
+    gap = f"{part.gap:+.3f} [{low:+.3f}, {high:+.3f}]"
+    values = f"candidate {part.candidate:.3f}, {compared} {mean:.3f}; gap {gap}, margin {part.margin:g}: {part.decision}"
+    return f"  {what_of(part)} on {part.role} examples: {values}"
+
+
 def audits_table(audits: Sequence[Audit]) -> Table:
-    """One row a candidate: verdict, reasons, gap and interval per endpoint, utility, cost."""
-    measured = {endpoint.name for audit in audits for endpoint in audit.endpoints if endpoint.gap is not None}
-    known = [endpoint for endpoint in audits[0].endpoints if endpoint.name in measured]
-    names = [endpoint.name for endpoint in known if endpoint.primary]
-    others = [endpoint.name for endpoint in known if not endpoint.primary]
+    """One row a candidate: verdict, reasons, gap and interval per primary endpoint, utility, cost."""
+    shown = {endpoint.label: short(endpoint) for audit in audits for endpoint in audit.endpoints if endpoint.primary}
     table = Table(show_lines=True)
-    for title in ("candidate", "verdict", "reasons", *(f"{name} gap" for name in names)):
+    for title in ("candidate", "verdict", "reasons", *shown.values()):
         table.add_column(title, overflow="fold", min_width=len(title))
     table.columns[0].no_wrap = table.columns[1].no_wrap = True
     table.add_column("can only FAIL", no_wrap=True)
     table.add_column("utility gap", no_wrap=True)
     table.add_column("cost (retrain = 1)", justify="right")
     for audit in audits:
-        endpoints = {endpoint.name: endpoint for endpoint in audit.endpoints}
-        utility = "\n".join(f"{measure.role} {100 * measure.gap:+.1f} %" for measure in audit.utility)
+        endpoints = {endpoint.label: endpoint for endpoint in audit.endpoints}
+        others = [endpoint for endpoint in rows_of(audit) if not endpoint.primary and endpoint.gap is not None]
+        utility = "\n".join(f"{part.role} {100 * part.gap:+.1f} %" for part in audit.utility)
         share = None if audit.cost is None else audit.cost.share_of_retrain
         table.add_row(
             Text(one_line(audit.candidate)),
             Text(audit.verdict.outcome, STYLES[audit.verdict.outcome]),
-            "\n".join(audit.verdict.reasons),
-            *(gap_text(endpoints[name]) for name in names),
-            "\n".join(f"{name} {endpoints[name].gap or 0:+.3f}" for name in others),
+            "\n".join(audit.verdict.codes),
+            *(gap_text(endpoints[label]) if label in endpoints else "-" for label in shown),
+            "\n".join(f"{endpoint.label} {endpoint.gap or 0:+.3f}" for endpoint in others),
             utility,
             "-" if share is None else f"{share:.2f}",
         )
@@ -185,42 +182,40 @@ def gap_text(endpoint: Endpoint) -> str:
 
 
 def endpoints_table(audit: Audit) -> Table:
-    """One row an endpoint, for a single candidate."""
+    """One row an endpoint, for a single candidate; of groups those alone that are outside."""
     table = Table()
-    for title in ("endpoint", "statistic"):
-        table.add_column(title)
-    for title in ("candidate", "retrains", "original", "gap", "interval", "margin", "decision"):
+    table.add_column("endpoint", overflow="fold")
+    for title in ("candidate", "reference", "original", "gap", "interval", "margin", "decision"):
         table.add_column(title, justify="right", no_wrap=True)
-    for endpoint in _estimable(audit):
-        retrains = endpoint.retrains
+    for endpoint in rows_of(audit):
         interval = "-" if endpoint.interval is None else "[{:+.3f}, {:+.3f}]".format(*endpoint.interval)
         table.add_row(
-            endpoint.name,
-            endpoint.statistic,
+            Text(one_line(f"{endpoint.name} {short(endpoint)}")),
             number(endpoint.candidate),
-            number(sum(retrains) / len(retrains) if retrains else None),
+            f"chance {endpoint.reference:.3f}" if endpoint.chance else number(endpoint.reference),
             number(endpoint.original),
             number(endpoint.gap, "+"),
             interval,
             f"{endpoint.margin_effective:.3f}",
-            endpoint.decision,
+            endpoint.decision if endpoint.primary else f"({endpoint.decision})",
         )
+    table.caption = "In brackets: can only cause FAIL." if len(table.rows) else None
     return table
 
 
-def _estimable(audit: Audit) -> list[Endpoint]:
+def rows_of(audit: Audit) -> list[Endpoint]:
     """The endpoints that have a row; all of them where none has a value, so that the table shows what was tried."""
-    estimable = [endpoint for endpoint in audit.endpoints if endpoint.decision != "not estimable"]
-    return estimable or list(audit.endpoints)
+    whole = [endpoint for endpoint in audit.endpoints if endpoint.name != "G" or endpoint.decision == "outside"]
+    return [endpoint for endpoint in whole if endpoint.decision != "not estimable"] or whole
 
 
 def _left_out(audit: Audit) -> Iterable[str]:
     """The endpoints without a row, a line for each reason."""
-    shown = {endpoint.name for endpoint in _estimable(audit)}
+    shown = {endpoint.label for endpoint in rows_of(audit)}
     reasons: dict[str, list[str]] = {}
     for endpoint in audit.endpoints:
-        if endpoint.name not in shown:
-            reasons.setdefault(endpoint.reason, []).append(endpoint.name)
+        if endpoint.name != "G" and endpoint.label not in shown:
+            reasons.setdefault(endpoint.reason, []).append(endpoint.label)
     yield from (f"  not estimable: {', '.join(names)} ({one_line(why, 300)})" for why, names in reasons.items())
 
 

@@ -12,6 +12,7 @@ from vestige.audit.report.plots import gap_plots, histogram_plots, roc_plots
 from vestige.audit.results import wording
 from vestige.audit.results.json import to_json
 from vestige.audit.results.report import Report
+from vestige.audit.verdict.wording import share_sentence, short
 from vestige.learners.files.io import write_together
 
 _FILTERS = (
@@ -60,7 +61,7 @@ def environment() -> Environment:
         finalize=_shown,
     )
     templates.filters |= {name: getattr(format, name) for name in _FILTERS}
-    functions = (view.mean, view.tried, view.split_code, view.is_control, gap_plots, roc_plots, histogram_plots)
+    functions = (view.mean, view.tried, view.groups, view.split_code, short, share_sentence, view.is_control, gap_plots, roc_plots, histogram_plots)
     templates.filters |= {function.__name__: function for function in functions}
     templates.globals["words"] = wording
     return templates

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vestige.audit.report.plots import AnyEndpoint, GapRow, gap_axis, gap_row, roc_plots
+from vestige.audit.report.plots import GapRow, gap_axis, gap_row, roc_plots
 from vestige.audit.results.report import Audit, Report
 from vestige.learners.files.io import write_atomically
 
@@ -35,9 +35,13 @@ def write_figures(report: Report, folder: Path) -> list[Path]:
 def gap_figure(report: Report) -> Figure:
     """Gaps that the verdict is decided on: one panel an endpoint, one row a candidate, interval against margin."""
     columns: dict[str, list[GapRow]] = {}
-    for endpoint in (endpoint for audit in report.audits for endpoint in _endpoints(audit)):
-        columns.setdefault(endpoint.name, []).append(gap_row(endpoint))
-    columns = {name: rows for name, rows in columns.items() if not any(row.endpoint.gap is None for row in rows)}
+    for endpoint in (endpoint for audit in report.audits for endpoint in audit.endpoints if endpoint.name != "G"):
+        columns.setdefault(endpoint.label, []).append(gap_row(endpoint))
+    columns = {
+        label: rows
+        for label, rows in columns.items()
+        if len(rows) == len(report.audits) and not any(row.endpoint.gap is None for row in rows)
+    }
     height = 0.42 * len(report.audits) + 0.7
     figure, panels = _panels(len(columns), (2.6, height), (1.6, 0.5))
     for panel, rows in zip(panels, columns.values(), strict=True):
@@ -45,15 +49,12 @@ def gap_figure(report: Report) -> Figure:
     for first in panels[:1]:
         first.set_yticks(range(len(report.audits)), [_label(audit, "  ") for audit in report.audits])
         first.invert_yaxis()
-    over_examples = report.audits[0].exchangeable is not None
-    against = "gap over exchangeable examples" if over_examples else "gap to the mean of the retrains"
-    dots = "" if over_examples else "dots: retrains; "
-    figure.supxlabel(f"{against}; band: margin; {dots}triangle: original", fontsize=9)
+    figure.supxlabel("gap to the reference; band: margin; dots: retrains; triangle: original", fontsize=9)
     return figure
 
 
 def roc_figure(report: Report) -> Figure:
-    """Log-log ROC of z (of phi where there is no z): candidate, original, retrains."""
+    """Log-log ROC of the residual: candidate, original, retrains."""
     figure, panels = _panels(len(report.audits), (2.5, 2.6), (0.0, 0.0), sharex=True)
     for panel, audit in zip(panels, report.audits, strict=True):
         _roc_panel(panel, audit)
@@ -98,7 +99,7 @@ def _gap_panel(panel: Axes, rows: Sequence[GapRow]) -> None:
 
 def _roc_panel(panel: Axes, audit: Audit) -> None:
     plots = roc_plots(audit.curves, audit.reference.forget, audit.reference.unseen_evaluation)
-    for plot in plots[-1:]:  # of z, where there is z
+    for plot in plots[-1:]:  # of the residual
         for kind, curve in plot.curves:
             colour, line, width = LINES[kind]
             rates = (np.maximum(curve.fpr, plot.fpr.low), np.maximum(curve.tpr, plot.tpr.low))
@@ -113,6 +114,3 @@ def _roc_panel(panel: Axes, audit: Audit) -> None:
 def _label(audit: Audit, space: str) -> str:
     return f"{audit.candidate}{space}({MARKS[audit.verdict.outcome]})"
 
-
-def _endpoints(audit: Audit) -> Sequence[AnyEndpoint]:
-    return audit.endpoints if audit.exchangeable is None else audit.exchangeable.endpoints

@@ -1,6 +1,6 @@
 """What the plots of a report show, worked out once: ``report.html`` draws it as SVG, ``paper_figures`` as PDF and PNG.
 
-Gaps are distances to the mean of the retrains. Axes give positions on the page, percentages along the gap axis; other
+Gaps are distances to the reference: the mean of the retrains, or the value of chance. Axes give positions on the page, percentages along the gap axis; other
 renderers use their ends alone.
 """
 
@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 
 from vestige.audit.results.endpoint import Endpoint
-from vestige.audit.results.exchangeable import ExampleEndpoint
 from vestige.audit.results.figures import Curve, Histogram
-from vestige.audit.results.wording import ENDPOINTS, EXAMPLE_ENDPOINTS, SCORES
+from vestige.audit.results.wording import SCORES
+from vestige.audit.verdict.wording import short
 
-AnyEndpoint = Endpoint | ExampleEndpoint
 LAYERS = {"original": 1, "candidate": 2}
 """Curves that lie above those of the retrains."""
 MODELS = ("candidate", "retrains", "original")
@@ -53,7 +52,7 @@ class GapRow:
     """One endpoint along the gap axis. band: the margin that PASS needs, None on the side that is open. declared: ends
     of the policy's margin, where it is wider. retrains: their gaps."""
 
-    endpoint: AnyEndpoint
+    endpoint: Endpoint
     title: str
     band: tuple[float | None, float]
     declared: tuple[float, ...]
@@ -99,17 +98,17 @@ class HistogramPlot:
         return svg_path(zip(edges, [0.0, *heights, 0.0], strict=True), self.values, self.shares)
 
 
-def gap_row(endpoint: AnyEndpoint) -> GapRow:
+def gap_row(endpoint: Endpoint) -> GapRow:
     """What is drawn of one endpoint."""
     two, effective, declared = endpoint.sides == "two", endpoint.margin_effective, endpoint.margin
-    retrains = endpoint.retrains if isinstance(endpoint, Endpoint) else ()
+    reference = endpoint.reference or 0.0
     ends = (declared, -declared) if two else (declared,)
     return GapRow(
         endpoint,
-        (ENDPOINTS | EXAMPLE_ENDPOINTS).get(endpoint.name, endpoint.statistic),
+        short(endpoint),
         (-effective if two else None, effective),
         ends if effective < declared else (),
-        tuple(value - sum(retrains) / len(retrains) for value in retrains),
+        tuple(value - reference for value in endpoint.retrains),
     )
 
 
@@ -131,10 +130,11 @@ def gap_axis(rows: Sequence[GapRow], inset: float = 2.0, *, original: bool = Tru
     return Axis(low - room, high + room, inset, 100.0 - inset)
 
 
-def gap_plots(endpoints: Sequence[AnyEndpoint]) -> list[GapPlot]:
-    """One plot of the two-sided endpoints (AUC), one of the upper-sided ones (TPR); their gaps differ in size."""
+def gap_plots(endpoints: Sequence[Endpoint]) -> list[GapPlot]:
+    """One plot of the endpoints that count in both directions, one of those that count upwards; their gaps differ in
+    size."""
     plots = []
-    for sides, title in (("two", "AUC endpoints"), ("upper", "TPR endpoints")):
+    for sides, title in (("two", "Both directions"), ("upper", "Upwards only")):
         rows = tuple(gap_row(endpoint) for endpoint in endpoints if endpoint.sides == sides)
         if any(row.endpoint.gap is not None for row in rows):
             plots.append(GapPlot(title, rows, gap_axis(rows)))

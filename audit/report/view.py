@@ -58,13 +58,14 @@ def outcomes(report: Report) -> list[tuple[Outcome, int]]:
 
 def overview(report: Report) -> Overview:
     """The overview of all candidates."""
-    shown = [endpoint for endpoint in report.audits[0].endpoints if _has_place(report, endpoint.name)]
-    columns = tuple(endpoint.name for endpoint in shown if endpoint.primary)
-    others = tuple(endpoint.name for endpoint in shown if not endpoint.primary)
+    shown = [endpoint for audit in report.audits for endpoint in audit.endpoints if endpoint.name != "G"]
+    shown = [endpoint for endpoint in shown if _has_place(report, endpoint.label)]
+    columns = tuple(dict.fromkeys(endpoint.label for endpoint in shown if endpoint.primary))
+    others = tuple(dict.fromkeys(endpoint.label for endpoint in shown if endpoint.label not in columns))
     roles = tuple(dict.fromkeys(utility.role for audit in report.audits for utility in audit.utility))
 
     def row(audit: Audit) -> OverviewRow:
-        endpoints = {endpoint.name: endpoint for endpoint in audit.endpoints}
+        endpoints = {endpoint.label: endpoint for endpoint in audit.endpoints}
         utilities = {utility.role: utility for utility in audit.utility}
         return OverviewRow(
             audit=audit,
@@ -88,16 +89,23 @@ def references(report: Report) -> list[ReferenceGroup]:
     groups: dict[tuple[object, ...], list[Audit]] = {}
     for audit in report.audits:
         power = (
-            (endpoint.name, endpoint.spread, endpoint.half_width, endpoint.plan_width, endpoint.margin_effective)
+            (endpoint.label, endpoint.spread, endpoint.expected_half_width, endpoint.plan_width, endpoint.margin_effective)
             for endpoint in audit.endpoints
         )
-        groups.setdefault((audit.reference, audit.controls, audit.baseline.exchangeable, *power), []).append(audit)
+        groups.setdefault((audit.reference, audit.controls, *power), []).append(audit)
     return [ReferenceGroup(tuple(audit.candidate for audit in group), group[0]) for group in groups.values()]
 
 
 def tried(audit: Audit) -> list[Endpoint]:
-    """The endpoints worth a line: where there is no shadow bank, those that need one stand in one sentence."""
-    return [endpoint for endpoint in audit.endpoints if audit.shadows is not None or endpoint.name not in NEED_SHADOWS]
+    """The endpoints worth a line, groups aside: where there is no shadow bank, those that need one stand in one
+    sentence."""
+    whole = [endpoint for endpoint in audit.endpoints if endpoint.name != "G"]
+    return [endpoint for endpoint in whole if audit.shadows is not None or endpoint.name not in NEED_SHADOWS]
+
+
+def groups(audit: Audit) -> list[Endpoint]:
+    """The groups of forget examples."""
+    return [endpoint for endpoint in audit.endpoints if endpoint.name == "G"]
 
 
 def is_control(audit: Audit) -> bool:
@@ -118,7 +126,7 @@ def split_code(note: str) -> tuple[str, str]:
 
 
 def _column(report: Report, name: str, estimable: bool = False) -> list[Endpoint]:
-    endpoints = [endpoint for audit in report.audits for endpoint in audit.endpoints if endpoint.name == name]
+    endpoints = [endpoint for audit in report.audits for endpoint in audit.endpoints if endpoint.label == name]
     return [endpoint for endpoint in endpoints if endpoint.retrains or not estimable]
 
 
