@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
@@ -17,6 +18,7 @@ from vestige.audit.progress import Watch
 from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.evidence import Utility, Verdict
 from vestige.audit.results.report import Audit, DataRecord
+from vestige.audit.results.wording import scale_sentence
 from vestige.audit.verdict.wording import share_sentence, short, what_of
 
 if TYPE_CHECKING:
@@ -128,8 +130,8 @@ def print_verdict(audit: Audit) -> None:
     say(one_line(audit.verdict.headline, 1000), STYLES[audit.verdict.outcome])
     Screen().print(endpoints_table(audit))
     lines = [f"  setting: {audit.setting.words}", *_left_out(audit), *map(_utility_line, audit.utility)]
-    if share := share_sentence(audit):
-        lines.append(f"  {share}")
+    shared = "" if audit.verdict.outcome == "PASS" else share_sentence(audit)  # else the headline says it
+    lines += [f"  {sentence}" for sentence in (shared, scale_sentence(audit.scale)) if sentence]
     for line in (*lines, *verdict_lines(audit.verdict)):
         say(line)
 
@@ -140,8 +142,8 @@ def _utility_line(part: Utility) -> str:
     mean = sum(references) / len(references)
     compared = "retrains" if part.retrains else "original"
     gap = f"{part.gap:+.3f} [{low:+.3f}, {high:+.3f}]"
-    values = f"candidate {part.candidate:.3f}, {compared} {mean:.3f}; gap {gap}, margin {part.margin:g}: {part.decision}"
-    return f"  {what_of(part)} on {part.role} examples: {values}"
+    values = f"candidate {part.candidate:.3f}, {compared} {mean:.3f}; gap {gap}, margin {part.margin:g}"
+    return f"  {what_of(part)} on {part.role} examples: {values}: {part.decision}"
 
 
 def audits_table(audits: Sequence[Audit]) -> Table:
@@ -182,24 +184,23 @@ def gap_text(endpoint: Endpoint) -> str:
 
 
 def endpoints_table(audit: Audit) -> Table:
-    """One row an endpoint, for a single candidate; of groups those alone that are outside."""
-    table = Table()
+    """One row an endpoint, for a single candidate, within 80 columns; of groups those alone that are outside."""
+    table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False, caption_justify="left")
     table.add_column("endpoint", overflow="fold")
-    for title in ("candidate", "reference", "original", "gap", "interval", "margin", "decision"):
-        table.add_column(title, justify="right", no_wrap=True)
+    for title in ("candidate", "reference", "gap", "interval", "margin", "decision"):
+        table.add_column(title, justify="right", no_wrap=title != "decision")
     for endpoint in rows_of(audit):
         interval = "-" if endpoint.interval is None else "[{:+.3f}, {:+.3f}]".format(*endpoint.interval)
         table.add_row(
             Text(one_line(f"{endpoint.name} {short(endpoint)}")),
             number(endpoint.candidate),
-            f"chance {endpoint.reference:.3f}" if endpoint.chance else number(endpoint.reference),
-            number(endpoint.original),
+            ("*" if endpoint.chance else "") + number(endpoint.reference),
             number(endpoint.gap, "+"),
             interval,
             f"{endpoint.margin_effective:.3f}",
             endpoint.decision if endpoint.primary else f"({endpoint.decision})",
         )
-    table.caption = "In brackets: can only cause FAIL." if len(table.rows) else None
+    table.caption = "Reference: mean of the retrains, or * chance. In brackets: can only cause FAIL."
     return table
 
 

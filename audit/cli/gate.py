@@ -135,7 +135,7 @@ def _print_gate(judged: Gate) -> None:
     for candidate in judged.candidates:
         verdict = candidate.audit.verdict
         outcome = Text(verdict.outcome, STYLES[verdict.outcome])
-        rows.append((one_line(candidate.source), candidate.name, outcome, "\n".join(verdict.reasons), verdict.grade))
+        rows.append((one_line(candidate.source), candidate.name, outcome, "\n".join(verdict.codes), verdict.grade))
     print_table(("report", "candidate", "verdict", "reasons", "grade"), rows)
     for cited in judged.cited:
         file = f" ({one_line(cited.file)})" if cited.file else ""

@@ -113,4 +113,3 @@ def _roc_panel(panel: Axes, audit: Audit) -> None:
 
 def _label(audit: Audit, space: str) -> str:
     return f"{audit.candidate}{space}({MARKS[audit.verdict.outcome]})"
-

@@ -1,7 +1,7 @@
 """What the plots of a report show, worked out once: ``report.html`` draws it as SVG, ``paper_figures`` as PDF and PNG.
 
-Gaps are distances to the reference: the mean of the retrains, or the value of chance. Axes give positions on the page, percentages along the gap axis; other
-renderers use their ends alone.
+Gaps are distances to the reference: the mean of the retrains, or the value of chance. Axes give positions on the page,
+percentages along the gap axis; other renderers use their ends alone.
 """
 
 from collections.abc import Iterable, Sequence

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from vestige.audit.endpoints.endpoints import SHADOWED
 from vestige.audit.report.plots import Axis, GapRow, gap_axis, gap_row
 from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.evidence import Outcome, Utility
@@ -11,7 +12,6 @@ from vestige.audit.results.report import Audit, Report
 
 CONTROLS = ("no_op", "fresh_retrain")
 OF_METHOD = ("A4", "T4")
-NEED_SHADOWS = ("A4", "T4", "F4", "F5")
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ def references(report: Report) -> list[ReferenceGroup]:
     groups: dict[tuple[object, ...], list[Audit]] = {}
     for audit in report.audits:
         power = (
-            (endpoint.label, endpoint.spread, endpoint.expected_half_width, endpoint.plan_width, endpoint.margin_effective)
-            for endpoint in audit.endpoints
+            (part.label, part.spread, part.expected_half_width, part.plan_width, part.margin_effective)
+            for part in audit.endpoints
         )
         groups.setdefault((audit.reference, audit.controls, *power), []).append(audit)
     return [ReferenceGroup(tuple(audit.candidate for audit in group), group[0]) for group in groups.values()]
@@ -100,7 +100,7 @@ def tried(audit: Audit) -> list[Endpoint]:
     """The endpoints worth a line, groups aside: where there is no shadow bank, those that need one stand in one
     sentence."""
     whole = [endpoint for endpoint in audit.endpoints if endpoint.name != "G"]
-    return [endpoint for endpoint in whole if audit.shadows is not None or endpoint.name not in NEED_SHADOWS]
+    return [endpoint for endpoint in whole if audit.shadows is not None or endpoint.name not in SHADOWED]
 
 
 def groups(audit: Audit) -> list[Endpoint]:
@@ -132,7 +132,7 @@ def _column(report: Report, name: str, estimable: bool = False) -> list[Endpoint
 
 def _has_place(report: Report, name: str) -> bool:
     """Whether the overview shows an endpoint: not one that needs shadows where no candidate has any."""
-    return name not in NEED_SHADOWS or bool(_column(report, name, estimable=True))
+    return name not in SHADOWED or bool(_column(report, name, estimable=True))
 
 
 def _reference(report: Report, name: str) -> Endpoint | None:

@@ -3,6 +3,9 @@
 An audit measures; it does not declare. `FORBIDDEN` lists what no text of this project may say about a result.
 """
 
+from collections.abc import Iterable
+
+from vestige.audit.results.evidence import Scale
 from vestige.audit.results.setting import Setting
 
 FORBIDDEN = (
@@ -63,12 +66,12 @@ REASONS = {
     "TRACE": "Forget examples are treated unlike unseen ones in a way that retraining does not: scattered, reshaped, "
     "masked, or given other outputs for the other classes.",
     "UTILITY": "The candidate is less useful than the retrains by more than the policy tolerates.",
-    "REFERENCE": "The retrains cannot serve as a reference: copies, trained on part of the forget set, mixed up with the "
-    "original, or failing against each other.",
+    "REFERENCE": "The retrains cannot serve as a reference: copies, trained on part of the forget set, mixed up with "
+    "the original, or failing against each other.",
     "UNSEEN": "The candidate knows the unseen examples, so that nothing can be compared with them.",
     "NO_SIGNAL": "The same attacks do not catch the original (or none was given), so not catching the candidate says "
     "nothing.",
-    "EVIDENCE": "Too few retrains, examples or models for what the policy demands, or an interval wider than its margin.",
+    "EVIDENCE": "Too few retrains, examples or models for what the policy demands, or too wide an interval.",
     "NEAR_MARGIN": "An interval reaches over the margin: neither inside nor outside can be concluded.",
     "NOTHING_TO_FORGET": "The attacks find no trace even in the original; the policy accepts that as PASS.",
 }
@@ -98,6 +101,17 @@ NOTES = {
     "CLASS_MIX": "Some classes occur among forget examples only, so their examples have no unseen ones to match.",
     "SATURATED": "Some probabilities of the label are exactly 1, where confidence can no longer be ranked.",
 }
+
+NOTABLE = 1.25
+"""A model that is this many times as sharp as a retrain, or as blunt, is worth a word."""
+
+
+def scale_sentence(scales: Iterable[Scale]) -> str:
+    """Empty, or which models answer sharper or blunter than a retrain; no score depends on it."""
+    sharpness = {scale.model: scale.level * (1.0 if scale.slope is None else scale.slope) for scale in scales}
+    notable = [f"{name} {times:.2f}" for name, times in sharpness.items() if not 1 / NOTABLE < times < NOTABLE]
+    return f"sharpness in units of a retrain's: {', '.join(notable)}; the scores are free of it" if notable else ""
+
 
 SCORES = {"phi": "φ", "memory": "memory", "residual": "residual"}
 
