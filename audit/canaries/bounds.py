@@ -47,6 +47,7 @@ def _residuals(phi: Floats, retrains: int, labels: Labels, canary: Mask) -> Floa
         calibration=~canary,  # nothing is judged on the unseen examples
         phi=phi,
         scale_phi=phi[:, ~canary],
+        retain_phi=phi[:, :0],
         right=np.zeros(phi.shape, np.bool_),
         source=np.zeros(phi.shape, np.int64),
         level=np.ones(len(phi)),

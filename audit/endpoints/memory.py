@@ -33,7 +33,12 @@ def spread(scores: Scores, policy: Policy) -> Iterator[Statistic]:
         return
     forget, _, unseen = scores.parts(np.abs(scores.residual))
     statistic = paired_auc(forget, unseen, scores.retrains, random=scores.setting.random)
-    yield replace(statistic, in_force=IN_FORCE * null_error(f, u) <= policy.margin_auc)
+    yield replace(statistic, in_force=in_force(f, u, policy))
+
+
+def in_force(forget: int, unseen: int, policy: Policy) -> bool:
+    """Whether spread is precise enough, by sizes alone, for PASS to require it."""
+    return IN_FORCE * null_error(forget, unseen) <= policy.margin_auc
 
 
 def groups(scores: Scores, policy: Policy) -> Iterator[Statistic]:

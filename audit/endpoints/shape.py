@@ -32,11 +32,21 @@ def shape(scores: Scores, policy: Policy) -> Iterator[Statistic]:
         ]
     )
     alone = scores.setting.random and scores.retrains < 2
-    share = 1 / BINS
-    null = BINS / 2 * sqrt(2 / pi) * sqrt(share * (1 - share) * (1 / f + 1 / u)) if alone else None
-    error = ERROR * sqrt(1 / f + 1 / u)
+    null = shape_of_chance(f, u) if alone else None
+    error = shape_error(f, u)
     errors = np.full(len(values) - scores.retrains, error)
     yield Statistic(values, f, u, errors, null, expected=error, unseen_share=f / (f + u))
+
+
+def shape_error(forget: int, unseen: int) -> float:
+    """Example error."""
+    return ERROR * sqrt(1 / forget + 1 / unseen)
+
+
+def shape_of_chance(forget: int, unseen: int) -> float:
+    """Mean total variation of two samples of one distribution."""
+    share = 1 / BINS
+    return BINS / 2 * sqrt(2 / pi) * sqrt(share * (1 - share) * (1 / forget + 1 / unseen))
 
 
 def total_variation(forget: Float64[Array, " f"], unseen: Float64[Array, " u"]) -> float:

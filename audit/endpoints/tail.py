@@ -28,15 +28,13 @@ def tpr(forget: Floats, calibration: Floats, retrains: int, policy: Policy, *, r
     """TPR of ``forget [models, f]`` at thresholds from ``calibration [models, c]``. random: compared with the rate that
     the threshold has by itself, 1 - ceil((1 - FPR) c) / (c + 1), not with the retrains'."""
     f, c = forget.shape[1], calibration.shape[1]
-    allowed = int(np.floor(policy.fpr * c + 1e-9))
-    if allowed < LEAST_FALSE_POSITIVES:
+    if allowed_false(policy.fpr, c) < LEAST_FALSE_POSITIVES:
         least = int(np.ceil(LEAST_FALSE_POSITIVES / policy.fpr))
         return absent(f"needs at least {least} unseen examples for calibration, got {c}", f, c)
-    rate = (allowed + 1) / (c + 1)
+    rate = threshold_rate(policy.fpr, c)
     thresholds = np.array([threshold_at_fpr(negatives, policy.fpr) for negatives in calibration])
     values = (forget > thresholds[:, None]).mean(axis=1)
     usual = rate if random or not retrains else float(values[:retrains].mean())
-    by_size = sqrt(rate * (1 - rate) * (1 / f + 1 / c))
     return Statistic(
         values,
         f,
@@ -46,8 +44,24 @@ def tpr(forget: Floats, calibration: Floats, retrains: int, policy: Policy, *, r
         floor=1 / f,
         expected=tpr_error(usual, usual, rate, f, c),
         unseen_share=f / (f + c),
-        in_force=IN_FORCE * by_size <= policy.margin_tpr,
+        in_force=tail_in_force(f, c, policy),
     )
+
+
+def allowed_false(fpr: float, calibration: int) -> int:
+    """Calibration examples that may lie above the threshold."""
+    return int(np.floor(fpr * calibration + 1e-9))
+
+
+def threshold_rate(fpr: float, calibration: int) -> float:
+    """Rate at which a new unseen example exceeds that threshold."""
+    return (allowed_false(fpr, calibration) + 1) / (calibration + 1)
+
+
+def tail_in_force(forget: int, calibration: int, policy: Policy) -> bool:
+    """Whether the tail is precise enough, by sizes alone, for PASS to require it."""
+    rate = threshold_rate(policy.fpr, calibration)
+    return IN_FORCE * sqrt(rate * (1 - rate) * (1 / forget + 1 / calibration)) <= policy.margin_tpr
 
 
 def tpr_error(value: float, usual: float, rate: float, forget: int, calibration: int) -> float:

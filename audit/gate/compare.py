@@ -6,17 +6,15 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from vestige.audit.endpoints.endpoints import SHADOWED
 from vestige.audit.files.text import one_line
-from vestige.audit.gate.formats.cases import SCORES, STATES
+from vestige.audit.gate.formats.cases import STATES
 from vestige.audit.gate.reading import read
 from vestige.audit.gate.recompute.claims import agree
 from vestige.audit.gate.text import shown
-from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.evidence import Outcome
-from vestige.audit.results.exchangeable import ExampleEndpoint
 from vestige.audit.results.figures import Interval
 from vestige.audit.results.report import Audit, Report
-from vestige.audit.results.shadows import why_absent
 
 Change = Literal["better", "worse", "became undecidable", "unchanged"]
 Drift = Literal["closer", "further", "unchanged", "not known"]
@@ -102,23 +100,20 @@ def _pair(old: Audit, new: Audit) -> Pair:
         candidate=old.candidate,
         old=old.verdict.outcome,
         new=new.verdict.outcome,
-        old_reasons=old.verdict.reasons,
-        new_reasons=new.verdict.reasons,
+        old_reasons=old.verdict.codes,
+        new_reasons=new.verdict.codes,
         change=_change(old.verdict.outcome, new.verdict.outcome),
         parts=tuple(_compared(name, before[name], after[name]) for name in both),
     )
 
 
 def _parts(audit: Audit) -> dict[str, _Part]:
-    """Endpoints of the main rule, those over examples where there are any, and utility on each role."""
+    """Endpoints, and utility on each role."""
     parts = {}
-    over_examples = () if audit.exchangeable is None else audit.exchangeable.endpoints
-    endpoints: tuple[Endpoint | ExampleEndpoint, ...] = (*audit.endpoints, *over_examples)
-    for endpoint in endpoints:
-        interval = endpoint.interval or getattr(endpoint, "simultaneous", None)
+    for endpoint in audit.endpoints:
         away = endpoint.gap if endpoint.gap is None or endpoint.sides == "upper" else abs(endpoint.gap)
-        untried = endpoint.candidate is None and bool(why_absent(SCORES.get(endpoint.name, ""), audit.shadows))
-        parts[endpoint.name] = _Part(Measure(endpoint.decision, endpoint.gap, interval), away, untried)
+        untried = endpoint.candidate is None and endpoint.name in SHADOWED
+        parts[endpoint.label] = _Part(Measure(endpoint.decision, endpoint.gap, endpoint.interval), away, untried)
     for utility in audit.utility:
         measure = Measure(utility.decision, utility.gap, utility.interval)
         parts[f"utility {utility.role}"] = _Part(measure, -utility.gap)
@@ -161,7 +156,7 @@ def _unfair(old: Report, new: Report, pairs: Sequence[tuple[Audit, Audit]]) -> I
     for name, report in (("old", old), ("new", new)):
         if report.policy.changed:
             yield f"policy: in the {name} report it was changed after it was registered"
-    yield from _differs("mode of the verdict", old.audits[0].verdict.mode, new.audits[0].verdict.mode, "over {}".format)
+    yield from _differs("setting", old.audits[0].setting.words, new.audits[0].setting.words)
     yield from _differs("battery", _battery(old), _battery(new))
     yield from _differs("version of vestige", old.tool.version, new.tool.version, lambda text: one_line(str(text), 40))
     yield from _other_data(old, new)
@@ -194,14 +189,14 @@ def _bank(audit: Audit) -> str:
 
 def _other_retrains(old: Audit, new: Audit) -> Iterator[str]:
     yield from _differs("retrains", old.reference.retrains, new.reference.retrains)
-    values = {endpoint.name: endpoint.retrains for endpoint in new.endpoints}
-    if not all(agree(endpoint.retrains, values.get(endpoint.name, endpoint.retrains)) for endpoint in old.endpoints):
+    values = {endpoint.label: endpoint.retrains for endpoint in new.endpoints}
+    if not all(agree(endpoint.retrains, values.get(endpoint.label, endpoint.retrains)) for endpoint in old.endpoints):
         yield "retrains: their values differ, so the reference or the data is another one"
 
 
 def _battery(report: Report) -> str:
-    endpoints = report.audits[0].endpoints
-    return ", ".join(f"{one_line(endpoint.name, 20)} ({one_line(endpoint.statistic, 80)})" for endpoint in endpoints)
+    primary = ", ".join(one_line(endpoint.label, 30) for endpoint in report.audits[0].endpoints if endpoint.primary)
+    return f"{report.battery} ({primary} for PASS)"
 
 
 def _other_data(old: Report, new: Report) -> Iterator[str]:

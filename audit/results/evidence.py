@@ -84,7 +84,9 @@ class Check:
 class UnseenCheck:
     """Does the candidate know the unseen examples? Then no comparison with them says anything."""
 
-    hard: Annotated[int, Field(ge=0, description="Unseen rows that every other retrain gets wrong, in the part with more to see.")]
+    hard: Annotated[
+        int, Field(ge=0, description="Unseen rows that every other retrain gets wrong, in the part with more to see.")
+    ]
     recovered: Annotated[
         float | None, Field(description="Share of those that the candidate gets right more than a retrain does.")
     ]
@@ -98,7 +100,9 @@ class UnseenCheck:
     retain_interval: Annotated[Interval | None, Field(description="Its interval, level 1 - 2 alpha.")]
     threshold: Annotated[
         float | None,
-        Field(description="Threshold of T in interquartile ranges of the calibration rows, over the retrains' largest."),
+        Field(
+            description="Threshold of T in interquartile ranges of the calibration rows, over the retrains' largest."
+        ),
     ]
     known: Annotated[bool, Field(description="True when the candidate knows unseen examples.")]
 

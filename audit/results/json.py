@@ -15,6 +15,8 @@ from vestige.audit.results.report import SCHEMA_VERSION, Audit, Report, Summary
 from vestige.learners.errors import DataError
 from vestige.learners.files.io import read_bounded
 
+BATTERY_2 = "1.0"
+"""Schema version of the reports of battery 2, whose rule has been replaced: a candidate could buy its PASS."""
 SCHEMA_FILE = "report.schema.json"
 MOST_BYTES = 64 * 2**20
 """A report of a hundred candidates has less than a tenth of this."""
@@ -48,6 +50,8 @@ def from_json(text: str) -> Report:
     if not isinstance(value, dict):
         raise DataError(f"expected a JSON object as report, got {type(value).__name__}; give a report.json")
     version = value.get("schema_version")
+    if version == BATTERY_2:
+        raise DataError(f"{_of_battery_2(value)}; audit again with this version")
     if version != SCHEMA_VERSION:
         raise DataError(
             f"expected a report with schema_version {SCHEMA_VERSION!r}, got {str(version)[:40]!r}; "
@@ -59,6 +63,18 @@ def from_json(text: str) -> Report:
         raise DataError(_sentence(error)) from None
     _check(report)
     return report
+
+
+def _of_battery_2(value: dict[str, Any]) -> str:
+    """What a report of battery 2 says, as far as it can be read."""
+    audits = value.get("audits")
+    found = []
+    for audit in audits[:5] if isinstance(audits, list) else ():
+        verdict = audit.get("verdict") if isinstance(audit, dict) else None
+        if isinstance(verdict, dict):
+            found.append(f"{str(audit.get('candidate'))[:40]} {str(verdict.get('outcome'))[:12]}")
+    stated = f" ({', '.join(found)})" if found else ""
+    return f"expected a report of battery 3, got one of battery 2{stated}, whose verdicts could be bought"
 
 
 def read_report(path: Path) -> Report:

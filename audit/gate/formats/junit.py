@@ -37,7 +37,7 @@ def _suite(found: Gate, gated: GatedCandidate) -> ElementTree.Element:
     for name, value in (
         ("report", gated.source),
         ("verdict", verdict.outcome),
-        ("reasons", ", ".join(verdict.reasons)),
+        ("reasons", ", ".join(verdict.codes)),
         ("grade", verdict.grade),
         ("margins", policy.margins),
         ("policy", policy.hash),

@@ -57,7 +57,7 @@ def _fitting(blocks: Iterable[str], room: int) -> list[str]:
 def _row(gated: GatedCandidate) -> str:
     verdict = gated.audit.verdict
     outcome = verdict.outcome if verdict.outcome == "PASS" else f"**{verdict.outcome}**"
-    reasons = marked_up(", ".join(verdict.reasons))
+    reasons = marked_up(", ".join(verdict.codes))
     return f"| {marked_up(gated.name)} | {outcome} | {reasons} | {verdict.grade} | {marked_up(gated.source)} |\n"
 
 

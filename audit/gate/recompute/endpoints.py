@@ -1,130 +1,194 @@
-"""The endpoints, on the whole forget set and on groups: what a report must state to recompute them, and their values
-on every model as the audit measured them."""
+"""The endpoints: what a report must state to recompute them, and the same as the audit measured them."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import numpy as np
 
-from vestige.attacks.metrics import distributions as stats
-from vestige.audit.endpoints.endpoints import DEFINITIONS, NO_SPREAD, Definition, Measured, _missing
-from vestige.audit.endpoints.groups import BATTERY, MOST_MEMORISED, SHARE
-from vestige.audit.endpoints.preconditions import NO_DIFFERENCE
+from vestige.audit.endpoints.accuracy import PLAIN
+from vestige.audit.endpoints.endpoints import BY_NAME, DEFINITIONS, SHADOWED, Measured
+from vestige.audit.endpoints.memory import HARDEST, in_force, too_few
+from vestige.audit.endpoints.recognition import OWN
+from vestige.audit.endpoints.shape import shape_error, shape_of_chance
+from vestige.audit.endpoints.statistic import LEAST_PAIRED, Statistic
+from vestige.audit.endpoints.tail import LEAST_FALSE_POSITIVES, allowed_false, tail_in_force, threshold_rate, tpr_error
 from vestige.audit.gate.recompute.claims import Claim, Claims, Rule, Stated, within
 from vestige.audit.gate.recompute.reference import MOST_ROWS
 from vestige.audit.results.endpoint import Endpoint
-from vestige.audit.results.report import Audit
-from vestige.audit.results.shadows import ULIRA
-from vestige.audit.statistics import intervals
+from vestige.audit.results.shadows import why_absent
+from vestige.audit.statistics.intervals import null_error
 
-NO_LOGITS = "needs the logits of all classes"
-NEGLIGIBLE = 1e-12
-
-
-class Part(NamedTuple):
-    """The endpoints of the whole forget set (``prefix`` is empty) or of a group, with the numbers of forget and unseen
-    evaluation examples behind them."""
-
-    prefix: str
-    forget: int
-    unseen: int
-    endpoints: Sequence[Endpoint]
-    definitions: Sequence[Definition]
-
-
-def parts_of(audit: Audit) -> Iterator[Part]:
-    """The whole, then each group."""
-    reference = audit.reference
-    yield Part("", reference.forget, reference.unseen_evaluation, audit.endpoints, DEFINITIONS)
-    for group in audit.groups:
-        definitions = () if group.reason else BATTERY
-        yield Part(f"{group.name} ", group.forget, group.unseen, group.endpoints, definitions)
+TAILS = ("T", "T4")
+FLOORED = (*TAILS, "L")
+BY_SIZE = ("V", "B", "G", "D", "T")
+"""Endpoints whose example error follows from sizes and values."""
+SCORE_OF = {"A4": "ulira", "T4": "ulira", "F4": "lira_online", "F5": "lira_offline"}
 
 
 def endpoint_values(stated: Stated) -> Claims:
-    """Every endpoint of the battery, with a value of every model where it has one of any."""
-    for part in parts_of(stated.audit):
-        names = tuple(endpoint.name for endpoint in part.endpoints)
-        expected = tuple(definition.name for definition in part.definitions)
-        yield Claim(f"{part.prefix.strip() or 'battery'}, endpoints", names, expected)
-        if part.prefix and part.endpoints:
-            sizes = (part.forget, part.unseen)
-            yield Claim(f"{part.prefix.strip()}, numbers of examples", sizes, within(1, MOST_ROWS, *sizes))
-        for endpoint, definition in zip(part.endpoints, part.definitions, strict=True):
-            yield from _values(stated, part, endpoint, definition)
+    """Every endpoint of the battery in its order, each with a value on every model where it has one of any, and with
+    errors that its values and sizes allow."""
+    audit = stated.audit
+    order = [definition.name for definition in DEFINITIONS]
+    names = [endpoint.name for endpoint in audit.endpoints]
+    known = set(names) <= set(order) and names == sorted(names, key=order.index)
+    required = set(order) - {"G", "B"} | ({"B"} if audit.setting.of_class else set())
+    rule = Rule(known and required <= set(names), f"all of {', '.join(order)} that apply, in this order")
+    yield Claim("battery, endpoints", tuple(names), rule)
+    for endpoint in audit.endpoints:
+        yield from _values(stated, endpoint)
+    yield from _groups(stated)
 
 
-def _values(stated: Stated, part: Part, endpoint: Endpoint, definition: Definition) -> Claims:
-    path, reference = f"{part.prefix}{definition.name}", stated.audit.reference
-    # What only the outputs can show: that scores are missing, or are the same on every retrain.
-    optional = bool(part.prefix) or not definition.primary
-    unseen_reasons = (NO_DIFFERENCE,) if part.prefix else (NO_DIFFERENCE, NO_LOGITS)
-    absent = bool(_absence(stated, part, definition)) or (optional and endpoint.reason in unseen_reasons)
-    yield Claim(f"{path}, candidate is null", endpoint.candidate is None, absent)
+def _values(stated: Stated, endpoint: Endpoint) -> Claims:
+    reference, path = stated.audit.reference, endpoint.label
+    sizes = (endpoint.forget, endpoint.unseen)
+    yield Claim(f"{path}, numbers of examples", sizes, within(0, MOST_ROWS, *sizes))
+    absent = endpoint.candidate is None
+    if absent:
+        yield Claim(f"{path}, reason is given", bool(endpoint.reason), True)
+        yield Claim(f"{path}, is not estimable", False, not _may_be_absent(stated, endpoint))
     yield Claim(f"{path}, number of retrains", len(endpoint.retrains), 0 if absent else reference.retrains)
     yield Claim(f"{path}, original is null", endpoint.original is None, absent or not reference.original)
-    spread = _spread(endpoint, definition, part)
-    if optional and spread is not None:
-        yield Claim(f"{path}, candidate is null", False, spread <= NO_SPREAD)
-    width, rows = endpoint.example_half_width, part.forget
-    if not definition.tail:
-        rows = min(rows, _judged_unseen(stated, part, definition))
-    yield Claim(f"{path}, example_half_width is null", width is None, absent or rows < 2)
-    yield Claim(f"{path}, example_half_width", width, Rule(width is None or width >= 0, "0 or more"))
+    given = (endpoint.example_error is None, endpoint.original_error is None, endpoint.expected_error is None)
+    yield Claim(f"{path}, errors are null", given, (absent, absent or not reference.original, absent))
+    if absent:
+        return
+    low = -1.0 if endpoint.name == "L" and not _plain(stated, endpoint) else 0.0
+    values = (*endpoint.retrains, endpoint.candidate, *(() if endpoint.original is None else (endpoint.original,)))
+    yield Claim(f"{path}, values", values, within(low, 1.0, *values))
+    yield Claim(f"{path}, numbers of examples", sizes, Rule(endpoint.forget > 0, "1 or more"))
+    yield from _sizes(stated, endpoint)
+    yield from _chance(stated, endpoint)
+    for name, value, error in (
+        ("example_error", endpoint.candidate, endpoint.example_error),
+        ("original_error", endpoint.original, endpoint.original_error),
+    ):
+        if error is not None and value is not None:
+            yield Claim(f"{path}, {name}", error, _error_rule(stated, endpoint, float(value), error))
+    yield Claim(f"{path}, expected_error", endpoint.expected_error, Rule((endpoint.expected_error or 0) > 0, "above 0"))
 
 
-def _absence(stated: Stated, part: Part, definition: Definition) -> str:
+def _plain(stated: Stated, endpoint: Endpoint) -> bool:
+    return stated.audit.setting.of_class or endpoint.where == PLAIN
+
+
+def _sizes(stated: Stated, endpoint: Endpoint) -> Claims:
+    reference = stated.audit.reference
+    unseen = {"T": reference.unseen_calibration}.get(endpoint.name, reference.unseen_evaluation)
+    if endpoint.name in ("M", "S", "T", "V", "D") or (endpoint.name == "L" and not _plain(stated, endpoint)):
+        sizes = (endpoint.forget, endpoint.unseen)
+        yield Claim(f"{endpoint.label}, numbers of examples", sizes, (reference.forget, unseen))
+
+
+def _may_be_absent(stated: Stated, endpoint: Endpoint) -> bool:
+    """Whether a report without this endpoint can be what an audit wrote. What only the outputs show (that all retrains
+    have the same value, that there are no classes) has to be believed, of M and T alone it is not."""
+    audit, name = stated.audit, endpoint.name
+    k, forget, unseen = audit.reference.retrains, endpoint.forget, endpoint.unseen
+    if name == "M":
+        return min(audit.reference.forget, audit.reference.unseen_evaluation) < 2 or (
+            not k and not audit.setting.random
+        )
+    if name == "T":
+        few = allowed_false(stated.policy.fpr, audit.reference.unseen_calibration) < LEAST_FALSE_POSITIVES
+        return few or (not k and not audit.setting.random)
+    if name in SHADOWED:
+        return k < 2 or bool(why_absent(SCORE_OF[name], audit.shadows)) or name == "T4"
+    return name != "G" or bool(too_few(forget, unseen)) or not k
+
+
+def _chance(stated: Stated, endpoint: Endpoint) -> Claims:
+    """Where the value of chance is the reference, and which it is."""
+    random, k = stated.audit.setting.random, stated.audit.reference.retrains
+    forget, unseen, name, policy = endpoint.forget, endpoint.unseen, endpoint.name, stated.policy
+    always, never = (
+        random and (name == "T" or k < 2),
+        not random or name in ("V", "B", *SHADOWED) or (name == "L" and k),
+    )
+    if name in ("M", "S"):  # three retrains or more may show that pairing is the more precise
+        always = random and (k < 3 or min(forget, unseen) < LEAST_PAIRED)
+    elif name == "L":
+        always = random and not k
+    elif name in ("D", "G"):
+        never = not random or k > 1
+    allowed = Rule(bool(endpoint.chance or not always) and not (endpoint.chance and never), "as the setting demands")
+    yield Claim(f"{endpoint.label}, chance", endpoint.chance, allowed)
+    if endpoint.chance:
+        values = {"T": threshold_rate(policy.fpr, unseen), "L": 0.0, "D": shape_of_chance(forget, max(unseen, 1))}
+        yield Claim(f"{endpoint.label}, reference", endpoint.reference, values.get(name, 0.5))
+
+
+def _error_rule(stated: Stated, endpoint: Endpoint, value: float, error: float) -> object:
+    """What the example error must be, or how large at least."""
+    forget, unseen, name = endpoint.forget, endpoint.unseen, endpoint.name
+    if name in TAILS:
+        rate = threshold_rate(stated.policy.fpr, unseen)
+        usual = endpoint.reference or 0.0
+        return tpr_error(value, usual, rate, forget, unseen) if name == "T" else Rule(error >= 0.5 / forget, "positive")
+    if name == "D":
+        return shape_error(forget, unseen)
+    if name == "L":
+        return Rule(error >= 1 / forget - 1e-12, f"{1 / forget:.9g} or more")
+    null = null_error(forget, unseen)
+    if endpoint.where == HARDEST:  # each model has a quarter of its own, of this size at least
+        whole = null_error(stated.audit.reference.forget, stated.audit.reference.unseen_evaluation)
+        return Rule(whole <= error <= null + 1e-12, f"{whole:.9g} to {null:.9g}")
+    if name in BY_SIZE:
+        return null
+    least = null if endpoint.chance or stated.audit.reference.retrains < 2 else null / 2
+    if name == "A4" and stated.audit.shadows is not None:
+        least = null_error(forget, max(stated.audit.shadows.unseen_evaluation, 1)) / 2
+    return Rule(error >= least - 1e-12, f"{least:.9g} or more")
+
+
+def _groups(stated: Stated) -> Claims:
+    """Sizes of groups that add up, which they do not where a group was left out."""
     audit = stated.audit
-    return _missing(definition, audit.reference.retrains, part.unseen, stated.policy.fpr, audit.shadows)
+    groups = [endpoint for endpoint in audit.endpoints if endpoint.name == "G"]
+    for word in ("class ", "group "):
+        sizes = [group.forget for group in groups if group.where.startswith(word)]
+        if sizes:
+            yield Claim(f"groups, forget examples by {word.strip()}", sum(sizes), audit.reference.forget)
+    quarters = sum(group.where == HARDEST for group in groups)
+    expected = int(audit.reference.retrains > 0 and not audit.setting.of_class)
+    yield Claim(f"groups, {HARDEST}", quarters, expected)
 
 
-def _judged_unseen(stated: Stated, part: Part, definition: Definition) -> int:
-    """Unseen evaluation examples that an endpoint judges."""
-    evidence = stated.audit.shadows
-    return evidence.unseen_evaluation if definition.score == ULIRA and evidence is not None else part.unseen
+def measured_of(stated: Stated) -> Iterator[Measured]:
+    """The endpoints as the audit measured them, from the values of every model that are stated."""
+    audit = stated.audit
+    for endpoint in audit.endpoints:
+        definition = BY_NAME[endpoint.name]
+        yield Measured(definition, _statistic(stated, endpoint), audit.reference.retrains, audit.setting)
 
 
-def _spread(endpoint: Endpoint, definition: Definition, part: Part) -> float | None:
-    if len(endpoint.retrains) < 2:
-        return None
-    if definition.tail:
-        return intervals.floored_spread(np.array(endpoint.retrains), 1 / part.forget)
-    return float(np.std(endpoint.retrains, ddof=1))
-
-
-def measured_of(stated: Stated, part: Part) -> list[Measured]:
-    """The endpoints of a part as the audit measured them, from the values of every model that are stated."""
-    pairs = zip(part.endpoints, part.definitions, strict=True)
-    return [_measured(stated, part, endpoint, definition) for endpoint, definition in pairs]
-
-
-def _measured(stated: Stated, part: Part, endpoint: Endpoint, definition: Definition) -> Measured:
-    retrains = stated.audit.reference.retrains
-    if endpoint.candidate is None:
-        return Measured(definition, retrains, None, _absence(stated, part, definition) or endpoint.reason)
-    original = [] if endpoint.original is None else [endpoint.original]
-    errors: tuple[float, ...] = ()
-    if endpoint.example_half_width is not None:
-        # The original's own error is not stated, and only a conservative policy reads it: with an error of 0 an
-        # endpoint never fires, with a negligible one its spread over the retrains decides.
-        of_original = NEGLIGIBLE if definition.name in stated.audit.reference.firing else 0.0
-        errors = (endpoint.example_half_width / float(stats.norm.ppf(1 - stated.policy.alpha)), of_original)
-    return Measured(
-        definition,
-        retrains,
-        np.array([*endpoint.retrains, endpoint.candidate, *original], np.float64),
-        spread=_spread(endpoint, definition, part),
-        example_errors=errors,
+def _statistic(stated: Stated, endpoint: Endpoint) -> Statistic:
+    values = errors = None
+    if endpoint.candidate is not None:
+        original = () if endpoint.original is None else (endpoint.original,)
+        values = np.array([*endpoint.retrains, endpoint.candidate, *original], np.float64)
+        stated_errors = (endpoint.example_error, endpoint.original_error)
+        errors = np.array([error for error in stated_errors if error is not None], np.float64)
+    return Statistic(
+        values=values,
+        forget=endpoint.forget,
+        unseen=endpoint.unseen,
+        errors=np.empty(0) if errors is None else errors,
+        null=endpoint.reference if endpoint.chance else None,
+        floor=1 / max(endpoint.forget, 1) if endpoint.name in FLOORED else 0.0,
+        expected=endpoint.expected_error or 0.0,
+        where=endpoint.where,
+        in_force=_in_force(stated, endpoint),
+        reason=endpoint.reason,
     )
 
 
-def group_sizes(stated: Stated) -> Claims:
-    """Sizes of groups that add up, which they do not where a group was left out."""
-    reference, groups = stated.audit.reference, stated.audit.groups
-    for kind in ("class", "declared"):
-        sizes = [group.forget for group in groups if group.kind == kind]
-        if sizes:
-            yield Claim(f"groups, forget examples by {kind}", sum(sizes), reference.forget)
-    strata = tuple((group.name, group.forget, group.unseen) for group in groups if group.kind == "stratum")
-    stratum = (MOST_MEMORISED, reference.forget // SHARE, reference.unseen_evaluation)
-    yield Claim("groups, strata", strata, (stratum,) if reference.original else ())
+def _in_force(stated: Stated, endpoint: Endpoint) -> bool:
+    """Whether sizes alone make the endpoint precise enough for PASS to require it."""
+    if endpoint.candidate is None:
+        return True
+    if endpoint.name == "S":
+        return in_force(endpoint.forget, endpoint.unseen, stated.policy)
+    if endpoint.name == "T":
+        return tail_in_force(endpoint.forget, endpoint.unseen, stated.policy)
+    return OWN not in endpoint.where

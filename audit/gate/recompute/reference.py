@@ -25,8 +25,9 @@ def sizes(stated: Stated) -> Claims:
     yield Claim("data, classes", data.classes, within(1, MOST_ROWS, data.classes))
     yield Claim("reference, retrains", reference.retrains, within(0, MOST_RETRAINS, reference.retrains))
     if reference.unit == "example":
-        evaluation = data.unseen - reference.unseen_calibration
-        yield from fields_follow("reference", reference, forget=data.forget, unseen_evaluation=evaluation)
+        rule = Rule(unseen == data.unseen or (unseen < data.unseen and stated.audit.setting.of_class), f"{data.unseen}")
+        yield Claim("reference, forget", reference.forget, data.forget)
+        yield Claim("reference, unseen examples", unseen, rule)
     else:
         fewer = reference.forget + unseen < data.forget + data.unseen
         fewer = fewer and reference.forget <= data.forget and unseen <= data.unseen
@@ -40,7 +41,7 @@ def copies(stated: Stated) -> Claims:
     audit, reference, weights = stated.audit, stated.audit.reference, stated.report.models.weights
     if audit.no_op:
         for endpoint in audit.endpoints:
-            yield Claim(f"{endpoint.name}, candidate (equal to the original)", endpoint.candidate, endpoint.original)
+            yield Claim(f"{endpoint.label}, candidate (equal to the original)", endpoint.candidate, endpoint.original)
     if weights is None:
         return
     if reference.retrains != 1 or len(reference.dropped) != len(weights.retrains):  # else all of them may be copies

@@ -5,16 +5,15 @@ from dataclasses import asdict, replace
 
 from vestige.audit.files.text import one_line
 from vestige.audit.gate.recompute.claims import Claims, Stated, fields_follow
-from vestige.audit.gate.recompute.endpoints import endpoint_values, group_sizes
-from vestige.audit.gate.recompute.exchangeable import exchangeable_values
+from vestige.audit.gate.recompute.endpoints import endpoint_values
 from vestige.audit.gate.recompute.hygiene import data_checks, output_checks
 from vestige.audit.gate.recompute.plan import plan_record
 from vestige.audit.gate.recompute.reference import copies, shadows, sizes
-from vestige.audit.gate.recompute.values import baseline, canaries, repeated_values, retained, utility_follows
-from vestige.audit.gate.recompute.verdict import recompute, verdict_follows
+from vestige.audit.gate.recompute.values import canaries, retained, share_follows, utility_follows
+from vestige.audit.gate.recompute.verdict import recompute, reference_checks, verdict_follows
 from vestige.audit.policy import Policy
 from vestige.audit.results.report import Audit, PolicyRecord, Report
-from vestige.audit.results.wording import ASSUMPTIONS, EXAMPLE_ASSUMPTIONS, LIMITS
+from vestige.audit.results.wording import LIMITS, assumptions
 from vestige.learners.errors import ConfigError, DataError
 
 AGAIN = "take the report as vestige wrote it, or audit again"
@@ -23,9 +22,8 @@ Check = Callable[[Stated], Claims]
 
 def _sentences(stated: Stated) -> Claims:
     if stated.texts:
-        over_examples = any(audit.exchangeable for audit in stated.report.audits)
-        assumptions = EXAMPLE_ASSUMPTIONS if over_examples else ASSUMPTIONS
-        yield from fields_follow("report", stated.report, assumptions=assumptions, limits=LIMITS)
+        expected = assumptions(stated.audit.setting)
+        yield from fields_follow("report", stated.report, assumptions=expected, limits=LIMITS)
 
 
 OF_REPORT: tuple[Check, ...] = (_sentences, plan_record, data_checks)
@@ -33,16 +31,14 @@ OF_REPORT: tuple[Check, ...] = (_sentences, plan_record, data_checks)
 OF_CANDIDATE: tuple[Check, ...] = (
     sizes,
     copies,
-    repeated_values,
     utility_follows,
-    baseline,
+    share_follows,
     retained,
     canaries,
     output_checks,
     shadows,
+    reference_checks,
     endpoint_values,
-    exchangeable_values,
-    group_sizes,
 )
 """What must hold of a candidate before its endpoints and verdict can be recomputed."""
 
