@@ -1,7 +1,6 @@
 """report.html: one file, rendered from a `Report` alone; no script, no font, no picture from anywhere else."""
 
 from collections.abc import Callable
-from collections.abc import Callable
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -63,7 +62,6 @@ def environment() -> Environment:
         finalize=_shown,
     )
     templates.filters |= {name: getattr(format, name) for name in _FILTERS}
-    functions: tuple[Callable[..., object], ...]
     functions: list[Callable[..., object]] = [view.mean, view.tried, view.groups, view.split_code, view.is_control]
     functions += [short, share_sentence, wording.scale_sentence, gap_plots, roc_plots, histogram_plots]
     templates.filters |= {function.__name__: function for function in functions}
