@@ -21,6 +21,7 @@ from vestige.audit.endpoints.shape import shape
 from vestige.audit.endpoints.statistic import Statistic
 from vestige.audit.endpoints.tail import tail
 from vestige.audit.policy import Policy
+from vestige.audit.results.endpoint import EndpointName
 from vestige.audit.results.setting import Setting, SettingName
 from vestige.audit.results.shadows import LIRA, ULIRA
 from vestige.audit.statistics.intervals import GapError, Sides, gap_error, spread_of
@@ -38,7 +39,7 @@ class Definition:
     others it can only cause FAIL. more: c^2 = 1 + more / K, the variance of a candidate's gap over that of the
     leave-one-out retrains (measured: docs/simulations.md). failure: reason codes of a gap upwards and downwards."""
 
-    name: str
+    name: EndpointName
     words: str
     compute: Compute
     margin: Margin
@@ -84,7 +85,7 @@ DEFINITIONS = (
     Definition("F5", "LiRA offline: AUC, forget against unseen", auc_of(LIRA[1]), "margin_auc", (), 1, LEAKING),
     Definition("G", "group: AUC of the memory score within a group", groups, "margin_group", (), 0, LEAKING),
 )
-BY_NAME = {definition.name: definition for definition in DEFINITIONS}
+BY_NAME: dict[str, Definition] = {definition.name: definition for definition in DEFINITIONS}
 SHADOWED = ("A4", "T4", "F4", "F5")
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from vestige.audit.results.figures import Interval
 
-Gap = Annotated[float, Field(ge=-1, le=1)]
+EndpointName = Literal["M", "S", "T", "L", "B", "A4", "T4", "V", "D", "F4", "F5", "G"]
 Value = Annotated[float, Field(ge=-1, le=1)]
 Decision = Literal["within", "outside", "uncertain", "not estimable"]
 Role = Literal["primary", "fail_only"]
@@ -17,7 +17,9 @@ Role = Literal["primary", "fail_only"]
 class Endpoint:
     """One statistic that the verdict is decided on, with its value on every model."""
 
-    name: Annotated[str, Field(description="M, S, T, L, B, V, D or G; with shadow models also A4, T4, F4, F5.")]
+    name: Annotated[
+        EndpointName, Field(description="M, S, T, L, B, V, D or G; with shadow models also A4, T4, F4, F5.")
+    ]
     where: Annotated[str, Field(description="Class or group that it is computed on; empty for the whole forget set.")]
     statistic: Annotated[str, Field(description="What is computed, in words.")]
     sides: Annotated[Literal["two", "upper"], Field(description="Which gaps count: both signs, or only upwards.")]

@@ -17,7 +17,12 @@ from vestige.audit.results.report import Audit, Report
 
 @pytest.fixture
 def endpoints(audit_maker: Callable[..., Audit]) -> tuple[Endpoint, ...]:
-    return audit_maker("finetune", "INCONCLUSIVE", (), 0.16).endpoints
+    return whole(audit_maker("finetune", "INCONCLUSIVE", (), 0.16))
+
+
+def whole(audit: Audit) -> tuple[Endpoint, ...]:
+    """The endpoints, groups aside."""
+    return tuple(endpoint for endpoint in audit.endpoints if endpoint.name != "G")
 
 
 def svg(macro: str, *values: object) -> str:
@@ -47,14 +52,14 @@ def diamond(drawing: str) -> float:
 def test_candidate_lies_in_the_band_exactly_when_the_gap_is_within_the_margin(
     endpoints: tuple[Endpoint, ...], gap: float, inside: bool
 ) -> None:
-    moved = replace(endpoints[0], gap=gap, interval=(gap - 0.005, gap + 0.005), simultaneous=None)
+    moved = replace(endpoints[0], gap=gap, interval=(gap - 0.005, gap + 0.005))
     drawing = strips([moved])[0]
     left, right = band(drawing)
     assert (left < diamond(drawing) < right) is inside
 
 
 def test_band_of_an_upper_endpoint_is_open_to_the_left(endpoints: tuple[Endpoint, ...]) -> None:
-    tail = next(one for one in endpoints if one.name == "T1")
+    tail = next(endpoint for endpoint in endpoints if endpoint.name == "T")
     drawing = strips([tail])[0]
     assert band(drawing)[0] == 0
     assert drawing.count('class="edge"') == 1
@@ -62,7 +67,7 @@ def test_band_of_an_upper_endpoint_is_open_to_the_left(endpoints: tuple[Endpoint
 
 def test_band_is_the_effective_margin_and_the_declared_one_is_dashed(endpoints: tuple[Endpoint, ...]) -> None:
     halved = replace(endpoints[0], margin_effective=0.025)
-    drawings = strips([halved, endpoints[1]])
+    drawings = strips([halved, endpoints[3]])
     narrow, wide = map(band, drawings)
     assert narrow[1] - narrow[0] == pytest.approx((wide[1] - wide[0]) / 2, abs=0.05)
     assert drawings[0].count('class="declared"') == 2
@@ -87,16 +92,16 @@ def test_a_distant_original_becomes_an_arrow(endpoints: tuple[Endpoint, ...]) ->
 def test_auc_and_tpr_have_their_own_axes(endpoints: tuple[Endpoint, ...]) -> None:
     plots = gap_plots(endpoints)
     assert [[row.endpoint.name for row in plot.rows] for plot in plots] == [
-        ["A1", "A2", "A3", "F1", "F2", "F3"],
-        ["T1", "T2"],
+        ["M", "S", "L", "V"],
+        ["T", "D"],
     ]
 
 
 def test_intervals_survive_odd_numbers(endpoints: tuple[Endpoint, ...]) -> None:
     odd = [
-        replace(endpoints[0], retrains=(), interval=None, simultaneous=None, original_gap=None),
+        replace(endpoints[0], retrains=(), interval=None, original_gap=None),
         replace(endpoints[1], margin=0.0, margin_effective=0.0, gap=0.0, interval=(0.0, 0.0), retrains=(0.5,)),
-        replace(endpoints[2], interval=(-40.0, 40.0), simultaneous=(-1e6, 1e6)),
+        replace(endpoints[2], interval=(-40.0, 40.0)),
     ]
     for drawing in (drawing for group in (odd, odd[1:2]) for drawing in strips(group)):
         numbers = [float(x) for x in re.findall(r'[ "](-?[\d.]+)%', drawing)]
@@ -104,10 +109,10 @@ def test_intervals_survive_odd_numbers(endpoints: tuple[Endpoint, ...]) -> None:
 
 
 def test_roc_lies_inside_its_frame_and_starts_at_the_smallest_rate() -> None:
-    curve = Curve("candidate", "phi", (0.0, 0.0, 0.001, 1.0), (0.0, 0.1, 0.2, 1.0))
+    curve = Curve("candidate", "memory", (0.0, 0.0, 0.001, 1.0), (0.0, 0.1, 0.2, 1.0))
     plot = roc_plots([curve], forget=1000, unseen=8000)[0]
     path = re.search(r'class="curve candidate" d="M([^"]+)"', svg("roc", plot, 0.01))
-    assert path and plot.score == "φ"
+    assert path and plot.score == "memory"
     points = [tuple(float(x) for x in pair.split()) for pair in path[1].split("L")]
     assert points[0] == (52.0, 282.0) and points[-1] == (350.0, 8.0)
     assert points[2][0] == pytest.approx(52 + 298 / 4, abs=0.1)  # 10^-3 on an axis from 10^-4 to 1
@@ -115,14 +120,14 @@ def test_roc_lies_inside_its_frame_and_starts_at_the_smallest_rate() -> None:
 
 
 def test_candidate_is_drawn_over_the_original_over_the_retrains() -> None:
-    curves = [Curve(model, "z", (0.0, 1.0), (0.0, 1.0)) for model in ("candidate", "original", "retrain 1")]
+    curves = [Curve(model, "residual", (0.0, 1.0), (0.0, 1.0)) for model in ("candidate", "original", "retrain 1")]
     drawing = svg("roc", roc_plots(curves, 3, 0)[0], 0.01)
     assert re.findall(r"curve (\w+)", drawing) == ["retrain", "original", "candidate"]
 
 
 def test_histograms_share_one_scale_and_show_shares() -> None:
-    few = Histogram("candidate", "z", (-1.0, 0.0, 1.0), (1, 3), (2, 2))
-    many = Histogram("retrains", "z", (-1.0, 0.0, 1.0), (1000, 3000), (0, 0))
+    few = Histogram("candidate", "residual", (-1.0, 0.0, 1.0), (1, 3), (2, 2))
+    many = Histogram("retrains", "residual", (-1.0, 0.0, 1.0), (1000, 3000), (0, 0))
     plots = histogram_plots([many, few])[0]
     assert [plot.histogram.model for plot in plots] == ["candidate", "retrains"]
     outlines = [re.search(r'class="forget" d="([^"]+)"', svg("histogram", plot)) for plot in plots]
@@ -140,16 +145,16 @@ def test_axes_and_ticks() -> None:
 
 
 def test_texts_in_plots_are_escaped(endpoints: tuple[Endpoint, ...]) -> None:
-    row = gap_row(replace(endpoints[0], name='<&>"'))
+    row = gap_row(replace(endpoints[0], where='<&>"'))
     drawing = svg("spark", row, gap_axis([row]))
-    assert 'aria-label="&lt;&amp;&gt;&#34;: gap' in drawing and "<title>&lt;&amp;&gt;&#34;: gap" in drawing
+    assert 'aria-label="M: &lt;&amp;&gt;&#34;: gap' in drawing and "<title>M: &lt;&amp;&gt;&#34;: gap" in drawing
 
 
 def test_the_page_and_the_figure_of_a_paper_show_the_same_marks(
     report_maker: Callable[[tuple[Audit, ...]], Report], audit_maker: Callable[..., Audit]
 ) -> None:
     audit = audit_maker("finetune", "INCONCLUSIVE", (), 0.16)
-    rows = [gap_row(endpoint) for endpoint in audit.endpoints]
+    rows = [gap_row(endpoint) for endpoint in whole(audit)]
     panels = [panel for panel in gap_figure(report_maker((audit,))).axes if panel.get_visible()]
     assert len(panels) == len(rows)
     for panel, row in zip(panels, rows, strict=True):
