@@ -66,6 +66,9 @@ class Policy:
     @classmethod
     def of(cls, settings: Mapping[str, Any], where: str = "policy") -> "Policy":
         """The policy of a table of settings; ``where`` is the table's name in a refusal (ConfigError)."""
+        for key in ("conservative", "calibration_seed"):
+            if key in settings:
+                raise ConfigError(f"{where}.{key}: expected no such setting since battery 3, got one; remove the line")
         try:
             return TypeAdapter(cls).validate_python(dict(settings))
         except ValidationError as error:

@@ -42,7 +42,7 @@ COMMANDS = {
         "gate": ("gate", "gate", "Verify reports and exit with their worst verdict."),
         "init": ("listing", "init", "Write a commented audit file to PATH (audit.toml)."),
         "methods": ("methods", "methods", "List the unlearning methods, or explain NAME with its parameters."),
-        "plan": ("plan", "plan", "Show what an audit could certify and detect, before a candidate is scored."),
+        "plan": ("plan", "plan", "Show what an audit could certify and find, before a candidate is scored."),
         "quality": ("quality", "quality", "Forgetting quality as in the NeurIPS 2023 unlearning competition."),
         "report": ("report", "report_command", "Render report.json again and print its table."),
         "retrain": (

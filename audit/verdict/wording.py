@@ -27,7 +27,7 @@ def headline(evidence: Evidence, policy: Policy, outcome: Outcome, reasons: Sequ
         sentence = _failed(evidence, reasons)
     else:
         sentence = explanation(reasons[0], evidence, policy).rstrip(".")
-        sentence = sentence[0].lower() + sentence[1:]
+        sentence = sentence if sentence[:2].isupper() else sentence[0].lower() + sentence[1:]
     return f"{label}: {sentence}.{_assuming(evidence)}"
 
 

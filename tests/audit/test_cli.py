@@ -11,6 +11,7 @@ import click
 import numpy as np
 import pytest
 
+from vestige.audit.cli import console
 from vestige.audit.cli.entry import main, run_command
 from vestige.audit.cli.finish import exit_code
 from vestige.audit.cli.main import COMMANDS, cli
@@ -56,16 +57,53 @@ def test_rp_04_exit_codes_of_the_verdicts(tmp_path: Path, report: Path, capsys: 
     clean = outputs(tmp_path / "clean.npz")
     assert run("audit", "--outputs", str(clean), "--report", str(report), "--profile", "screening") == 0
     first = capsys.readouterr().out.splitlines()[0]
-    assert first.startswith("PASS") and "margins AUC 0.1" in first
+    assert first.startswith("PASS: within the margins (AUC 0.1, ") and "of 8 retrains on memory" in first
     leaking = outputs(tmp_path / "leaking.npz", leak=3.0)
     assert run("audit", "--outputs", str(leaking), "--report", str(report / "2")) == 1
-    assert capsys.readouterr().out.startswith("FAIL (LEAK")
+    assert capsys.readouterr().out.startswith("FAIL, LEAK")
     few = outputs(tmp_path / "few.npz", retrains=1)
     assert run("audit", "--outputs", str(few), "--report", str(report / "3")) == 3
-    assert capsys.readouterr().out.startswith("INCONCLUSIVE (EVIDENCE_GRADE")
+    assert capsys.readouterr().out.startswith("INCONCLUSIVE, EVIDENCE: PASS needs at least 2 retrains")
     warn = ("audit", "--outputs", str(few), "--report", str(report / "3"), "--inconclusive", "warn")
     assert run(*warn) == 0
     assert capsys.readouterr().out.startswith("INCONCLUSIVE")
+
+
+def test_ways_to_declare_the_setting(tmp_path: Path, report: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = str(outputs(tmp_path / "few.npz", retrains=1))
+
+    def setting(*options: str) -> Any:
+        assert run("audit", "--outputs", few, "--report", str(report), *options) in (0, 1, 3)
+        first = capsys.readouterr().out.splitlines()[0]
+        found = read_report(report).audits[0].setting
+        assert ("a random draw (declared)" in first) == found.random
+        return found.words
+
+    assert setting() == "chosen (default)"
+    assert setting("--random") == setting("--setting", "random") == setting("--exchangeable") == "random (declared)"
+    assert setting("--setting", "chosen") == "chosen (declared)"
+    assert run("audit", "--outputs", few, "--report", str(report), "--random", "--setting", "class") == 2
+    assert "either --random or --setting class, not both" in capsys.readouterr().err
+    assert run("audit", "--help") == 0
+    text = capsys.readouterr().out
+    assert "--random" in text and "--setting" in text and "--exchangeable" not in text
+
+
+def test_the_table_of_a_candidate_fits_80_columns(
+    tmp_path: Path, report: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("audit", "--outputs", str(outputs(tmp_path / "o.npz", leak=3.0)), "--report", str(report), "--random")
+    capsys.readouterr()
+    audit = read_report(report).audits[0]
+    monkeypatch.setattr(console, "PLAIN_WIDTH", 80)
+    console.Screen().print(console.endpoints_table(audit))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80 and "…" not in "".join(lines)
+    memory = next(line for line in lines if line.startswith("M memory"))
+    gap, interval = audit.endpoints[0].gap, audit.endpoints[0].interval
+    assert interval is not None
+    shown = f"*0.500 {gap:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}] 0.050 outside"
+    assert " ".join(memory.split()[3:]) == shown
 
 
 def test_the_report_of_an_outputs_file(tmp_path: Path, report: Path) -> None:
@@ -133,7 +171,7 @@ def test_a_forget_set_of_three_and_identical_retrains_are_inconclusive(
     arrays["retrain"] = np.repeat(arrays["retrain"][:1], 5, axis=0)
     np.savez(tmp_path / "same.npz", **arrays)
     assert run("audit", "--outputs", str(tmp_path / "same.npz"), "--report", str(report / "b")) == 3
-    assert "INCONCLUSIVE (REFERENCE_INVALID" in capsys.readouterr().out
+    assert "INCONCLUSIVE, REFERENCE" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -232,9 +270,9 @@ def test_init_writes_a_file_that_run_understands_and_never_overwrites(
 
 
 def test_plan_prints_and_answers_in_json(capsys: pytest.CaptureFixture[str]) -> None:
-    sizes = ("--forget", "200", "--unseen", "400", "--retrains", "3", "--runs", "20")
+    sizes = ("--forget", "200", "--unseen", "400", "--retrains", "3")
     assert run("plan", *sizes) == 0
-    assert "certify" in capsys.readouterr().out
+    assert "80 %" in capsys.readouterr().out
     assert run("plan", *sizes, "--json") == 0
     assert json.loads(capsys.readouterr().out)["forget"] == 200
 

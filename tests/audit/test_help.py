@@ -40,5 +40,5 @@ def test_every_option_is_in_the_help_once(name: str) -> None:
     assert command is not None
     text = CliRunner().invoke(cli, [name, "--help"]).output
     listed = [line.split()[0] for line in text.splitlines() if line.startswith("  --")]
-    assert sorted(listed) == sorted(parameter.opts[0] for parameter in command.params)
+    assert sorted(listed) == sorted(option.opts[0] for option in command.params if not getattr(option, "hidden", False))
     assert text.index("Data for checkpoints:") < text.index("Other options:")

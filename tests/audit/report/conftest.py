@@ -68,7 +68,7 @@ ORIGINAL_GAPS = {"M": 0.183, "S": 0.074, "T": 0.091, "L": 0.142, "V": 0.12, "D":
 MARGINS = {"T": 0.02, "D": 0.1, "G": 0.1}
 
 
-def make_endpoint(name: str, gap: float, where: str = "") -> Endpoint:
+def make_endpoint(name: Any, gap: float, where: str = "") -> Endpoint:
     spread = SPREADS[name]
     draws = np.random.default_rng(sum(name.encode())).normal(NULLS[name], spread, RETRAINS)
     retrains = tuple(float(min(max(value, -1), 1)) for value in draws)
