@@ -147,40 +147,30 @@ def _utility_line(part: Utility) -> str:
 
 
 def audits_table(audits: Sequence[Audit]) -> Table:
-    """One row a candidate: verdict, reasons, gap and interval per primary endpoint, utility, cost."""
-    shown = {endpoint.label: short(endpoint) for audit in audits for endpoint in audit.endpoints if endpoint.primary}
-    table = Table(show_lines=True)
-    for title in ("candidate", "verdict", "reasons", *shown.values()):
-        table.add_column(title, overflow="fold", min_width=len(title))
-    table.columns[0].no_wrap = table.columns[1].no_wrap = True
-    table.add_column("can only FAIL", no_wrap=True)
-    table.add_column("utility gap", no_wrap=True)
-    table.add_column("cost (retrain = 1)", justify="right")
+    """One row a candidate, within 80 columns: verdict and reasons, gaps with their intervals, utility, cost."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 0, 1, 0), show_edge=False, caption_justify="left")
+    table.add_column("candidate", overflow="fold")
+    for title in ("verdict", "gap, interval", "utility gap", "cost"):
+        table.add_column(title, no_wrap=True)
     for audit in audits:
-        endpoints = {endpoint.label: endpoint for endpoint in audit.endpoints}
-        others = [endpoint for endpoint in rows_of(audit) if not endpoint.primary and endpoint.gap is not None]
+        verdict = Text(audit.verdict.outcome, STYLES[audit.verdict.outcome])
+        verdict.append("".join(f"\n{code}" for code in audit.verdict.codes), "default not bold")
         utility = "\n".join(f"{part.role} {100 * part.gap:+.1f} %" for part in audit.utility)
         share = None if audit.cost is None else audit.cost.share_of_retrain
-        table.add_row(
-            Text(one_line(audit.candidate)),
-            Text(audit.verdict.outcome, STYLES[audit.verdict.outcome]),
-            "\n".join(audit.verdict.codes),
-            *(gap_text(endpoints[label]) if label in endpoints else "-" for label in shown),
-            "\n".join(f"{endpoint.label} {endpoint.gap or 0:+.3f}" for endpoint in others),
-            utility,
-            "-" if share is None else f"{share:.2f}",
-        )
+        cost = "-" if share is None else f"{share:.2f}"
+        table.add_row(Text(one_line(audit.candidate)), verdict, Text("\n".join(_gap_lines(audit))), utility, cost)
+    table.caption = "In brackets: can only FAIL. Cost: in retrains."
     return table
 
 
-def gap_text(endpoint: Endpoint) -> str:
-    """Gap, and the interval that decides about PASS below it."""
-    if endpoint.gap is None:
-        return "not estimable"
-    if endpoint.interval is None:
-        return f"{endpoint.gap:+.3f}"
-    low, high = endpoint.interval
-    return f"{endpoint.gap:+.3f}\n[{low:+.3f}, {high:+.3f}]"
+def _gap_lines(audit: Audit) -> Iterator[str]:
+    found = [(endpoint, endpoint.gap) for endpoint in audit.endpoints if endpoint.name != "G"]
+    for endpoint, gap in found:
+        if endpoint.primary and gap is not None:
+            low, high = endpoint.interval or (gap, gap)
+            yield f"{endpoint.label} {gap:+.3f} [{low:+.3f}, {high:+.3f}]"
+    others = [f"{endpoint.label} {gap:+.3f}" for endpoint, gap in found if not endpoint.primary and gap is not None]
+    yield from (f"({', '.join(others[first : first + 2])})" for first in range(0, len(others), 2))
 
 
 def endpoints_table(audit: Audit) -> Table:
@@ -200,7 +190,7 @@ def endpoints_table(audit: Audit) -> Table:
             f"{endpoint.margin_effective:.3f}",
             endpoint.decision if endpoint.primary else f"({endpoint.decision})",
         )
-    table.caption = "Reference: mean of the retrains, or * chance. In brackets: can only cause FAIL."
+    table.caption = "Reference: mean of the retrains, or * chance. In brackets: can only FAIL."
     return table
 
 

@@ -58,8 +58,8 @@ def outcomes(report: Report) -> list[tuple[Outcome, int]]:
 
 def overview(report: Report) -> Overview:
     """The overview of all candidates."""
-    shown = [endpoint for audit in report.audits for endpoint in audit.endpoints if endpoint.name != "G"]
-    shown = [endpoint for endpoint in shown if _has_place(report, endpoint.label)]
+    whole = [endpoint for audit in report.audits for endpoint in audit.endpoints if endpoint.name != "G"]
+    shown = [endpoint for endpoint in whole if endpoint.candidate is not None]
     columns = tuple(dict.fromkeys(endpoint.label for endpoint in shown if endpoint.primary))
     others = tuple(dict.fromkeys(endpoint.label for endpoint in shown if endpoint.label not in columns))
     roles = tuple(dict.fromkeys(utility.role for audit in report.audits for utility in audit.utility))
@@ -76,9 +76,9 @@ def overview(report: Report) -> Overview:
 
     return Overview(
         columns=columns,
-        axes=tuple(gap_axis(list(map(gap_row, _column(report, name))), 1.0, original=False) for name in columns),
+        axes=tuple(gap_axis(list(map(gap_row, _estimable(report, name))), 1.0, original=False) for name in columns),
         shown=tuple(_reference(report, name) for name in columns),
-        fail_only=tuple(endpoint for name in others for endpoint in _column(report, name, estimable=True)[:1]),
+        fail_only=tuple(endpoint for name in others for endpoint in _estimable(report, name)[:1]),
         roles=roles,
         rows=tuple(map(row, report.audits)),
     )
@@ -125,19 +125,14 @@ def split_code(note: str) -> tuple[str, str]:
     return (code, sentence) if known else ("", note)
 
 
-def _column(report: Report, name: str, estimable: bool = False) -> list[Endpoint]:
-    endpoints = [endpoint for audit in report.audits for endpoint in audit.endpoints if endpoint.label == name]
-    return [endpoint for endpoint in endpoints if endpoint.retrains or not estimable]
-
-
-def _has_place(report: Report, name: str) -> bool:
-    """Whether the overview shows an endpoint: not one that needs shadows where no candidate has any."""
-    return name not in SHADOWED or bool(_column(report, name, estimable=True))
+def _estimable(report: Report, label: str) -> list[Endpoint]:
+    endpoints = [endpoint for audit in report.audits for endpoint in audit.endpoints if endpoint.label == label]
+    return [endpoint for endpoint in endpoints if endpoint.candidate is not None]
 
 
 def _reference(report: Report, name: str) -> Endpoint | None:
     """The endpoint whose values stand for the reference; none where each method has its own."""
-    column = _column(report, name, estimable=True)
+    column = _estimable(report, name)
     if name in OF_METHOD and len({endpoint.retrains for endpoint in column}) > 1:
         return None
     return next(iter(column), None)

@@ -8,6 +8,8 @@ from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.evidence import Evidence, Outcome, ReasonAt, Utility
 from vestige.audit.verdict.grades import LEAST_CHOSEN, grade_of
 
+LEAST_SHARE, MOST_SHARE = -0.5, 1.5
+"""Beyond these a share forgotten is no share: the candidate was moved by something else than memory."""
 SHORT = {"A4": "U-LiRA", "T4": "U-LiRA's tail"}
 
 
@@ -60,6 +62,8 @@ def share_sentence(evidence: Evidence) -> str:
         return ""
     if share.estimate is None or share.interval is None:
         return "what share is forgotten cannot be said: the original itself is hardly caught"
+    if not LEAST_SHARE <= share.estimate <= MOST_SHARE:
+        return "what share is forgotten cannot be said: the candidate is far from retrains and original alike"
     low, high = (100 * end for end in share.interval)
     return f"forgotten {100 * share.estimate:.0f} % [{low:.0f}, {high:.0f}] of what the original knew"
 
@@ -72,7 +76,10 @@ def _failed(evidence: Evidence, reasons: Sequence[ReasonAt]) -> str:
     share = evidence.share_forgotten
     if "LEAK" in codes and share is not None and share.estimate is not None and share.interval is not None:
         low, high = (100 * (1 - end) for end in reversed(share.interval))
-        parts.append(f"{100 * (1 - share.estimate):.0f} % [{low:.0f}, {high:.0f}] of what the original knew is left")
+        if LEAST_SHARE <= share.estimate <= MOST_SHARE:
+            parts.append(
+                f"{100 * (1 - share.estimate):.0f} % [{low:.0f}, {high:.0f}] of what the original knew is left"
+            )
     failing = outside(evidence.endpoints)
     whole = [endpoint for endpoint in failing if endpoint.name != "G"]
     parts += [f"{short(endpoint)} {endpoint.gap:+.3f}, tolerated {endpoint.margin:g}" for endpoint in whole or failing]

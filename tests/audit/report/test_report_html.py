@@ -258,6 +258,36 @@ def test_what_stands_beside_the_endpoints(single: Report) -> None:
     assert "Sharpness" not in words
 
 
+@pytest.mark.parametrize(
+    ("estimate", "says"),
+    [
+        (-0.1, "Forgotten -10 %"),
+        (1.4, "Forgotten 140 %"),
+        (3.7, "the candidate is far from retrains and original alike."),
+        (None, "the original itself is hardly caught."),
+    ],
+)
+def test_a_share_that_is_none_is_not_printed(single: Report, estimate: float | None, says: str) -> None:
+    audit = single.audits[0]
+    assert audit.share_forgotten is not None
+    other = replace(audit, share_forgotten=replace(audit.share_forgotten, estimate=estimate))
+    words = " ".join(Page(render_html(replace(single, audits=(other,)))).text)
+    assert says in words
+
+
+def test_the_overview_leaves_out_what_no_candidate_could_be_measured_on(
+    audit_maker: Callable[..., Audit], report_maker: ReportMaker
+) -> None:
+    audits = [audit_maker(name, "PASS", (), 0.0, tails=tails) for name, tails in (("a", True), ("b", False))]
+
+    def head(*shown: Audit) -> str:
+        page = render_html(report_maker(shown))
+        return page[page.index('<table class="overview">') : page.index("</thead>")]
+
+    assert "worst-exposed" in head(*audits) and "memory" in head(*audits)
+    assert "worst-exposed" not in head(audits[1], audits[1]) and "memory" in head(audits[1], audits[1])
+
+
 def test_page_of_the_least_evidence(single: Report) -> None:
     audit = single.audits[0]
     bare = replace(
