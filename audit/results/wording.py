@@ -36,8 +36,8 @@ _INFERENCE = "Every model was evaluated without augmentation, in evaluation mode
 _SETTINGS = {
     "chosen": "The candidate's noise over seeds resembles a retrain's. Intervals hold for these examples; with few "
     "retrains the examples count as one more of them.",
-    "random": "Forget and unseen examples are one random draw, so that a model trained on neither has exchangeable "
-    "scores on both. Tests on the retrains could contradict it; not contradicted is not proven.",
+    "random": "Forget and unseen examples are one random draw, so that a model trained on neither scores both alike, "
+    "but for chance. Tests on the retrains could contradict it; not contradicted is not proven.",
     "class": "All examples of a class were to be forgotten, and unseen examples of the class resemble them. Outputs "
     "cannot tell forgetting from a wrapper that answers as a retrain does.",
 }
