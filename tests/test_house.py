@@ -19,12 +19,12 @@ FOLDERS = {  # each imports only from those before it
     "unlearners": ["core", "shared"],  # then the methods, one file each
     "attacks": "arrays signals outputs scores metrics shadows registry".split(),
     "audit": (
-        "results statistics files progress policy report endpoints exposure canaries data_checks config exchangeable "
-        "verdict models planning shadows workflows studies gate cli"
+        "results statistics files progress policy endpoints exposure canaries data_checks config verdict report models "
+        "planning shadows workflows studies gate cli"
     ).split(),
 }
 GOAL = {"audit": 18_000, "all four": 37_000}
-MOST_LINES = {"audit": 20_950, "all four": 41_000}
+MOST_LINES = {"audit": 20_500, "all four": 40_600}
 """What the sizes are held to until they are down to the goal: lower these with them, never raise them."""
 MOST_LINES_OF_A_MODULE = 300
 WITH_TORCH = {"vestige.audit.models.making", "vestige.audit.models.workspace"}

@@ -37,7 +37,8 @@ Margin = Literal["margin_auc", "margin_tpr", "margin_labels", "margin_group", "m
 class Definition:
     """An endpoint fixed in advance. margin: which of the policy's. primary: settings in which PASS requires it; in the
     others it can only cause FAIL. more: c^2 = 1 + more / K, the variance of a candidate's gap over that of the
-    leave-one-out retrains (measured: docs/simulations.md). failure: reason codes of a gap upwards and downwards."""
+    leave-one-out retrains (measured: docs/simulations.md). failure: reason codes of a gap upwards and downwards. least:
+    retrains from which on their spread is one (of two, each the other's reference, residuals are equal up to sign)."""
 
     name: EndpointName
     words: str
@@ -47,6 +48,7 @@ class Definition:
     more: int
     failure: tuple[str, str]
     sides: Sides = "two"
+    least: int = 2
 
     def factor(self, retrains: int) -> float:
         """c^2 with so many retrains."""
@@ -60,11 +62,11 @@ DEFINITIONS = (
     Definition(
         "M", "memory: AUC of the memory score, forget against unseen", memory, "margin_auc", EVERYWHERE, 0, LEAKING
     ),
-    Definition("S", "spread: AUC of the size of the residual", spread, "margin_auc", SAMPLES, 2, TRACING),
+    Definition("S", "spread: AUC of the size of the residual", spread, "margin_auc", SAMPLES, 2, TRACING, least=3),
     Definition(
         "T", "worst-exposed: TPR at FPR {fpr} of the residual", tail, "margin_tpr", EVERYWHERE, 2, LEAKING, "upper"
     ),
-    Definition("L", "labels: accuracy on the forget set", labels, "margin_labels", ("class",), 1, LEAKING),
+    Definition("L", "labels: accuracy on the forget set", labels, "margin_labels", ("class",), 2, LEAKING),
     Definition(
         "B",
         "recognition: AUC of the forgotten class's output",
@@ -77,7 +79,7 @@ DEFINITIONS = (
     ),
     Definition("A4", "U-LiRA: AUC, forget against unseen", auc_of(ULIRA), "margin_auc", EVERYWHERE, 1, TRACING),
     Definition("T4", "U-LiRA: TPR at FPR {fpr}", tail_of(ULIRA), "margin_tpr", EVERYWHERE, 1, TRACING, "upper"),
-    Definition("V", "other classes: AUC of the closeness of their outputs", others, "margin_auc", (), 1, TRACING),
+    Definition("V", "other classes: AUC of the closeness of their outputs", others, "margin_auc", (), 2, TRACING),
     Definition(
         "D", "shape: distance of the distributions, repeated values", shape, "margin_shape", (), 2, TRACING, "upper"
     ),
@@ -130,8 +132,9 @@ class Measured:
 
     @property
     def spread(self) -> float | None:
-        """Standard deviation over the retrains, None below two."""
-        return spread_of(self.values[: self.retrains], self.statistic.floor) if self.estimable else None
+        """Standard deviation over the retrains, None where they are too few."""
+        known = self.estimable and self.retrains >= self.definition.least
+        return spread_of(self.values[: self.retrains], self.statistic.floor) if known else None
 
     def gap(self, other: int) -> float:
         """Candidate (``other`` 0) or original (1) minus the reference."""
@@ -147,10 +150,13 @@ class Measured:
         return self.error_with(self.statistic.expected)
 
     def projected(self, retrains: int, unseen: float = 1.0) -> GapError:
-        """The same with other numbers of retrains, and of unseen examples (a factor)."""
-        statistic = self.statistic
+        """The same with other numbers of retrains, and of unseen examples (a factor). A spread that is not known yet is
+        taken to be what the examples explain."""
+        statistic, factor = self.statistic, self.definition.factor(retrains)
         example = statistic.expected * sqrt(1 - statistic.unseen_share * (1 - 1 / unseen))
-        return gap_error(example, self.spread, self.definition.factor(retrains), retrains, self.setting.d0)
+        enough = retrains >= self.definition.least
+        spread = example / sqrt(factor) if self.spread is None and enough else self.spread
+        return gap_error(example, spread, factor, retrains, self.setting.d0)
 
     def error_with(self, example_error: float) -> GapError:
         """The error of a gap whose example error this is."""

@@ -12,8 +12,9 @@ from vestige.audit.policy import Policy
 from vestige.learners.arrays import Array
 
 BINS = 20
-NEAR = 1e-4
-"""Neighbours nearer than this share of the interquartile range are one value."""
+NEAR = 0.02
+"""Neighbours nearer than this share of the interquartile range over their number are one value: a distance that shrinks
+as neighbours of continuous values do, so that more of them are not more alike."""
 ERROR = 0.35
 
 
@@ -59,12 +60,12 @@ def total_variation(forget: Float64[Array, " f"], unseen: Float64[Array, " u"]) 
 
 
 def repeats(forget: Float64[Array, " f"], unseen: Float64[Array, " u"]) -> float:
-    """Difference in the share of neighbouring values that are nearer than ``NEAR`` interquartile ranges, in equally
-    many values of both, evenly spaced in rank."""
+    """Difference in the share of neighbouring values that are nearer than ``NEAR / n`` interquartile ranges, in n
+    values of both, evenly spaced in rank."""
     n = min(len(forget), len(unseen))
     low, high = np.quantile(unseen, [0.25, 0.75])
     shares = []
     for part in (np.sort(forget), np.sort(unseen)):
         steps = np.diff(part[np.linspace(0, len(part) - 1, n).round().astype(np.int64)])
-        shares.append(float((steps < NEAR * (high - low)).mean()) if n > 1 else 0.0)
+        shares.append(float((steps < NEAR / n * (high - low)).mean()) if n > 1 else 0.0)
     return abs(shares[0] - shares[1])

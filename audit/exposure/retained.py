@@ -28,8 +28,7 @@ def retain_exposure(outputs: Outputs, kept: tuple[int, ...], scores: Scores, pol
     """Candidate and retrains ``kept`` on the retain rows of ``outputs``; ``scores``: of the same models, on forget and
     unseen rows, whose division of the unseen rows is used. Rows of one person count as so many."""
     rows = np.flatnonzero(outputs.where("retain"))
-    if not len(rows) or len(kept) < LEAST_RETRAINS:
-        why = "no retain rows were given" if not len(rows) else f"needs at least {LEAST_RETRAINS} retrains"
+    if why := _why_not(scores, len(rows), len(kept)):
         return RetainExposure(why, len(rows), ())
     judged = judged_rows(outputs, scores.setting)
     calibration, evaluation = (
@@ -48,6 +47,14 @@ def retain_exposure(outputs: Outputs, kept: tuple[int, ...], scores: Scores, pol
     }
     comparisons = tuple(compare(name, of_models, len(rows), policy) for name, of_models in values.items())
     return RetainExposure("", len(rows), comparisons)
+
+
+def _why_not(scores: Scores, rows: int, retrains: int) -> str:
+    if not rows:
+        return "no retain rows were given"
+    if scores.setting.of_class:
+        return "retain and unseen rows are of different classes"
+    return "" if retrains >= LEAST_RETRAINS else f"needs at least {LEAST_RETRAINS} retrains"
 
 
 def _tpr(members: Floats, calibration: Floats, fpr: float) -> Floats:

@@ -30,8 +30,11 @@ def applying(notes_by_code: Notes) -> tuple[str, ...]:
 
 def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome) -> Notes:
     reference, endpoints = evidence.reference, evidence.endpoints
-    margins = [(endpoint.label, endpoint.margin_effective, endpoint.margin) for endpoint in endpoints]
-    narrowed = [f"{name} {effective:.3f}" for name, effective, margin in margins if effective < margin]
+    narrowed = [
+        f"{endpoint.label} {endpoint.margin_effective:.3f}"
+        for endpoint in endpoints
+        if endpoint.primary and endpoint.margin_effective < endpoint.margin
+    ]
     undecided = [
         endpoint.label
         for endpoint in endpoints
@@ -58,9 +61,9 @@ def _of_verdict(evidence: Evidence, policy: Policy, outcome: Outcome) -> Notes:
         ),
         "UNLIKE_UNSEEN": (
             unlike and not evidence.setting.random,
-            f"the retrains treat forget and unseen examples differently ({', '.join(unlike)}): they were trained on part "
-            "of the forget set, or it is easier or harder by nature. Outputs cannot tell these apart; check what the "
-            "retrains were trained on.",
+            f"the retrains treat forget and unseen examples differently ({', '.join(unlike)}): they were trained on "
+            "part of the forget set, or it is easier or harder by nature. Outputs cannot tell these apart; check what "
+            "the retrains were trained on.",
         ),
         "UNLIKE_RETRAINS": (
             unfollowed,

@@ -175,8 +175,8 @@ def numbers(outputs: Outputs, fpr: float, of_class: bool = False, share: float =
         float(np.var(right[k][part] - np.mean([model[part] for model in right[:k]], axis=0), ddof=1)) / len(part)
         for part in parts
     ]
-    found["L"] = number(accuracies, max(sqrt(sum(squares)), 1 / f), 1 + 1 / k, 1 / f)
-    found["V"] = number([auc(-d[members], -d[evaluation]) for d in distances], e0, 1 + 1 / k)
+    found["L"] = number(accuracies, max(sqrt(sum(squares)), 1 / f), 1 + 2 / k, 1 / f)
+    found["V"] = number([auc(-d[members], -d[evaluation]) for d in distances], e0, 1 + 2 / k)
     shapes = []
     for j in range(k + 1):
         edges = np.quantile(r_scores[j][evaluation], np.arange(1, 20) / 20)
@@ -188,7 +188,7 @@ def numbers(outputs: Outputs, fpr: float, of_class: bool = False, share: float =
         spread = float(np.subtract(*np.quantile(phi[j][evaluation], [0.75, 0.25])))
         for part in (members, evaluation):
             values = np.sort(phi[j][part])[np.round(np.linspace(0, len(part) - 1, n)).astype(int)]
-            ties.append(float(np.mean(np.diff(values) < 1e-4 * spread)))
+            ties.append(float(np.mean(np.diff(values) < 0.02 / n * spread)))
         shapes.append(max(variation, abs(ties[0] - ties[1])))
     found["D"] = number(shapes, 0.35 * sqrt(1 / f + 1 / u), 1 + 2 / k)
     if not of_class:
