@@ -93,7 +93,7 @@ def test_the_commands_of_the_readme_run_and_end_as_it_says(
         verdicts.append(said.code)
         report = re.search(r"--report (\S+)", command)
         assert report is not None and (folder / report[1] / "report.html").is_file(), said.err
-        assert said.out.startswith({0: "PASS", 1: "FAIL (", 3: "INCONCLUSIVE ("}[said.code]), said.out
+        assert said.out.startswith({0: "PASS", 1: "FAIL, ", 3: "INCONCLUSIVE, "}[said.code]), said.out
         if said.code == 1:
             assert "LEAK" in said.out.splitlines()[0]
     expected = VERDICTS[name]

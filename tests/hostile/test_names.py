@@ -75,10 +75,10 @@ def test_nothing_raw_reaches_the_terminal(kind: str, hostile: Outputs, vestige: 
     name, report = ALL[kind].replace("\x00", ""), tmp_path / "report"
     first = vestige("audit", "--outputs", tmp_path / "o.npz", "--report", report, "--name", name)
     assert first.code in (1, 3), first.err
-    assert first.out.split(" ", 1)[0] in ("FAIL", "INCONCLUSIVE")
+    assert first.out.split(",", 1)[0] in ("FAIL", "INCONCLUSIVE")
     found = read_report(report)
     assert found.audits[0].candidate == name and any(
-        one.name.endswith(tuple(SCRIPTS.values())) for one in found.audits[0].groups
+        endpoint.where.endswith(tuple(SCRIPTS.values())) for endpoint in found.audits[0].endpoints
     )
     said = [first]
     said += [vestige("gate", report, "--profile", "standard", *more) for more in ((), ("--json",))]
@@ -125,11 +125,14 @@ def worst(report: Report) -> Report:
     """The report with a hostile name in every place that holds free text."""
     audit = report.audits[0]
     names = "".join(SCRIPTS.values())
-    groups = tuple(replace(one, name=name) for one, name in zip(audit.groups, SCRIPTS.values(), strict=False))
     verdict = replace(audit.verdict, headline=audit.verdict.headline + names, notes=(names, *SCRIPTS.values()))
-    endpoints = tuple(replace(one, statistic=names) for one in audit.endpoints)
+    names_of_endpoints = [*SCRIPTS.values()]
+    endpoints = tuple(
+        replace(endpoint, statistic=names, where=f"{names_of_endpoints[place % len(SCRIPTS)]}{place}")
+        for place, endpoint in enumerate(audit.endpoints)
+    )
     data = replace(report.data, source=names, fingerprint=names, class_names=tuple(SCRIPTS.values()))
-    changed = replace(audit, candidate=names, groups=groups, verdict=verdict, endpoints=endpoints)
+    changed = replace(audit, candidate=names, verdict=verdict, endpoints=endpoints)
     return replace(
         report, data=data, reproduce=names, created=names, audits=(changed,), tool=replace(report.tool, name=names)
     )
