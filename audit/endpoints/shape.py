@@ -12,10 +12,11 @@ from vestige.audit.policy import Policy
 from vestige.learners.arrays import Array
 
 BINS = 20
-NEAR = 0.02
-"""Neighbours nearer than this share of the interquartile range over their number are one value: a distance that shrinks
-as neighbours of continuous values do, so that more of them are not more alike."""
+NEAR = 0.25
+"""Of n values neighbours are as good as equal where they are nearer than this share of the interquartile range over n:
+about one in ten of continuous values is, at any n."""
 ERROR = 0.35
+LEAST_WEIGHT = 1e-4
 
 
 def shape(scores: Scores, policy: Policy) -> Iterator[Statistic]:
@@ -60,12 +61,21 @@ def total_variation(forget: Float64[Array, " f"], unseen: Float64[Array, " u"]) 
 
 
 def repeats(forget: Float64[Array, " f"], unseen: Float64[Array, " u"]) -> float:
-    """Difference in the share of neighbouring values that are nearer than ``NEAR / n`` interquartile ranges, in n
-    values of both, evenly spaced in rank."""
+    """Difference in the share of values whose next larger neighbour is as good as equal, among equally many of both."""
     n = min(len(forget), len(unseen))
     low, high = np.quantile(unseen, [0.25, 0.75])
-    shares = []
-    for part in (np.sort(forget), np.sort(unseen)):
-        steps = np.diff(part[np.linspace(0, len(part) - 1, n).round().astype(np.int64)])
-        shares.append(float((steps < NEAR / n * (high - low)).mean()) if n > 1 else 0.0)
+    shares = [near_share(np.sort(part), n, NEAR * (high - low) / n) for part in (forget, unseen)]
     return abs(shares[0] - shares[1])
+
+
+def near_share(values: Float64[Array, " m"], n: int, distance: float) -> float:
+    """Expected share of a random n of these sorted ``values`` whose next one of the n is nearer than ``distance``: that
+    is l places on with probability p (1 - p)^(l - 1), p = n / m."""
+    p, share, lag = n / len(values), 0.0, 1
+    while lag < len(values) and (weight := p * (1 - p) ** (lag - 1)) > LEAST_WEIGHT:
+        near = (values[lag:] - values[:-lag] < distance).mean()
+        if not near:
+            break
+        share += weight * float(near)
+        lag += 1
+    return share

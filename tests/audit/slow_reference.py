@@ -187,8 +187,7 @@ def numbers(outputs: Outputs, fpr: float, of_class: bool = False, share: float =
         ties, n = [], min(f, u)
         spread = float(np.subtract(*np.quantile(phi[j][evaluation], [0.75, 0.25])))
         for part in (members, evaluation):
-            values = np.sort(phi[j][part])[np.round(np.linspace(0, len(part) - 1, n)).astype(int)]
-            ties.append(float(np.mean(np.diff(values) < 0.02 / n * spread)))
+            ties.append(followed(np.sort(phi[j][part]).tolist(), n, 0.25 / n * spread))
         shapes.append(max(variation, abs(ties[0] - ties[1])))
     found["D"] = number(shapes, 0.35 * sqrt(1 / f + 1 / u), 1 + 2 / k)
     if not of_class:
@@ -210,6 +209,18 @@ def numbers(outputs: Outputs, fpr: float, of_class: bool = False, share: float =
         a, b = len(of_label), len(retain)
         found["B"] = number(recognised, sqrt((a + b + 1) / (12 * a * b)), 1 + 1 / k)
     return found
+
+
+def followed(values: list[float], n: int, distance: float) -> float:
+    """Share of a random n of the sorted values whose next one among the n is nearer than ``distance``."""
+    share, p = 0.0, n / len(values)
+    for lag in range(1, len(values)):
+        weight = p * (1 - p) ** (lag - 1)
+        if weight <= 1e-4:
+            break
+        near = [values[i + lag] - values[i] < distance for i in range(len(values) - lag)]
+        share += weight * sum(near) / len(near)
+    return share
 
 
 def chance_of_shape(forget: int, unseen: int) -> float:

@@ -14,6 +14,7 @@ from vestige.audit.endpoints.endpoints import measure
 from vestige.audit.endpoints.readings import read
 from vestige.audit.endpoints.reference_check import reference_checks
 from vestige.audit.endpoints.scores import score
+from vestige.audit.endpoints.shape import near_share, repeats, shape_error
 from vestige.audit.endpoints.simulation import World, memorised
 from vestige.audit.policy import Policy
 from vestige.audit.results.evidence import Evidence
@@ -86,6 +87,27 @@ def test_the_threshold_of_t_has_the_rate_that_it_is_compared_with() -> None:
         expected = tail.reference
     assert expected == pytest.approx(1 - np.ceil(0.99 * 300) / 301)
     assert np.mean(rates) == pytest.approx(expected, abs=3 * np.std(rates) / sqrt(150))
+
+
+@pytest.mark.parametrize(("forget", "unseen", "least"), [(200, 1000, 0.3), (3000, 500, 0.04), (5000, 16_000, 0.3)])
+def test_more_values_do_not_repeat_more(forget: int, unseen: int, least: float) -> None:
+    """Two samples of one continuous distribution, 60 draws: no difference in repeated values beyond the noise that D
+    allows for. Pairs of equal forget values are seen at every size, less where few unseen ones leave few pairs."""
+    random, error = np.random.default_rng(4), shape_error(forget, unseen)
+    found, doubled = [], []
+    for _ in range(60):
+        f, u = random.normal(size=forget), random.normal(size=unseen)
+        found.append(repeats(f, u))
+        doubled.append(repeats(np.repeat(f[: forget // 2], 2), u))
+    assert np.mean(found) < error and np.max(found) < 3 * error
+    assert min(doubled) > least
+
+
+def test_the_share_that_is_followed_closely_is_that_of_a_random_part() -> None:
+    random = np.random.default_rng(5)
+    values = np.sort(np.round(random.normal(size=900), 2))
+    drawn = [(np.diff(np.sort(random.choice(values, 300, replace=False))) < 1e-3).mean() for _ in range(400)]
+    assert near_share(values, 300, 1e-3) == pytest.approx(np.mean(drawn), abs=4 * np.std(drawn) / 20)
 
 
 @pytest.mark.parametrize(
