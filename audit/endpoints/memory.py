@@ -33,7 +33,7 @@ def spread(scores: Scores, policy: Policy) -> Iterator[Statistic]:
         return
     forget, _, unseen = scores.parts(np.abs(scores.residual))
     statistic = paired_auc(forget, unseen, scores.retrains, random=scores.setting.random)
-    yield replace(statistic, in_force=in_force(f, u, policy))
+    yield replace(statistic, in_force=statistic.values is None or in_force(f, u, policy))
 
 
 def in_force(forget: int, unseen: int, policy: Policy) -> bool:

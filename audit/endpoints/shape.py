@@ -57,7 +57,7 @@ def total_variation(forget: Float64[Array, " f"], unseen: Float64[Array, " u"]) 
     shares = [
         np.bincount(np.searchsorted(edges, part), minlength=len(edges) + 1) / len(part) for part in (forget, unseen)
     ]
-    return float(np.abs(shares[0] - shares[1]).sum() / 2)
+    return min(1.0, float(np.abs(shares[0] - shares[1]).sum() / 2))  # sums of shares may round beyond 1
 
 
 def repeats(forget: Float64[Array, " f"], unseen: Float64[Array, " u"]) -> float:

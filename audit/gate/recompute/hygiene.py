@@ -83,7 +83,7 @@ def _implausible(stated: Stated, chance: float) -> int:
     rows, where all of them are stated."""
     data = stated.report.data
     part = next((part for part in stated.audit.utility if part.role == "retain"), None)
-    if part is None or stated.audit.reference.dropped or not data.retain:
+    if part is None or part.measure != "accuracy" or stated.audit.reference.dropped or not data.retain:
         return 0
     accuracies = [*part.retrains, *(() if part.original is None else (part.original,))]
     return sum(

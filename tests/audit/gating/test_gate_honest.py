@@ -2,55 +2,42 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.audit.gating.conftest import NOT_RUN, WORLD, WORLDS, audited, reported
+from tests.audit.gating.conftest import KINDS, NOT_RUN, SMALL, reported
 from tests.audit.judging import judge
 from vestige.attacks.outputs.outputs import Outputs
-from vestige.audit.endpoints.simulation import World, constant, memorised
 from vestige.audit.gate.gate import Requirement, gate
 from vestige.audit.policy import Policy
 from vestige.audit.results.json import to_json
-
-SMALL = replace(WORLD, forget=300, unseen=1600, retain=200, retrains=5)
-KINDS: dict[str, tuple[World, dict[str, Any]]] = {
-    **{outcome.lower(): (world, {}) for outcome, world in WORLDS.items()},
-    "two retrains": (replace(SMALL, retrains=2), {}),
-    "one retrain": (replace(SMALL, retrains=1), {}),
-    "three retrains, a leak": (replace(SMALL, retrains=3, candidate=memorised(3)), {"min_evidence": "C"}),
-    "two retrains, a leak": (replace(SMALL, retrains=2, candidate=memorised(4)), {}),
-    "no tail endpoints": (replace(SMALL, unseen=900), {"min_evidence": "C", "margin_auc": 0.3}),
-    "no original": (replace(SMALL, original=None), {}),
-    "no retain": (replace(SMALL, retain=0), {}),
-    "nothing memorised": (replace(SMALL, original=constant(0.0)), {"accept_vacuous": True, "margin_auc": 0.3}),
-    "few examples": (replace(SMALL, forget=3, unseen=20), {}),
-    "one forget example": (replace(SMALL, forget=1, unseen=20, retrains=4), {}),
-    "reversed": (replace(SMALL, original=constant(-3.0)), {}),
-    "over-forgotten": (replace(SMALL, candidate=constant(-3.0)), {}),
-    "narrowed margin": (replace(WORLD, original=memorised(0.5)), {"margin_auc": 0.12}),
-    "odd retrain": (replace(SMALL, seed_effect=1.5, retrains=4), {}),
-    "not exchangeable": (replace(SMALL, forget_difficulty=-1.0), {}),
-    "conservative": (replace(SMALL, candidate=constant(0.4)), {"conservative": True}),
-    "conservative, a leak": (replace(SMALL, candidate=memorised(3)), {"conservative": True}),
-    "conservative, weak original": (replace(SMALL, original=constant(0.45)), {"conservative": True}),
-    "other rates": (SMALL, {"fpr": 0.05, "alpha": 0.1, "calibration_share": 0.4, "calibration_seed": 7}),
-}
+from vestige.audit.results.report import Audit
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", [1, 2])
-def test_every_kind_of_report_is_let_through_with_its_own_verdict(kind: str, seed: int, tmp_path: Path) -> None:
-    world, settings = KINDS[kind]
-    policy = Policy.of({"profile": "standard", **settings})
-    audit = audited(world, policy, seed=seed)
-    path = tmp_path / "report.json"
-    path.write_text(to_json(reported([audit], policy)), encoding="utf-8")
-    found = gate([path], Requirement.of(policy))
-    assert found.candidates[0].audit == audit
-    assert found.outcome == audit.verdict.outcome
+def test_every_kind_of_report_is_let_through_with_its_own_verdict(
+    kind: str, kinds: dict[str, Audit], tmp_path: Path
+) -> None:
+    path, policy = tmp_path / "report.json", KINDS[kind].policy
+    for audit in (kinds[kind], KINDS[kind].audit(seed=2)):
+        path.write_text(to_json(reported([audit], policy)), encoding="utf-8")
+        found = gate([path], Requirement.of(policy))
+        assert found.candidates[0].audit == audit and found.outcome == audit.verdict.outcome
+
+
+def test_the_kinds_are_what_they_are_called(kinds: dict[str, Audit]) -> None:
+    outcomes = {kind: audit.verdict.outcome for kind, audit in kinds.items()}
+    assert {kind for kind, outcome in outcomes.items() if outcome == "PASS"} == {
+        kind for kind in KINDS if kind.endswith("PASS")
+    }
+    settings = {kind: audit.setting.name for kind, audit in kinds.items() if audit.setting.name != "chosen"}
+    assert settings == {kind: kind.split(",")[0].removeprefix("a ") for kind in settings}
+    codes = {kind: set(audit.verdict.codes) for kind, audit in kinds.items()}
+    assert codes["a class, masked"] >= {"TRACE"} and kinds["a class, masked"].masked == (0,)
+    assert "REFERENCE" in codes["random, contradicted"] and "REFERENCE" in codes["reversed"]
+    assert kinds["people"].reference.unit == "person"
+    assert {endpoint.where for endpoint in kinds["groups, PASS"].endpoints} > {"group 0", "class 1", "hardest quarter"}
 
 
 def copied(outputs: Outputs, copy: str) -> Outputs:
