@@ -31,8 +31,9 @@ def endpoint_values(stated: Stated) -> Claims:
     order = [definition.name for definition in DEFINITIONS]
     names = [endpoint.name for endpoint in audit.endpoints]
     known = set(names) <= set(order) and names == sorted(names, key=order.index)
-    required = set(order) - {"G", "B"} | ({"B"} if audit.setting.of_class else set())
-    rule = Rule(known and required <= set(names), f"all of {', '.join(order)} that apply, in this order")
+    recognised = any(endpoint.name == "B" and OWN not in endpoint.where for endpoint in audit.endpoints)
+    complete = set(order) - {"G", "B"} <= set(names) and recognised == audit.setting.of_class
+    rule = Rule(known and complete, f"all of {', '.join(order)} that apply, in this order")
     yield Claim("battery, endpoints", tuple(names), rule)
     for endpoint in audit.endpoints:
         yield from _values(stated, endpoint)
