@@ -116,7 +116,7 @@ class Gate:
         outcomes = [candidate.audit.verdict.outcome for candidate in self.candidates]
         counts = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in OUTCOMES if outcome in outcomes)
         line = (
-            f"{self.outcome}: {policy.margins}; {count(len(outcomes), 'candidate')}: {counts}; "
+            f"{self.outcome}: margins {policy.margins}; {count(len(outcomes), 'candidate')}: {counts}; "
             f"policy {self.requirement.name} ({policy.hash[:12]})"
         )
         if self.outcome == "INCONCLUSIVE" and self.passes:

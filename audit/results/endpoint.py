@@ -9,6 +9,7 @@ from vestige.audit.results.figures import Interval
 
 EndpointName = Literal["M", "S", "T", "L", "B", "A4", "T4", "V", "D", "F4", "F5", "G"]
 Value = Annotated[float, Field(ge=-1, le=1)]
+Error = Annotated[float, Field(ge=0, le=2)]
 Decision = Literal["within", "outside", "uncertain", "not estimable"]
 Role = Literal["primary", "fail_only"]
 
@@ -36,10 +37,10 @@ class Endpoint:
     chance: Annotated[bool, Field(description="True when that is the value of chance, as in a random draw.")]
     gap: Annotated[float | None, Field(description="Candidate minus the reference.")]
     original_gap: Annotated[float | None, Field(description="Original minus the reference.")]
-    example_error: Annotated[float | None, Field(description="e: standard error of the gap from the examples alone.")]
-    original_error: Annotated[float | None, Field(description="The same of the original's gap.")]
+    example_error: Annotated[Error | None, Field(description="e: standard error of the gap from the examples alone.")]
+    original_error: Annotated[Error | None, Field(description="The same of the original's gap.")]
     expected_error: Annotated[
-        float | None, Field(description="The same of any candidate's, from retrains and sizes alone.")
+        Error | None, Field(description="The same of any candidate's, from retrains and sizes alone.")
     ]
     spread: Annotated[float | None, Field(description="s: standard deviation (divisor K - 1) over the retrains.")]
     factor: Annotated[float | None, Field(description="c squared: variance of a gap over that of the retrains.")]

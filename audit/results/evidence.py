@@ -48,7 +48,9 @@ class Utility:
     retrains: Annotated[tuple[float, ...], Field(description="Value on each retrain.")]
     original: Annotated[float | None, Field(description="Value on the original.")]
     gap: Annotated[float, Field(description="Candidate minus the mean of the retrains (or minus the original).")]
-    example_error: Annotated[float, Field(description="e: standard error of the gap from the examples alone.")]
+    example_error: Annotated[
+        float, Field(ge=0, le=1e6, description="e: standard error of the gap from the examples alone.")
+    ]
     interval: Annotated[Interval, Field(description="Interval of the gap, level 1 - 2 alpha.")]
     margin: Annotated[float, Field(description="Loss that is tolerated.")]
     decision: Annotated[
@@ -88,20 +90,27 @@ class UnseenCheck:
         int, Field(ge=0, description="Unseen rows that every other retrain gets wrong, in the part with more to see.")
     ]
     recovered: Annotated[
-        float | None, Field(description="Share of those that the candidate gets right more than a retrain does.")
+        float | None,
+        Field(ge=-1, le=1, description="Share of those that the candidate gets right more than a retrain does."),
     ]
-    error: Annotated[float | None, Field(description="Standard error of that share.")]
+    error: Annotated[float | None, Field(ge=0, le=1, description="Standard error of that share.")]
     gain: Annotated[float | None, Field(description="Accuracy (or log loss) on unseen rows, candidate minus retrains.")]
     gain_interval: Annotated[Interval | None, Field(description="Its interval, level 1 - 2 alpha.")]
     retain_gap: Annotated[
         float | None,
-        Field(description="AUC of the residual, unseen against retain rows, candidate minus mean of the retrains."),
+        Field(
+            ge=-1,
+            le=1,
+            description="AUC of the residual, unseen against retain rows, candidate minus mean of the retrains.",
+        ),
     ]
     retain_interval: Annotated[Interval | None, Field(description="Its interval, level 1 - 2 alpha.")]
     threshold: Annotated[
         float | None,
         Field(
-            description="Threshold of T in interquartile ranges of the calibration rows, over the retrains' largest."
+            ge=-1e6,
+            le=1e6,
+            description="Threshold of T in interquartile ranges of the calibration rows, over the retrains' largest.",
         ),
     ]
     known: Annotated[bool, Field(description="True when the candidate knows unseen examples.")]

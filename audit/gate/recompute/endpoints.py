@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from vestige.attacks.metrics.roc import estimable
 from vestige.audit.endpoints.accuracy import PLAIN
 from vestige.audit.endpoints.endpoints import BY_NAME, DEFINITIONS, SHADOWED, Measured
 from vestige.audit.endpoints.memory import HARDEST, in_force, too_few
@@ -54,6 +55,7 @@ def _values(stated: Stated, endpoint: Endpoint) -> Claims:
     yield Claim(f"{path}, errors are null", given, (absent, absent or not reference.original, absent))
     if absent:
         return
+    yield Claim(f"{path}, is estimable", True, not _lacking(stated, endpoint))
     low = -1.0 if endpoint.name == "L" and not _plain(stated, endpoint) else 0.0
     values = (*endpoint.retrains, endpoint.candidate, *(() if endpoint.original is None else (endpoint.original,)))
     yield Claim(f"{path}, values", values, within(low, 1.0, *values))
@@ -81,21 +83,26 @@ def _sizes(stated: Stated, endpoint: Endpoint) -> Claims:
         yield Claim(f"{endpoint.label}, numbers of examples", sizes, (reference.forget, unseen))
 
 
-def _may_be_absent(stated: Stated, endpoint: Endpoint) -> bool:
-    """Whether a report without this endpoint can be what an audit wrote. What only the outputs show (that all retrains
-    have the same value, that there are no classes) has to be believed, of M and T alone it is not."""
+def _lacking(stated: Stated, endpoint: Endpoint) -> bool:
+    """Whether sizes and numbers of models leave nothing to measure."""
     audit, name = stated.audit, endpoint.name
-    k, forget, unseen = audit.reference.retrains, endpoint.forget, endpoint.unseen
+    k, reference, fpr = audit.reference.retrains, audit.reference, stated.policy.fpr
+    alone = not k and not audit.setting.random
     if name == "M":
-        return min(audit.reference.forget, audit.reference.unseen_evaluation) < 2 or (
-            not k and not audit.setting.random
-        )
+        return alone or min(reference.forget, reference.unseen_evaluation) < 2
     if name == "T":
-        few = allowed_false(stated.policy.fpr, audit.reference.unseen_calibration) < LEAST_FALSE_POSITIVES
-        return few or (not k and not audit.setting.random)
+        return alone or allowed_false(fpr, reference.unseen_calibration) < LEAST_FALSE_POSITIVES
     if name in SHADOWED:
-        return k < 2 or bool(why_absent(SCORE_OF[name], audit.shadows)) or name == "T4"
-    return name != "G" or bool(too_few(forget, unseen)) or not k
+        few = name == "T4" and audit.shadows is not None and not estimable(fpr, audit.shadows.unseen_evaluation)
+        return k < 2 or few or bool(why_absent(SCORE_OF[name], audit.shadows))
+    return name == "G" and bool(too_few(endpoint.forget, endpoint.unseen))
+
+
+def _may_be_absent(stated: Stated, endpoint: Endpoint) -> bool:
+    """Whether a report without this endpoint can be what an audit wrote: of the others only the outputs show it (all
+    retrains have the same value, there are no classes), which has to be believed."""
+    decided = (*SHADOWED, "M", "T", *(("G",) if stated.audit.reference.retrains else ()))
+    return _lacking(stated, endpoint) or endpoint.name not in decided
 
 
 def _chance(stated: Stated, endpoint: Endpoint) -> Claims:

@@ -39,6 +39,7 @@ def plan_record(stated: Stated) -> Claims:
     yield Claim("plan, registered", record.registered, Rule(earlier, f"a time before {stated.report.created}"))
     yield Claim("plan, differences", changed, tuple(dict.fromkeys(changed)))
     applied = {**asdict(stated.policy), "battery": BATTERY, **asdict(sizes_of(stated.report))}
+    applied["setting"] = stated.audit.setting.words
     for difference in record.differences:
         what = difference.what
         yield Claim("plan, differences", what, Rule(what in applied, f"one of {', '.join(applied)}"))

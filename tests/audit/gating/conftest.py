@@ -96,6 +96,7 @@ KINDS: dict[str, Kind] = {
     "random, contradicted": Kind(replace(SMALL, forget_difficulty=-1.0), {}, "random"),
     "a class": Kind(CLASS, OPEN),
     "a class, kept": Kind(CLASS, OPEN, candidate="keeps"),
+    "a class without retain rows": Kind(replace(CLASS, retain=0), OPEN, "class"),
     "a class, masked": Kind(CLASS, OPEN, candidate="masked"),
 }
 """Every kind of report; those of PASS say so."""

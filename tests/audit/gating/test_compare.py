@@ -38,7 +38,7 @@ def test_the_change_of_a_verdict(audits: dict[str, Audit], old: str, new: str, c
     found = compare_reports(*(reported([as_candidate(audits[outcome])]) for outcome in (old, new)))
     (pair,) = found.pairs
     assert (pair.old, pair.new, pair.change) == (old, new, change)
-    assert pair.new_reasons == audits[new].verdict.reasons
+    assert pair.new_reasons == audits[new].verdict.codes
 
 
 def test_endpoints_and_utility(audits: dict[str, Audit]) -> None:
@@ -46,20 +46,20 @@ def test_endpoints_and_utility(audits: dict[str, Audit]) -> None:
     (pair,) = compare_reports(reported([fail]), reported([good])).pairs
     parts = {part.name: part for part in pair.parts}
     tried = [
-        endpoint.name for endpoint in good.endpoints if endpoint.candidate is not None
+        endpoint.label for endpoint in good.endpoints if endpoint.candidate is not None
     ]  # there are no shadows in either
     assert list(parts) == [*tried, "utility retain", "utility unseen"]
-    a2 = parts["A2"]
-    assert (a2.old.decision, a2.new.decision, a2.change, a2.drift, a2.clear) == (
+    memory = parts["M"]
+    assert (memory.old.decision, memory.new.decision, memory.change, memory.drift, memory.clear) == (
         "outside",
         "within",
         "better",
         "closer",
         True,
     )
-    assert a2.old.gap == fail.endpoints[1].gap and a2.new.interval == good.endpoints[1].interval
+    assert memory.old.gap == fail.endpoints[0].gap and memory.new.interval == good.endpoints[0].interval
     (back,) = compare_reports(reported([good]), reported([fail])).pairs
-    assert {part.name: (part.change, part.drift) for part in back.parts}["A2"] == ("worse", "further")
+    assert {part.name: (part.change, part.drift) for part in back.parts}["M"] == ("worse", "further")
     (same,) = compare_reports(reported([good]), reported([good])).pairs
     assert {(part.change, part.drift, part.clear) for part in same.parts} == {("unchanged", "unchanged", False)}
 
@@ -69,15 +69,15 @@ def test_over_forgetting_is_further_from_retraining_and_a_lower_tpr_is_not() -> 
     after = audited(replace(SMALL, candidate=constant(-2.0)), seed=2)
     (pair,) = compare_reports(reported([before]), reported([after])).pairs
     parts = {part.name: part for part in pair.parts}
-    assert parts["A1"].drift == "further" and (parts["A1"].new.gap or 0) < 0
-    assert parts["T1"].drift == "closer" and (parts["T1"].new.gap or 0) < (parts["T1"].old.gap or 0)
+    assert parts["M"].drift == "further" and (parts["M"].new.gap or 0) < 0
+    assert parts["T"].drift == "closer" and (parts["T"].new.gap or 0) < (parts["T"].old.gap or 0)
 
 
 def test_an_endpoint_that_stopped_being_estimable() -> None:
     few = audited(replace(SMALL, unseen=900), seed=2)
     (pair,) = compare_reports(reported([audited(SMALL, seed=2)]), reported([few])).pairs
-    t1 = {part.name: part for part in pair.parts}["T1"]
-    assert (t1.new.gap, t1.drift, t1.clear) == (None, "not known", False)
+    tail = {part.name: part for part in pair.parts}["T"]
+    assert (tail.new.gap, tail.drift, tail.clear) == (None, "not known", False)
 
 
 def test_only_candidates_in_both_are_compared(audits: dict[str, Audit]) -> None:
@@ -120,9 +120,9 @@ def test_other_retrains_other_batteries_and_changed_policies(audits: dict[str, A
     assert compare_reports(old, others).unfair == (
         "retrains: their values differ, so the reference or the data is another one",
     )
-    shorter = reported([replace(audits["PASS"], endpoints=audits["PASS"].endpoints[:-1])])
+    shorter = reported([replace(audits["PASS"], endpoints=audits["PASS"].endpoints[1:])])
     (line,) = compare_reports(old, shorter).unfair
-    assert line.startswith("battery: A1 (")
+    assert line.startswith("battery: 3 (M, ")
     changed = reported([audits["PASS"]], registered="0" * 64)
     assert compare_reports(changed, old).unfair == ("policy: in the old report it was changed after it was registered",)
 
@@ -130,7 +130,7 @@ def test_other_retrains_other_batteries_and_changed_policies(audits: dict[str, A
 def test_the_command(reports: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert run("compare", str(reports["all"]), str(reports["FAIL"])) == 0
     out = capsys.readouterr().out
-    assert "fail: FAIL (LEAK, SCATTER, TAIL), then FAIL (LEAK, SCATTER, TAIL): unchanged" in out
+    assert "fail: FAIL (LEAK, TRACE), then FAIL (LEAK, TRACE): unchanged" in out
     assert "pass: only in OLD" in out and "inconclusive: only in OLD" in out and "Not a fair" not in out
     assert run("compare", str(reports["PASS"]), str(reports["FAIL"])) == 0
     assert "No candidate is in both reports." in capsys.readouterr().out
@@ -175,7 +175,7 @@ def test_names_reach_the_terminal_as_one_line(
 ) -> None:
     def renamed(report: dict[str, Any]) -> None:
         report["audits"][0].update(candidate=name)
-        report["audits"][0]["verdict"]["reasons"] = ["\x1b[31mX"]
+        report["audits"][0]["verdict"]["reasons"] = [{"code": "LEAK", "where": ["\x1b[31mX"]}]
         report["data"]["split"] = "\n::error::"
 
     old = write_edited(reported([audits["PASS"]]), tmp_path / "old.json", renamed)

@@ -25,7 +25,7 @@ def test_the_exit_code_is_that_of_the_worst_candidate(
     assert gate(reports[outcome], "--policy", policy_file) == code
     lines = capsys.readouterr().out.splitlines()
     worst = "FAIL" if outcome == "all" else outcome
-    assert lines[0].startswith(f"{worst}: margins AUC 0.05, TPR 0.02 at FPR 0.01; ")
+    assert lines[0].startswith(f"{worst}: margins AUC 0.05, TPR 0.02 at FPR 0.01, labels 0.05; ")
     assert "policy policy.toml" in lines[0]
     assert sum("│" in line for line in lines) >= (3 if outcome == "all" else 1)
 

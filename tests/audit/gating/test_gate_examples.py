@@ -52,7 +52,7 @@ def test_the_script_shows_every_verdict_with_its_exit_code(tried: tuple[Path, st
     folder, said = tried
     assert said.rstrip().endswith("PASS, FAIL and INCONCLUSIVE end with 0, 1, 3.")
     for name, (outcome, code) in OUTCOMES.items():
-        assert f"{outcome}: margins AUC 0.05, TPR 0.02 at FPR 0.01; 1 candidate" in said
+        assert f"{outcome}: margins AUC 0.05, TPR 0.02 at FPR 0.01, labels 0.05; 1 candidate" in said
         assert f"exit code {code}" in said
         report = json.loads((folder / name / "report.json").read_text())
         assert [audit["verdict"]["outcome"] for audit in report["audits"]] == [outcome]

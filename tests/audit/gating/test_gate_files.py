@@ -16,7 +16,7 @@ from junitparser import Error, Failure, JUnitXml
 from markdown_it import MarkdownIt
 from sarif_kit.validate import validation_errors
 
-from tests.audit.gating.conftest import SMALL_REPORTS, reported, run
+from tests.audit.gating.conftest import KINDS, reported, run
 from tests.audit.gating.test_gate_hostile import NAMES
 from vestige.audit.files.text import one_line
 from vestige.audit.gate.formats.cases import cases
@@ -60,10 +60,9 @@ def test_junit_as_a_consumer_reads_it(found: Gate) -> None:
     assert read.skipped == 0 and all(suite.skipped == 0 for suite in read)
     for suite, judged in zip(read, found.candidates, strict=True):
         tests = {case.name: case for case in suite}
-        endpoints = [endpoint.name for endpoint in judged.audit.endpoints]
-        groups = [group.name for group in judged.audit.groups]
-        assert groups == ["most memorised quarter"]
-        assert list(tests) == ["verdict", *endpoints, *groups, "utility retain", "utility unseen"]
+        endpoints = [endpoint.label for endpoint in judged.audit.endpoints]
+        assert "G: hardest quarter" in endpoints
+        assert list(tests) == ["verdict", *endpoints, "utility retain", "utility unseen"]
         kinds = [type(result) for case in tests.values() for result in case.result]
         assert (suite.tests, suite.failures, suite.errors) == (
             len(tests),
@@ -83,9 +82,9 @@ def test_junit_as_a_consumer_reads_it(found: Gate) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", SMALL_REPORTS)
-def test_all_tests_pass_exactly_where_the_verdict_is_pass(small_audits: dict[str, Audit], kind: str) -> None:
-    audit = small_audits[kind]
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_tests_pass_exactly_where_the_verdict_is_pass(kinds: dict[str, Audit], kind: str) -> None:
+    audit = kinds[kind]
     states = {case.state for case in cases(audit)}
     assert (states == {"pass"}) == (audit.verdict.outcome == "PASS")
     assert ("fail" in states) == (audit.verdict.outcome == "FAIL")
@@ -204,7 +203,7 @@ def rendered(content: bytes) -> str:
 def test_the_summary_renders_as_a_table(found: Gate) -> None:
     html = rendered(summary(found))
     assert html.count("<table>") == 1 and html.count("<tr>") == 4
-    assert "margins AUC 0.05, TPR 0.02 at FPR 0.01" in html.replace("&#46;", ".")
+    assert "margins AUC 0.05, TPR 0.02 at FPR 0.01, labels 0.05" in html.replace("&#46;", ".")
     assert "<strong>FAIL</strong>" in html and "<strong>INCONCLUSIVE</strong>" in html
 
 

@@ -33,15 +33,15 @@ def refused(path: Path, capsys: pytest.CaptureFixture[str], *, code: int = 4) ->
         (b"[]", "JSON object"),
         (b"null", "JSON object"),
         (b"{}", "schema_version"),
-        (b'{"schema_version": "9.9"}', "schema_version '1.0', got '9.9'"),
-        (b'{"schema_version": "1.0"}', "report.schema.json"),
+        (b'{"schema_version": "9.9"}', "schema_version '3.0', got '9.9'"),
+        (b'{"schema_version": "3.0"}', "report.schema.json"),
         (b'{"schema_version": NaN}', "finite"),
         (b'{"schema_version": 1e999}', "finite"),
         (b'{"schema_version": ' + b"9" * 5000 + b"}", "JSON"),
         (b'{"a": 1, "a": 2}', "every key and every candidate once"),
         (b"[" * 200_000, "nested too deeply"),
         (b'{"a":' * 200_000, "nested too deeply"),
-        (b'{"schema_version": "1.0", "\\u001b[31m\\n": 1}', "report.schema.json"),
+        (b'{"schema_version": "3.0", "\\u001b[31m\\n": 1}', "report.schema.json"),
     ],
 )
 def test_what_is_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, words: str) -> None:
@@ -131,20 +131,26 @@ def test_what_the_schema_refuses_the_gate_refuses(
         set_in("data", "unseen")(10**400),
         set_in("audits", 0, "reference", "problem")("x" * 100_000 + "\n"),
         set_in("audits", 0, "reference", "problem")("retrain 1 and retrain 2 are byte-equal\n::error::"),
-        set_in("audits", 0, "reference", "firing")(["A9"]),
+        set_in("audits", 0, "reference", "firing")(["A1"]),
         set_in("audits", 0, "reference", "dropped")(["\x1b[31mretrain 1"]),
-        set_in("audits", 0, "baseline", "interval")([-1e308, 1e308]),
+        set_in("audits", 0, "unseen_check", "gain_interval")([-1e308, 1e308]),
         set_in("audits", 0, "utility", 0, "interval")([-1e308, 1e308]),
         set_in("audits", 0, "endpoints", 1, "retrains")([]),
-        set_in("audits", 0, "endpoints", 0, "example_half_width")(1e308),
+        set_in("audits", 0, "endpoints", 0, "example_error")(1e308),
         set_in("audits", 0, "utility", 0, "original")(1e308),
+        set_in("audits", 0, "utility", 0, "example_error")(1e308),
+        set_in("audits", 0, "endpoints", 0, "expected_error")(1e308),
+        set_in("audits", 0, "share_forgotten", "original")(1e308),
+        set_in("audits", 0, "reference", "checks", 0, "statistic")(1e308),
+        set_in("audits", 0, "unseen_check", "error")(1e308),
+        set_in("audits", 0, "unseen_check", "retain_gap")(-1e308),
         set_in("audits", 0, "retained", "comparisons", 1, "retrains")([]),
         set_in("audits", 0, "retained", "comparisons", 1, "name")("weather"),
         set_in("audits", 0, "hygiene", "findings", 0, "of")(10**400),
         set_in("data", "classes")(0),
         set_in("policy", "alpha")(0.9),
         set_in("policy", "margin_auc")(1e308),
-        set_in("policy", "calibration_seed")(-1),
+        set_in("policy", "margin_shape")(-1.0),
         set_in("policy", "hash")("\u202e" * 64),
         set_in("policy", "changed")(True),
     ],
@@ -159,7 +165,7 @@ def test_wild_values_in_a_valid_form(
 def test_equal_values_on_every_retrain(
     audits: dict[str, Audit], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("A1", "A2", "T1", "F1"):
+    for name in ("M", "S", "T", "V"):
 
         def edit(report: dict[str, Any], name: str = name) -> None:
             endpoint = next(endpoint for endpoint in report["audits"][0]["endpoints"] if endpoint["name"] == name)

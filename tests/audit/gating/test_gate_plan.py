@@ -14,6 +14,7 @@ import pytest
 from tests.audit.gating.conftest import NOT_RUN, WORLD, run
 from tests.audit.judging import judge
 from vestige.attacks.outputs.outputs import Outputs
+from vestige.audit.endpoints.simulation import memorised
 from vestige.audit.gate.formats.in_toto import in_toto
 from vestige.audit.gate.formats.junit import junit
 from vestige.audit.gate.formats.sarif import sarif
@@ -23,11 +24,13 @@ from vestige.audit.planning.preregistration import judged_under, sizes_of, subje
 from vestige.audit.policy import Policy
 from vestige.audit.results.json import to_json
 from vestige.audit.results.report import DataRecord, ModelsRecord, Report
+from vestige.audit.results.setting import CHOSEN
 from vestige.audit.workflows.records import build_report, policy_record
 from vestige.learners.errors import DataError
 from vestige.learners.files.io import canonical_json, digest
 
-POLICY = Policy(margin_auc=0.3, margin_tpr=0.2, margin_utility=0.3)
+SETTINGS = {"margin_auc": 0.12, "margin_tpr": 0.2, "margin_utility": 0.3, "min_evidence": "C"}
+POLICY = Policy.of(SETTINGS)
 PLANNED = replace(Requirement.of(POLICY), require_plan=True)
 WRITTEN = datetime(2026, 1, 2, tzinfo=UTC)
 Edit = Callable[[dict[str, Any]], Any]
@@ -35,7 +38,7 @@ Edit = Callable[[dict[str, Any]], Any]
 
 def report_of(outputs: Outputs, plan: PlanFile | None, policy: Policy = POLICY, source: str = "model.npz") -> Report:
     sizes = sizes_of(outputs)
-    record = judged_under(plan, policy, sizes, subject_of(outputs))
+    record = judged_under(plan, policy, sizes, subject_of(outputs), CHOSEN)
     audit = judge(outputs, policy, name="model", seed=0, controls=NOT_RUN, plan=record)
     path = Path(source)
     data = DataRecord(
@@ -56,7 +59,7 @@ def report_of(outputs: Outputs, plan: PlanFile | None, policy: Policy = POLICY, 
 
 @pytest.fixture(scope="module")
 def outputs() -> Outputs:
-    return replace(WORLD, forget=300, unseen=1600, retain=200, retrains=9).draw(1).outputs()
+    return replace(WORLD, forget=300, unseen=1600, retain=200, retrains=9, original=memorised(3.0)).draw(1).outputs()
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +77,7 @@ def kept(outputs: Outputs, plan: PlanFile) -> Report:
 @pytest.fixture(scope="module")
 def changed(outputs: Outputs, plan: PlanFile) -> Report:
     """Another margin and one retrain fewer than planned."""
-    policy = replace(POLICY, margin_auc=0.35)
+    policy = replace(POLICY, margin_auc=0.14)
     return report_of(replace(outputs, retrain=outputs.retrain[:8]), plan, policy)
 
 
@@ -94,7 +97,7 @@ def policy_of(report: Report) -> Requirement:
     return Requirement.of(POLICY if not report.audits[0].plan or report.audits[0].plan.kept else CHANGED)
 
 
-CHANGED = replace(POLICY, margin_auc=0.35)
+CHANGED = replace(POLICY, margin_auc=0.14)
 
 
 def test_honest_records_go_through_with_and_without_the_file(
@@ -120,7 +123,7 @@ def test_the_copy_beside_a_report_is_found_and_must_be_whole(kept: Report, plan:
     copy = keep_plan(plan, tmp_path)
     for path in (tmp_path, tmp_path / "report.json"):
         assert next(entry.state for entry in gate([path], policy_of(kept)).cited if entry.kind == "plan") == "checked"
-    copy.write_text(copy.read_text().replace("0.3", "0.4"))
+    copy.write_text(copy.read_text().replace("0.12", "0.4"))
     with pytest.raises(DataError, match="it was edited after it was written"):
         gate([tmp_path], policy_of(kept))
     copy.unlink()
@@ -139,7 +142,7 @@ EDITS: dict[str, tuple[str, Edit, str]] = {
     "hides one change": ("changed", lambda a: a["plan"]["differences"].pop(0), "policy_hash"),
     "plans another margin": (
         "changed",
-        lambda a: a["plan"]["differences"][0].update(planned=0.2),
+        lambda a: a["plan"]["differences"][0].update(planned=0.11),
         "policy_hash",
     ),
     "applies another margin": ("changed", lambda a: a["plan"]["differences"][0].update(applied=0.3), "applied"),
@@ -152,6 +155,11 @@ EDITS: dict[str, tuple[str, Edit, str]] = {
     ),
     "no change": ("changed", lambda a: a["plan"]["differences"][1].update(planned=8), "another value"),
     "a later time": ("kept", lambda a: a["plan"].update(registered="2999-01-01T00:00:00+00:00"), "plan, registered"),
+    "another setting": (
+        "changed",
+        lambda a: a["plan"]["differences"].append({"what": "setting", "planned": "random (known)", "applied": "class"}),
+        "plan, setting, applied: expected 'chosen",
+    ),
     "no time": ("kept", lambda a: a["plan"].update(registered="before"), "plan, registered"),
     "a hash that is a path": ("kept", lambda a: a["plan"].update(hash="../../../etc/passwd"), "64 hexadecimal"),
     "bound to more": ("kept", lambda a: a["plan"]["bound"].append("weather"), "plan, bound"),
@@ -288,7 +296,7 @@ def test_the_command(
     kept: Report, bare: Report, plan: PlanFile, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     policy, file = tmp_path / "policy.toml", tmp_path / "plan.json"
-    policy.write_text("margin_auc = 0.3\nmargin_tpr = 0.2\nmargin_utility = 0.3\n")
+    policy.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in SETTINGS.items()))
     write_plan(plan, file)
     report = written(kept, tmp_path / "kept.json")
     command = ("--policy", str(policy), "--require-plan")
@@ -302,7 +310,7 @@ def test_the_command(
     del content["hash"]
     stranger.write_text(json.dumps({**content, "hash": digest(canonical_json(content))}))
     assert run("gate", str(report), *command, "--plan", str(stranger)) == 4
-    file.write_text(file.read_text().replace("0.3", "0.2"))
+    file.write_text(file.read_text().replace("0.12", "0.1"))
     assert run("gate", str(report), *command, "--plan", str(file)) == 4
     assert "it was edited after it was written" in capsys.readouterr().err
     assert run("gate", str(report), *command, "--plan", str(tmp_path / "none.json")) == 4

@@ -69,20 +69,20 @@ def away(*names: str) -> Edit:
 
 
 EDITS: list[tuple[str, str, Edit, str]] = [
-    ("shadows away", "a leak", of_audit(lambda audit: audit.update(shadows=None)), "A4, candidate is null"),
-    ("endpoints away", "a leak", away("A4", "T4", "F4", "F5"), "A4, candidate is null: expected false"),
-    ("one endpoint away", "a leak", not_estimable("F4", "needs a shadow bank"), "F4, candidate is null"),
+    ("shadows away", "a leak", of_audit(lambda audit: audit.update(shadows=None)), "A4, is estimable"),
+    ("endpoints away", "a leak", away("A4", "T4", "F4", "F5"), "A4, is not estimable"),
+    ("one endpoint away", "a leak", not_estimable("F4", "needs a shadow bank"), "F4, is not estimable"),
     ("a refused bank", "a leak", of_part("shadows", problem="1 of 64 is broken"), "shadows, attacks"),
     ("fewer shadows", "grade A", of_part("shadows", shadows=32), "shadows, attacks"),
     ("an odd shadow", "grade A", of_part("shadows", shadows=65), "shadows, shadows"),
     ("no unlearned ones", "grade A", of_part("shadows", unlearned=0), "shadows, attacks"),
     ("unseen", "grade A", of_part("shadows", unseen_evaluation=10**6), "shadows, unseen_evaluation"),
-    ("too few unseen", "grade A", of_part("shadows", unseen_evaluation=900), "T4, candidate is null"),
+    ("too few unseen", "grade A", of_part("shadows", unseen_evaluation=900), "T4, is estimable"),
     ("grade", "grade A", of_part("verdict", grade="B"), "verdict, grade: expected 'A'"),
     ("outcome", "a leak", to_pass, "verdict, outcome"),
     ("gap", "a leak", of_endpoint("A4", gap=0.0), "A4, gap"),
     ("decision", "a leak", of_endpoint("F5", decision="within"), "F5, decision"),
-    ("reference", "a leak", of_part("reference", firing=["A1"]), "reference, firing"),
+    ("reference", "a leak", of_part("reference", firing=["M"]), "reference, firing"),
 ]
 
 
