@@ -20,6 +20,16 @@ PROFILES: Mapping[ProfileName, float] = {"strict": 0.03, "standard": 0.05, "scre
 """Margin on the AUC endpoints of each profile; every other setting has the same default in all three."""
 
 
+LOOKS = (3, 4, 5, 6, 8, 10, 13, 16, 20)
+"""Numbers of retrains at which a sequential audit is judged; it can PASS from five on (a random draw from three)."""
+
+
+def level_of(alpha: float, sequential: bool) -> float:
+    """Error rate of one look, of which there may be as many as ``LOOKS``: half of ``alpha``, not a ninth, as looks
+    share the candidate and most retrains (simulated: docs/simulations.md, "Looking again")."""
+    return alpha / 2 if sequential else alpha
+
+
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class Policy:
     """What an audit requires.
@@ -32,7 +42,9 @@ class Policy:
     false PASS, and of a false FAIL over all endpoints together; utility is tested separately. min_evidence: lowest
     grade of evidence for PASS. accept_vacuous: an original on which no attack finds anything does not stand in the way
     of PASS. inconclusive: whether a gate fails or warns on INCONCLUSIVE. calibration_share: share of the unseen
-    examples used for thresholds and centring only. Source: docs/verdict.md, "Endpoints".
+    examples used for thresholds and centring only. sequential: the audit is judged again as retrains are added, at
+    ``LOOKS``, each time at ``level``, so that ``alpha`` holds for all looks together. Source: docs/verdict.md,
+    "Endpoints".
     """
 
     profile: ProfileName = "standard"
@@ -50,6 +62,7 @@ class Policy:
     worst_group: Literal["report", "enforce"] = "report"
     inconclusive: Literal["fail", "warn"] = "fail"
     calibration_share: Annotated[float, Field(strict=True, ge=0.05, le=0.5)] = 0.2
+    sequential: Annotated[bool, Field(strict=True)] = False
 
     @model_validator(mode="before")
     @classmethod
@@ -95,6 +108,11 @@ class Policy:
     def hash(self) -> str:
         """SHA-256 (hexadecimal) of the settings as canonical JSON."""
         return digest(canonical_json(asdict(self)))
+
+    @property
+    def level(self) -> float:
+        """Error rate of one look."""
+        return level_of(self.alpha, self.sequential)
 
     @property
     def margins(self) -> str:

@@ -33,7 +33,7 @@ def main(seeds: int) -> None:
         for audit in report.audits:
             counts[audit.candidate][audit.verdict.outcome] += 1
             gaps = " ".join(f"{one.name} {one.gap:+.3f}" for one in audit.endpoints if one.gap is not None)
-            line.append(f"{audit.candidate}: {audit.verdict.outcome} ({', '.join(audit.verdict.reasons)}) {gaps}")
+            line.append(f"{audit.candidate}: {audit.verdict.outcome} ({', '.join(audit.verdict.codes)}) {gaps}")
         print(f"seed {seed}\n  " + "\n  ".join(line), flush=True)
     for name, outcomes in counts.items():
         print(f"{name}: " + ", ".join(f"{outcome} {count} of {seeds}" for outcome, count in outcomes.most_common()))

@@ -109,6 +109,12 @@ def cli() -> None:
     "--reference-only", is_flag=True, help="Train original and retrains and stop, as vestige plan needs them."
 )
 @exposed_ids_option
+@click.option(
+    "--until-decided",
+    is_flag=True,
+    help="Add retrains to those of the file, and judge again, until every verdict is reached.",
+)
+@click.option("--max", "most", type=click.IntRange(3, 20), help="Most retrains of --until-decided  [default: 20]")
 def run(
     audit_file: Path,
     workspace: Path | None,
@@ -117,6 +123,8 @@ def run(
     plan_path: Path | None,
     reference_only: bool,
     exposed_ids: Path | None,
+    until_decided: bool,
+    most: int | None,
 ) -> int:
     """Do a whole audit from AUDIT_FILE: train, unlearn, judge, report. What exists already is not made again.
 
@@ -131,8 +139,12 @@ def run(
     from vestige.audit.planning.plan_file import read_plan
     from vestige.audit.workflows.demo import control_problems
     from vestige.audit.workflows.request import Terms
-    from vestige.audit.workflows.run import make_reference, run_audit
+    from vestige.audit.workflows.run import make_reference, run_audit, run_until_decided
 
+    if until_decided and (reference_only or plan_path):
+        raise click.UsageError("--until-decided: a plan, and --reference-only, have a number of retrains; leave it out")
+    if most is not None and not until_decided:
+        raise click.UsageError("--max goes with --until-decided")
     if report_folder is not None:  # before hours of work
         check_output_path(report_folder / "report.json")
     plan_file = None if plan_path is None else read_plan(plan_path)
@@ -147,9 +159,13 @@ def run(
         return PASS
     command = f"vestige run {audit_file.name}" + ("" if seed is None else f" --seed {seed}")
     command += "" if plan_path is None else f" --plan {shlex.quote(plan_path.name)}"
+    command += "" if not until_decided else " --until-decided" + (f" --max {most}" if most else "")
     terms = Terms(policy=config.policy, folder=place.root, plan=plan_file, exposed_ids=exposed_ids, reproduce=command)
     with console.watching() as watch:
-        report = run_audit(config, place, terms, base=audit_file.parent, watch=watch)
+        if until_decided:
+            report = run_until_decided(config, place, terms, most or 20, base=audit_file.parent, watch=watch)
+        else:
+            report = run_audit(config, place, terms, base=audit_file.parent, watch=watch)
     _, page = finish(report, report_folder or place.root / "report", plan_file)
     console.complain(control_problems(report.audits, only_present=True))
     click.echo(f"Report: {page}")

@@ -77,10 +77,10 @@ def judge(
 
 def _decided(measure: Measured, stated: Endpoint, policy: Policy, p: PValues, zero: float) -> Endpoint:
     error, expected, gap = measure.error(0), measure.expected, measure.gap(0)
-    half, within = error.half_width(policy.alpha), stated.margin_effective
+    half, within = error.half_width(policy.level), stated.margin_effective
     low, high = gap - half, gap + half
     decision: Decision = "uncertain"
-    if p.holm <= policy.alpha:
+    if p.holm <= policy.level:
         decision = "outside"
     elif high < within and (stated.sides == "upper" or low > -within):
         decision = "within"
@@ -89,8 +89,8 @@ def _decided(measure: Measured, stated: Endpoint, policy: Policy, p: PValues, ze
         df=None if isinf(error.df) else error.df,
         interval=(low, high),
         half_width=half,
-        expected_half_width=expected.half_width(policy.alpha),
-        plan_width=expected.plan_width(policy.alpha),
+        expected_half_width=expected.half_width(policy.level),
+        plan_width=expected.plan_width(policy.level),
         weight=p.weight,
         p_value=p.unadjusted,
         p_holm=p.holm,

@@ -96,7 +96,7 @@ def examine(measured: Sequence[Measured], checks: tuple[Check, ...], original: b
     if original and any(endpoint.estimable for endpoint in measured):
         p_values = fail_tests(measured, 1, policy)
         caught = [
-            endpoint for endpoint in measured if endpoint.estimable and p_values[endpoint.name].holm <= policy.alpha
+            endpoint for endpoint in measured if endpoint.estimable and p_values[endpoint.name].holm <= policy.level
         ]
         problem = _reversed(caught)
         if problem:
@@ -117,14 +117,14 @@ def examine(measured: Sequence[Measured], checks: tuple[Check, ...], original: b
         if not endpoint.estimable or role_of(endpoint, policy) != "primary":
             continue
         margin, expected = margins[endpoint.name], endpoint.expected
-        if expected.half_width(policy.alpha) > margin:
+        if expected.half_width(policy.level) > margin:
             wide.append(endpoint.name)
-        elif expected.plan_width(policy.alpha) > margin:
+        elif expected.plan_width(policy.level) > margin:
             short.append(endpoint.name)
-        if expected.plan_width(policy.alpha) > margin:
+        if expected.plan_width(policy.level) > margin:
             weak.append((endpoint, margin))
     unseen = max((endpoint.statistic.unseen for endpoint in measured), default=0)
-    remedied = remedy(weak, unseen, policy.alpha)
+    remedied = remedy(weak, unseen, policy.level)
     return Standing(problem, margins, detecting, firing, tuple(wide), tuple(short), remedied, checks)
 
 

@@ -28,7 +28,7 @@ def share_forgotten(scores: Scores, policy: Policy) -> ShareForgotten | None:
     spread = spread_of(level[:k])
     error = [gap_error(float(e), spread, 1 + 2 / max(k, 1), k, scores.setting.d0) for e in errors[k:]]
     shared = 0.0 if spread is None or scores.setting.random else spread**2 / k
-    q = quantile(1 - policy.alpha, error[0].df)
+    q = quantile(1 - policy.level, error[0].df)
     ends = fieller(g[0], g[1], error[0].variance, error[1].variance, shared, q)
     caught = g[1] > 0 and ends is not None
     interval = (1 - ends[1], 1 - ends[0]) if caught and ends is not None else None

@@ -67,7 +67,7 @@ def _retain_gap(scores: Scores, policy: Policy) -> tuple[float | None, tuple[flo
     values = auc_rows(unseen[: k + 1], scores.retained[: k + 1])
     gap = float(values[k] - values[:k].mean())
     error = gap_error(null_error(unseen.shape[1], r), spread_of(values[:k]), 1 + 2 / k, k, 1.0)
-    half = error.half_width(policy.alpha)
+    half = error.half_width(policy.level)
     return gap, (gap - half, gap + half)
 
 
@@ -83,7 +83,7 @@ def _threshold(scores: Scores, policy: Policy) -> float | None:
 
 
 def _surely(share: float, error: float, policy: Policy) -> float:
-    return share - float(stats.norm.ppf(1 - policy.alpha)) * error
+    return share - float(stats.norm.ppf(1 - policy.level)) * error
 
 
 def _recovered(scores: Scores, unseen: Mask) -> tuple[float, float, int] | None:

@@ -56,7 +56,7 @@ def _one(table: Floats, rows: Indices, role: Role, k: int, policy: Policy, *, cl
     margin = policy.margin_loss if classless else policy.margin_utility
     gap = float(values[k] - reference)
     error = utility_error(values[:k], example)
-    half = error.half_width(policy.alpha)
+    half = error.half_width(policy.level)
     return Utility(
         role=role,
         measure="log_loss" if classless else "accuracy",

@@ -69,7 +69,7 @@ def compare(name: str, values: Floats, examples: int, policy: Policy) -> RetainC
     gap = float(values[-1] - retrains.mean())
     spread = intervals.spread_of(retrains, 1 / examples)
     error = intervals.gap_error(0.0, spread, 1 + 1 / len(retrains), len(retrains), 0.0)
-    width = error.half_width(policy.alpha / len(WORDS))
+    width = error.half_width(policy.level / len(WORDS))
     return RetainComparison(
         name=name,
         statistic=WORDS[name].format(fpr=f"{policy.fpr:g}"),

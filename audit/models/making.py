@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vestige.audit.config.config import AuditConfig, CandidateSpec
 from vestige.audit.models.ledgers import ledger_folder, needs_ledger, original_job, other_weights
 from vestige.audit.models.workspace import ModelKey, Workspace, digest_indices
+from vestige.audit.policy import LOOKS
 from vestige.audit.progress import Watch
 from vestige.learners.arrays import Indices
 from vestige.learners.data.duplicates import Duplicates, count_duplicates
@@ -139,7 +140,7 @@ def train_missing(plan: Plan, workspace: Workspace, watch: Watch) -> None:
                 plan.config, plan.examples, plan.train, plan.original.seed, folder, plan.split.forget_request
             )
             missing.add(0)
-    wanted = [k for group in plan_groups(jobs) if missing.intersection(group) for k in group]
+    wanted = [k for group in _groups(plan, jobs) if missing.intersection(group) for k in group]
     chosen = [jobs[position] for position in wanted]
     progress = partial(watch, f"training {len(wanted)} models")
     for done, model in train_many(
@@ -152,6 +153,19 @@ def train_missing(plan: Plan, workspace: Workspace, watch: Watch) -> None:
             there, _ = workspace.load(key, plan.device)
             if weights_digest(there) != weights_digest(model):
                 raise other_weights(folder, workspace.model_path(key))
+
+
+def _groups(plan: Plan, jobs: Sequence[TrainJob]) -> list[list[int]]:
+    """What is stacked together. In a sequential audit what is added at one look is a stack of its own, so that another
+    look trains nothing again."""
+    looks = LOOKS if plan.config.policy.sequential else ()
+    ends = [*(1 + look for look in looks if 1 + look < len(jobs)), len(jobs)]
+    batches = [range(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+    return [
+        [batch[place] for place in group]
+        for batch in batches
+        for group in plan_groups([jobs[position] for position in batch])
+    ]
 
 
 def train_models(plan: Plan, workspace: Workspace, wanted: Sequence[tuple[ModelKey, Indices]], watch: Watch) -> None:

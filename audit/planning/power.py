@@ -84,7 +84,7 @@ def _plan(
         margin = float(getattr(policy, definition.margin))
         spread = error * sqrt(1 + seed_spread**2)
         gap = gap_error(error, spread, definition.factor(retrains), retrains, setting.d0)
-        widths = Widths.of(gap, (margin, margin), policy.alpha, 1 / family, definition.sides)
+        widths = Widths.of(gap, (margin, margin), policy.level, 1 / family, definition.sides)
         words, role = definition.words.format(fpr=f"{policy.fpr:g}"), ROLES[required]
         known = (None, None) if reason else (error, widths)
         endpoints.append(

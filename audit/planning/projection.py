@@ -71,7 +71,7 @@ def project_reference(outputs: Outputs, setting: Setting, policy: Policy) -> Mea
         outlook=outlook,
         why=why,
         endpoints=tuple(
-            _endpoint(endpoint, stated, standing, unseen, (policy.alpha, total)) for endpoint, stated in pairs
+            _endpoint(endpoint, stated, standing, unseen, (policy.level, total)) for endpoint, stated in pairs
         ),
         utility=tuple(_utility(outputs, setting, policy)),
     )
@@ -121,8 +121,8 @@ def _utility(outputs: Outputs, setting: Setting, policy: Policy) -> list[Utility
     for part in utility(replace(outputs, candidate=outputs.retrain[first]), tuple(others), setting, policy):
         values = np.array([part.candidate, *part.retrains])
         error = utility_error(values, part.example_error)
-        half, spread = error.half_width(policy.alpha), float(values.std(ddof=1))
-        shown = error.fail_slack(policy.alpha) <= part.margin  # one side: the lower end clears the margin
+        half, spread = error.half_width(policy.level), float(values.std(ddof=1))
+        shown = error.fail_slack(policy.level) <= part.margin  # one side: the lower end clears the margin
         found.append(UtilityOutlook(part.role, part.margin, spread, half, shown))
     return found
 
@@ -137,7 +137,7 @@ def _outlook(evidence: Evidence, standing: Standing, policy: Policy) -> tuple[Ou
     if not standing.detecting and not vacuous:
         found = "no attack on memory catches the original" if reference.original else "there is no original to catch"
         return "impossible", f"PASS needs a positive control, and {found}"
-    if lacking := missing(evidence, policy.min_evidence):
+    if lacking := missing(evidence, policy):
         return "impossible", f"the policy requires evidence of grade {policy.min_evidence}: {'; '.join(lacking)}"
     if standing.wide:
         return "impossible", f"the interval is wider than the margin on {', '.join(standing.wide)}"

@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from vestige.audit.files.text import visible
+from vestige.audit.policy import level_of
 from vestige.audit.report import format, view
 from vestige.audit.report.hygiene import grouped_findings
 from vestige.audit.report.plots import gap_plots, histogram_plots, roc_plots
@@ -33,7 +34,7 @@ def render_html(report: Report) -> str:
         overview=view.overview(report) if several else None,
         references=view.references(report),
         hygiene=grouped_findings(report),
-        level=f"{100 * (1 - 2 * report.policy.alpha):g} %",
+        level=f"{100 * (1 - 2 * level_of(report.policy.alpha, report.policy.sequential)):g} %",
     )
 
 

@@ -49,6 +49,9 @@ class PolicyRecord:
     worst_group: Annotated[str, Field(description="Whether PASS requires every group: enforce or report.")]
     inconclusive: Annotated[str, Field(description="What a gate does with INCONCLUSIVE: fail or warn.")]
     calibration_share: Annotated[float, Field(description="Share of unseen examples set aside for calibration.")]
+    sequential: Annotated[
+        bool, Field(description="True where retrains are added until decided: half of alpha at each look.")
+    ]
     hash: Annotated[str, Field(description="SHA-256 of the policy.")]
     registered_hash: Annotated[
         str | None, Field(description="SHA-256 registered before a candidate was scored; null when none was.")

@@ -117,7 +117,7 @@ def _planted_shadows(
 
 def _outside(measured: Sequence[Measured], other: int, policy: Policy) -> tuple[str, ...]:
     """Endpoints whose FAIL test rejects on the model at place ``other`` after the retrains."""
-    return tuple(name for name, p in fail_tests(measured, other, policy).items() if p.holm <= policy.alpha)
+    return tuple(name for name, p in fail_tests(measured, other, policy).items() if p.holm <= policy.level)
 
 
 def _smallest(planted: tuple[PlantedLeak, ...], retrains: int) -> float | None:

@@ -1,6 +1,7 @@
 """The grade of the evidence, and what it lacks for a better one (docs/verdict.md, "Grades")."""
 
 from vestige.audit.endpoints.endpoints import BY_NAME
+from vestige.audit.policy import Policy
 from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.evidence import Evidence, Grade
 from vestige.audit.results.shadows import GRADE_A_FROM, LIRA, ULIRA
@@ -21,9 +22,12 @@ def grade_of(evidence: Evidence) -> Grade:
     return "A" if enough_shadows(evidence) else "B"
 
 
-def missing(evidence: Evidence, wanted: Grade) -> list[str]:
-    """What the evidence lacks for a grade, and for any grade at all; empty where nothing does."""
+def missing(evidence: Evidence, policy: Policy) -> list[str]:
+    """What the evidence lacks for the policy's grade, and for any grade at all; empty where nothing does."""
+    wanted, retrains = policy.min_evidence, evidence.reference.retrains
     lacking = [] if not evidence.setting.of_class or _named(evidence, "B") else ["retain rows of other classes"]
+    if policy.sequential and not evidence.setting.random and retrains < RECOMMENDED_RETRAINS:
+        lacking.append(_retrains(RECOMMENDED_RETRAINS, retrains))  # looks at fewer are for FAIL alone
     if wanted != "C":
         lacking += missing_for_grade_b(evidence)
     if wanted == "A" and not enough_shadows(evidence):
@@ -37,7 +41,7 @@ def missing_for_grade_b(evidence: Evidence) -> list[str]:
     known = setting.random and setting.source == "known"
     need = ENOUGH_KNOWN_RANDOM if known else RECOMMENDED_RETRAINS
     if reference.retrains < need:
-        lacking.append(f"{need} retrains (there are {reference.retrains})")
+        lacking.append(_retrains(need, reference.retrains))
     if not reference.original:
         lacking.append("the original")
     names = ("T",) if setting.of_class else ("S", "T")
@@ -45,6 +49,10 @@ def missing_for_grade_b(evidence: Evidence) -> list[str]:
         if not any(endpoint.primary for endpoint in _named(evidence, name)):
             lacking.append(f"more forget and unseen examples ({BY_NAME[name].words.partition(':')[0]} is not judged)")
     return list(dict.fromkeys(lacking))
+
+
+def _retrains(need: int, given: int) -> str:
+    return f"{need} retrains (there are {given})"
 
 
 def _named(evidence: Evidence, name: str) -> list[Endpoint]:

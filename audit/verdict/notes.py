@@ -210,5 +210,5 @@ def _more_evidence(evidence: Evidence, policy: Policy) -> str:
             "Give retrains (five are advisable; vestige retrain makes them from your own training function), or "
             "declare (--random) that the forget set is a random draw, where it is."
         )
-    lacking = missing(evidence, policy.min_evidence)
+    lacking = missing(evidence, policy)
     return f"Provide: {'; '.join(lacking)}." if lacking else reference.remedy or "Use more unseen examples or retrains."

@@ -86,7 +86,7 @@ def _obstacles(evidence: Evidence, policy: Policy) -> Iterator[ReasonAt]:
     if not reference.detecting and not vacuous:
         yield ReasonAt("NO_SIGNAL")
     wide = tuple(endpoint.label for endpoint in _open(evidence.endpoints) if too_wide(endpoint))
-    graded = tuple(missing(evidence, policy.min_evidence))
+    graded = tuple(missing(evidence, policy))
     if wide or graded:
         yield ReasonAt("EVIDENCE", (*graded, *wide))
     near = tuple(endpoint.label for endpoint in _open(evidence.endpoints) if not too_wide(endpoint))

@@ -40,7 +40,7 @@ def _passed(evidence: Evidence, policy: Policy, reasons: Sequence[ReasonAt]) -> 
     parts = [
         f"within the margins ({policy.margins}) of {compared} on {enumerate_words(judged)} (grade {grade_of(evidence)})"
     ]
-    if detectable(evidence, policy.alpha):
+    if detectable(evidence, policy.level):
         parts[0] += "; detectable but within margin"
     if any(reason.code == "NOTHING_TO_FORGET" for reason in reasons):
         parts.append("nothing detectable to forget: no attack finds the forget set on the original either")

@@ -15,7 +15,9 @@ from vestige.audit.models.making import MadeModel, Plan, plan_models, train_miss
 from vestige.audit.models.outputs import audited_rows, outputs_of, role_outputs
 from vestige.audit.models.workspace import ModelKey, Workspace
 from vestige.audit.planning.preregistration import check_subject, subject_of_models
+from vestige.audit.policy import LOOKS
 from vestige.audit.progress import Watch, ignore
+from vestige.audit.results.evidence import Verdict
 from vestige.audit.results.report import Report
 from vestige.audit.shadows.scores import tables_of_run
 from vestige.audit.statistics.one_run import plant
@@ -95,6 +97,38 @@ def run_audit(
         canaries=None if question is None else Canaries(question, on_canaries[0], on_canaries[1 : len(reference)]),
     )
     return conclude(request, watch)
+
+
+def run_until_decided(
+    config: AuditConfig, workspace: Workspace, terms: Terms, most: int, *, base: Path = Path("."), watch: Watch = ignore
+) -> Report:
+    """The same again and again with more retrains, as ``LOOKS`` says, from ``config.retrains`` to ``most`` of them,
+    until every candidate is decided or no retrain can decide it: the report of the last look.
+
+    Each look has half of the policy's error rate (``Policy.sequential``), which holds for all of them together."""
+    terms = replace(terms, policy=replace(terms.policy, sequential=True))
+    start = config.retrains.count
+    first, *later = [look for look in LOOKS if start <= look <= most] or [0]
+    if not first:
+        looks = ", ".join(map(str, LOOKS))
+        raise ConfigError(
+            f"--max: expected a look ({looks} retrains) between retrains.count and it, {start} and {most}"
+        )
+    report = _look(config, workspace, terms, first, base=base, watch=watch)
+    for count in later:
+        if not any(_more_may_decide(audit.verdict) for audit in report.audits):
+            break
+        report = _look(config, workspace, terms, count, base=base, watch=watch)
+    return report
+
+
+def _look(config: AuditConfig, workspace: Workspace, terms: Terms, count: int, *, base: Path, watch: Watch) -> Report:
+    config = replace(config, retrains=replace(config.retrains, count=count))
+    return run_audit(config, workspace, terms, base=base, watch=watch)
+
+
+def _more_may_decide(verdict: Verdict) -> bool:
+    return verdict.outcome == "INCONCLUSIVE" and not {"REFERENCE", "UNSEEN"} & set(verdict.codes)
 
 
 def _load(config: AuditConfig, workspace: Workspace, base: Path, watch: Watch) -> Plan:

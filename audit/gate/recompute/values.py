@@ -39,7 +39,7 @@ def _utility(path: str, part: Utility, stated: Stated) -> Claims:
     policy, retrains = stated.policy, np.array(part.retrains)
     margin = policy.margin_utility if part.measure == "accuracy" else policy.margin_loss
     gap = part.candidate - (float(retrains.mean()) if len(retrains) else part.original or 0.0)
-    half = utility.utility_error(retrains, part.example_error).half_width(policy.alpha)
+    half = utility.utility_error(retrains, part.example_error).half_width(policy.level)
     decision = utility.decide(gap, half, margin, len(retrains), strict=policy.profile == "strict")
     yield from fields_follow(path, part, gap=gap, interval=(gap - half, gap + half), margin=margin, decision=decision)
 

@@ -63,7 +63,7 @@ def render(
         for step in calibrated.steps
     ]
     definitions = DEFINITIONS.format(
-        level=f"{100 * (1 - 2 * policy.alpha):g} %",
+        level=f"{100 * (1 - 2 * policy.level):g} %",
         evidence=policy.min_evidence,
         margins=policy.margins,
         alpha=policy.alpha,

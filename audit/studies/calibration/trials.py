@@ -154,7 +154,7 @@ def _try(scores: Scores, outputs: Outputs, policy: Policy, candidate: int) -> Tr
             for name in errors
         },
         covered={
-            measure.name: abs(measure.gap(0)) <= errors[measure.name].half_width(policy.alpha) for measure in honest
+            measure.name: abs(measure.gap(0)) <= errors[measure.name].half_width(policy.level) for measure in honest
         },
         errors={name: error.error for name, error in errors.items()},
         spreads={measure.name: np.nan if measure.spread is None else measure.spread for measure in honest},
