@@ -146,7 +146,7 @@ def _precision(name: str, cell: Cell, trials: Sequence[Trial], candidates: Seque
     return Precision(
         coverage=Rate.of([trial.covered[name] for trial in trials], candidates),
         ratio=float(np.sqrt((gaps**2).mean() / (errors**2).mean())),
-        factor=float((residuals**2).mean()) / spread if spread else None,
+        factor=float((residuals**2).mean()) / spread if spread > 0 else None,  # nan: two retrains give S none
         specified=BY_NAME[name.partition(":")[0]].factor(cell.retrains),
     )
 
