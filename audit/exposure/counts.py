@@ -13,7 +13,7 @@ from vestige.audit.endpoints.scores import Scores, score
 from vestige.audit.exposure.examples import Exposure, JudgedModel, exposure
 from vestige.audit.exposure.exposed_ids import PAIRS, write_exposed_ids
 from vestige.audit.policy import Policy
-from vestige.audit.results.evidence import ExposureCounts, SingleExamples
+from vestige.audit.results.exposure import ExposureCounts, SingleExamples
 from vestige.audit.results.setting import Setting
 from vestige.learners.errors import DataError
 from vestige.learners.files.io import digest

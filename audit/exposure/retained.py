@@ -13,7 +13,7 @@ from vestige.attacks.scores.rlira import LEAST_RETRAINS, rlira
 from vestige.audit.endpoints.readings import judged_rows
 from vestige.audit.endpoints.scores import Scores
 from vestige.audit.policy import Policy
-from vestige.audit.results.retained import RetainComparison, RetainExposure
+from vestige.audit.results.exposure import RetainComparison, RetainExposure
 from vestige.audit.statistics import intervals
 from vestige.learners.arrays import Floats
 

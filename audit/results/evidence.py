@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from vestige.audit.results.endpoint import Endpoint
+from vestige.audit.results.exposure import RetainExposure, SingleExamples
 from vestige.audit.results.figures import CalibratedPoint, Curve, Histogram, Interval
 from vestige.audit.results.plan import PlanRecord
-from vestige.audit.results.retained import RetainExposure
 from vestige.audit.results.setting import Setting
 from vestige.audit.results.shadows import ShadowEvidence
 
@@ -180,33 +180,6 @@ class Reference:
     def valid(self) -> bool:
         """Whether the retrains can serve as a reference."""
         return not self.problem
-
-
-@dataclass(frozen=True)
-class ExposureCounts:
-    """How many forget examples are flagged on one model: against Student's t, and ranked among unseen examples."""
-
-    model: Annotated[str, Field(description="candidate, or a retrain against the others.")]
-    exposed: Annotated[int, Field(description="Still remembered, by moderated t.")]
-    over_forgotten: Annotated[int, Field(description="Conspicuously forgotten, by moderated t.")]
-    exposed_ranked: Annotated[int, Field(description="Still remembered, by rank among unseen examples.")]
-    over_forgotten_ranked: Annotated[int, Field(description="Conspicuously forgotten, by that rank.")]
-
-
-@dataclass(frozen=True)
-class SingleExamples:
-    """Which single examples stick out: counts only, the ids are in no report."""
-
-    reason: Annotated[str, Field(description="Empty, or why single examples were not judged.")]
-    rate: Annotated[float, Field(description="False discovery rate of each direction (Benjamini-Hochberg).")]
-    examples: Annotated[int, Field(description="Number of forget examples.")]
-    fewest_ranked: Annotated[
-        int,
-        Field(description="So many must lie beyond every unseen example before a ranked count can be above 0."),
-    ]
-    counts: Annotated[
-        tuple[ExposureCounts, ...], Field(description="The candidate, then each retrain against the others.")
-    ]
 
 
 @dataclass(frozen=True)

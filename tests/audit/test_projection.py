@@ -36,7 +36,7 @@ def known(plan: MeasuredPlan) -> list[EndpointOutlook]:
 
 def test_widths_are_those_of_the_one_formula(plan: MeasuredPlan) -> None:
     """K = 5, d0 = 1: df 5, quantiles t(.95) = 2.0150 and t(.9) = 1.4759."""
-    factors = {"M": 1.0, "S": 1.4, "T": 1.4, "L": 1.2, "V": 1.2, "D": 1.4}
+    factors = {"M": 1.0, "S": 1.4, "T": 1.4, "L": 1.4, "V": 1.4, "D": 1.4}
     for each in known(plan):
         assert each.widths is not None and each.example_error is not None and each.spread is not None
         factor = factors.get(each.name, 1.0)

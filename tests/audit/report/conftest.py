@@ -13,7 +13,6 @@ from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.evidence import (
     Check,
     Controls,
-    ExposureCounts,
     Grade,
     NullControl,
     Outcome,
@@ -24,11 +23,11 @@ from vestige.audit.results.evidence import (
     Scale,
     ShareForgotten,
     SignalAttack,
-    SingleExamples,
     UnseenCheck,
     Utility,
     Verdict,
 )
+from vestige.audit.results.exposure import ExposureCounts, RetainComparison, RetainExposure, SingleExamples
 from vestige.audit.results.figures import CalibratedPoint, Curve, Histogram
 from vestige.audit.results.report import (
     Audit,
@@ -45,7 +44,6 @@ from vestige.audit.results.report import (
     Tool,
     Weights,
 )
-from vestige.audit.results.retained import RetainComparison, RetainExposure
 from vestige.audit.results.setting import Setting
 from vestige.audit.results.wording import LIMITS, assumptions
 
@@ -317,6 +315,7 @@ def make_report(audits: tuple[Audit, ...]) -> Report:
             worst_group="report",
             inconclusive="fail",
             calibration_share=0.2,
+            sequential=False,
             hash="ab" * 32,
             registered_hash="ab" * 32,
             changed=False,
