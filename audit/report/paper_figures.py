@@ -18,7 +18,7 @@ LINES = {"candidate": (BLUE, "-", 1.6), "original": (ORANGE, "--", 1.3), "retrai
 
 
 def write_figures(report: Report, folder: Path) -> list[Path]:
-    """Write ``gaps`` (every candidate's gap on every endpoint, with margins) and ``roc`` (log-log, one panel a
+    """Write ``gaps`` (every candidate's gap on what PASS requires, with margins) and ``roc`` (log-log, one panel a
     candidate) as PDF and PNG; returns the paths."""
     written = []
     for name, figure in (("gaps", gap_figure(report)), ("roc", roc_figure(report))):
@@ -33,9 +33,9 @@ def write_figures(report: Report, folder: Path) -> list[Path]:
 
 
 def gap_figure(report: Report) -> Figure:
-    """Gaps that the verdict is decided on: one panel an endpoint, one row a candidate, interval against margin."""
+    """Gaps of the endpoints that PASS requires: one panel an endpoint, one row a candidate, interval against margin."""
     columns: dict[str, list[GapRow]] = {}
-    for endpoint in (endpoint for audit in report.audits for endpoint in audit.endpoints if endpoint.name != "G"):
+    for endpoint in (endpoint for audit in report.audits for endpoint in audit.endpoints if endpoint.primary):
         columns.setdefault(endpoint.label, []).append(gap_row(endpoint))
     columns = {
         label: rows
