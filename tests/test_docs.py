@@ -62,7 +62,7 @@ def test_the_first_screen_of_the_readme_fits_80_columns_and_shows_what_a_newcome
     screen = text("README.md").splitlines()[:40]
     assert max(map(len, screen)) <= 80
     shown = "\n".join(screen)
-    for part in ("pip install -c constraints.txt .", "pip install dist/vestige-", "$ vestige audit", "FAIL (LEAK)"):
+    for part in ("pip install -c constraints.txt .", "pip install dist/vestige-", "$ vestige audit", "FAIL, LEAK"):
         assert part in shown, part
     assert "docs/figures/" in shown
 
