@@ -168,5 +168,7 @@ def run(
             report = run_audit(config, place, terms, base=audit_file.parent, watch=watch)
     _, page = finish(report, report_folder or place.root / "report", plan_file)
     console.complain(control_problems(report.audits, only_present=True))
+    if until_decided:
+        click.echo(f"Judged with {report.audits[0].reference.retrains} retrains, of {most or 20} at most.")
     click.echo(f"Report: {page}")
     return exit_code(report)

@@ -34,7 +34,7 @@ def check_enough_retrains(config: AuditConfig, declared: Declared | None, *, kno
     """ConfigError for an audit file without retrains whose forget set is no random draw; see ``declaration``."""
     if not config.retrains.count and not known and declared != "random":
         raise ConfigError(
-            "retrains.count: expected at least 2, got 0: without retrains only a random draw can be judged "
+            "retrains.count: expected at least 3, got 0: without retrains only a random draw can be judged "
             "(random_draw = true in [forget], where it is one); docs/verdict.md says what that claims"
         )
 

@@ -15,7 +15,7 @@ from vestige.audit.results.endpoint import Role
 from vestige.audit.results.evidence import Grade
 from vestige.audit.results.setting import Setting, SettingName
 from vestige.audit.statistics.intervals import gap_error, null_error
-from vestige.audit.verdict.grades import ENOUGH_KNOWN_RANDOM, GRADES, LEAST_CHOSEN, RECOMMENDED_RETRAINS
+from vestige.audit.verdict.grades import ENOUGH_KNOWN_RANDOM, GRADES, LEAST_TO_PASS, RECOMMENDED_RETRAINS
 from vestige.learners.errors import ConfigError
 
 SEED_SPREAD = 0.5
@@ -114,8 +114,8 @@ def _outlook(
     endpoints: Sequence[EndpointOutlook], grade: Grade, retrains: int, policy: Policy, setting: Setting
 ) -> tuple[Outlook, str]:
     required = primary(endpoints)
-    if not setting.random and retrains < LEAST_CHOSEN:
-        return "impossible", f"PASS needs at least {LEAST_CHOSEN} retrains, or a random draw"
+    if not setting.random and retrains < LEAST_TO_PASS:
+        return "impossible", f"PASS needs at least {LEAST_TO_PASS} retrains, or a random draw"
     if GRADES.index(grade) > GRADES.index(policy.min_evidence):
         unjudged = [endpoint.name for endpoint in endpoints if endpoint.name not in required]
         missing = f"{', '.join(unjudged)} not judged at these sizes" if unjudged else "more retrains or shadows needed"

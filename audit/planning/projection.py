@@ -15,7 +15,7 @@ from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.evidence import Evidence, Grade, Reference
 from vestige.audit.results.setting import Setting
 from vestige.audit.verdict.evidence import stand
-from vestige.audit.verdict.grades import LEAST_CHOSEN, grade_of, missing
+from vestige.audit.verdict.grades import LEAST_CHOSEN, LEAST_TO_PASS, grade_of, missing
 
 RETRAINS = (3, 5, 7, 10, 15, 20)
 FACTORS = (2, 5, 10)
@@ -131,8 +131,8 @@ def _outlook(evidence: Evidence, standing: Standing, policy: Policy) -> tuple[Ou
     reference = evidence.reference
     if standing.problem:
         return "impossible", f"the retrains cannot serve as a reference: {standing.problem}"
-    if not evidence.setting.random and reference.retrains < LEAST_CHOSEN:
-        return "impossible", f"PASS needs at least {LEAST_CHOSEN} retrains, or a random draw; got {reference.retrains}"
+    if not evidence.setting.random and reference.retrains < LEAST_TO_PASS:
+        return "impossible", f"PASS needs at least {LEAST_TO_PASS} retrains, or a random draw; got {reference.retrains}"
     vacuous = policy.accept_vacuous and reference.original and not standing.firing
     if not standing.detecting and not vacuous:
         found = "no attack on memory catches the original" if reference.original else "there is no original to catch"

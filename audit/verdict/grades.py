@@ -8,6 +8,8 @@ from vestige.audit.results.shadows import GRADE_A_FROM, LIRA, ULIRA
 
 LEAST_CHOSEN = 2
 """Retrains without which the spread over seeds is not known."""
+LEAST_TO_PASS = 3
+"""Of two, each the other's reference, the residuals are equal up to sign: their spread is no spread."""
 RECOMMENDED_RETRAINS = 5
 ENOUGH_KNOWN_RANDOM = 3
 GRADES: tuple[Grade, ...] = ("A", "B", "C")
@@ -26,8 +28,9 @@ def missing(evidence: Evidence, policy: Policy) -> list[str]:
     """What the evidence lacks for the policy's grade, and for any grade at all; empty where nothing does."""
     wanted, retrains = policy.min_evidence, evidence.reference.retrains
     lacking = [] if not evidence.setting.of_class or _named(evidence, "B") else ["retain rows of other classes"]
-    if policy.sequential and not evidence.setting.random and retrains < RECOMMENDED_RETRAINS:
-        lacking.append(_retrains(RECOMMENDED_RETRAINS, retrains))  # looks at fewer are for FAIL alone
+    least = RECOMMENDED_RETRAINS if policy.sequential else LEAST_TO_PASS  # looks at fewer are for FAIL alone
+    if not evidence.setting.random and retrains < least:
+        lacking.append(_retrains(least, retrains))
     if wanted != "C":
         lacking += missing_for_grade_b(evidence)
     if wanted == "A" and not enough_shadows(evidence):

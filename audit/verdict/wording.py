@@ -6,7 +6,7 @@ from vestige.audit.endpoints.endpoints import BY_NAME
 from vestige.audit.policy import Policy
 from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.evidence import Evidence, Outcome, ReasonAt, Utility
-from vestige.audit.verdict.grades import LEAST_CHOSEN, grade_of
+from vestige.audit.verdict.grades import LEAST_CHOSEN, LEAST_TO_PASS, grade_of
 
 LEAST_SHARE, MOST_SHARE = -0.5, 1.5
 """Beyond these a share forgotten is no share: the candidate was moved by something else than memory."""
@@ -172,7 +172,7 @@ def _little(evidence: Evidence, policy: Policy, where: str) -> str:
     k = evidence.reference.retrains
     if not evidence.setting.random and k < LEAST_CHOSEN:
         return (
-            f"PASS needs at least {LEAST_CHOSEN} retrains, or a forget set that is a random draw (--random); "
+            f"PASS needs at least {LEAST_TO_PASS} retrains, or a forget set that is a random draw (--random); "
             f"there {'is' if k == 1 else 'are'} {k}."
         )
     required = f"the policy requires grade {policy.min_evidence}"

@@ -198,7 +198,7 @@ CASES: dict[str, tuple[Callable[[Outputs], Outputs], str, tuple[str, ...], str]]
         lambda _: _class(retrains=1),
         "INCONCLUSIVE",
         ("EVIDENCE",),
-        "at least 2 retrains",
+        "at least 3 retrains",
     ),
     "a masked class and one retrain": (
         lambda _: _class("masked", retrains=1),

@@ -63,7 +63,7 @@ def test_rp_04_exit_codes_of_the_verdicts(tmp_path: Path, report: Path, capsys: 
     assert capsys.readouterr().out.startswith("FAIL, LEAK")
     few = outputs(tmp_path / "few.npz", retrains=1)
     assert run("audit", "--outputs", str(few), "--report", str(report / "3")) == 3
-    assert capsys.readouterr().out.startswith("INCONCLUSIVE, EVIDENCE: PASS needs at least 2 retrains")
+    assert capsys.readouterr().out.startswith("INCONCLUSIVE, EVIDENCE: PASS needs at least 3 retrains")
     warn = ("audit", "--outputs", str(few), "--report", str(report / "3"), "--inconclusive", "warn")
     assert run(*warn) == 0
     assert capsys.readouterr().out.startswith("INCONCLUSIVE")

@@ -65,7 +65,7 @@ def test_the_old_key_is_refused_with_its_new_name() -> None:
 def test_no_retrain_is_refused_where_the_forget_set_was_chosen(tmp_path: Path) -> None:
     forget = {"random": 150, "unseen": 500, "random_draw": False}
     config = parse_config({**SMALL, "retrains": {"count": 0}, "forget": forget})
-    with pytest.raises(ConfigError, match=r"retrains\.count: expected at least 2, .*only a random draw can be judged"):
+    with pytest.raises(ConfigError, match=r"retrains\.count: expected at least 3, .*only a random draw can be judged"):
         run_audit(config, Workspace(tmp_path / "ws"))
     assert not list(tmp_path.rglob("*.safetensors"))
 
@@ -109,7 +109,7 @@ def test_the_command_and_the_gate(tmp_path: Path, capsys: pytest.CaptureFixture[
     )
     words = ["audit", "--outputs", str(tmp_path / "one.npz"), "--report", str(tmp_path / "report")]
     assert run(*words) == 3
-    assert capsys.readouterr().out.splitlines()[0].startswith("INCONCLUSIVE, EVIDENCE: PASS needs at least 2 retrains")
+    assert capsys.readouterr().out.splitlines()[0].startswith("INCONCLUSIVE, EVIDENCE: PASS needs at least 3 retrains")
     for name in ("--random", "--exchangeable"):
         run(*words, name)
         assert "(declared)" in capsys.readouterr().out.splitlines()[0]

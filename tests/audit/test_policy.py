@@ -100,6 +100,7 @@ def test_the_hash_knows_every_setting() -> None:
         "accept_vacuous": True,
         "inconclusive": "warn",
         "calibration_share": 0.3,
+        "sequential": True,
     }
     assert set(changed) == set(Policy.__dataclass_fields__)
     hashes = {Policy.of({key: value}).hash for key, value in changed.items()}

@@ -88,7 +88,7 @@ def test_more_examples_and_retrains_never_make_an_interval_wider() -> None:
 @pytest.mark.parametrize(
     ("sizes", "settings", "setting", "outlook", "why"),
     [
-        ((1000, 5000, 1), {}, "chosen", "impossible", "PASS needs at least 2 retrains, or a random draw"),
+        ((1000, 5000, 1), {}, "chosen", "impossible", "PASS needs at least 3 retrains, or a random draw"),
         ((400, 4000, 10), {}, "chosen", "impossible", "grade C, the policy requires B: S, T not judged at these sizes"),
         (
             (2000, 10_000, 4),

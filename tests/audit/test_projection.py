@@ -104,7 +104,7 @@ def test_projections_against_audits_of_the_projected_size() -> None:
 @pytest.mark.parametrize(
     ("world", "settings", "outlook", "why"),
     [
-        (replace(WORLD, retrains=1), {}, "impossible", "PASS needs at least 2 retrains, or a random draw; got 1"),
+        (replace(WORLD, retrains=1), {}, "impossible", "PASS needs at least 3 retrains, or a random draw; got 1"),
         (replace(WORLD, retrains=4), {}, "impossible", "requires evidence of grade B: 5 retrains (there are 4)"),
         (replace(WORLD, original=None), {}, "impossible", "there is no original to catch"),
         (replace(WORLD, retrain=memorised(2.5)), {}, "impossible", "no attack on memory catches the original"),

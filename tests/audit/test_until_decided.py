@@ -120,5 +120,6 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     file.write_text(TOML)
     said = say(capsys, "run", file, "--workspace", tmp_path / "w", "--until-decided", "--max", "4")
     assert said.code in (0, 1, 3), said.err
+    assert "retrains, of 4 at most." in said.out
     assert "--until-decided --max 4" in (tmp_path / "w" / "report" / "report.json").read_text()
     assert Policy.of({"sequential": True}).level == 0.025
