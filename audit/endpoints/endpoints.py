@@ -73,7 +73,7 @@ DEFINITIONS = (
         recognition,
         "margin_auc",
         ("class",),
-        1,
+        2,
         LEAKING,
         "upper",
     ),

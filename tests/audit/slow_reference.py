@@ -207,7 +207,7 @@ def numbers(outputs: Outputs, fpr: float, of_class: bool = False, share: float =
             value = auc(own[of_label], own[retain])
             recognised.append(max(value, 1 - value))
         a, b = len(of_label), len(retain)
-        found["B"] = number(recognised, sqrt((a + b + 1) / (12 * a * b)), 1 + 1 / k)
+        found["B"] = number(recognised, sqrt((a + b + 1) / (12 * a * b)), 1 + 2 / k)
     return found
 
 
