@@ -8,6 +8,7 @@ and a forgotten class with K = 10, 2,000 forget and 4,000 unseen rows. Every aud
 left out of the rule.
 """
 
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -17,11 +18,12 @@ from pathlib import Path
 
 import click
 import numpy as np
+from scipy.special import softmax
 
 from tests.audit.worlds import CASES, CLASS_CASES, SY, ClassWorld, Floats, Make, of, verdict_on
 from vestige.attacks.outputs.outputs import Outputs
 from vestige.audit.endpoints.setting import Declared
-from vestige.audit.endpoints.simulation import memorised
+from vestige.audit.endpoints.simulation import World, memorised, none
 from vestige.audit.results.evidence import Evidence
 
 CLASS = ClassWorld()
@@ -101,6 +103,52 @@ def blended(share: float, world: ClassWorld, fresh: Floats, original: Floats) ->
     return made
 
 
+def as_float16(outputs: Outputs) -> Outputs:
+    """Logits of two bytes."""
+    return _of_models(outputs, lambda logits: logits.astype(np.float16).astype(np.float32))
+
+
+def as_probabilities(outputs: Outputs, kind: type[np.floating] = np.float32) -> Outputs:
+    """Probabilities in a file, read back."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "p.npz"
+        made = _of_models(outputs, lambda logits: softmax(logits, axis=-1).astype(kind))
+        named = {name: getattr(made, name) for name in ("labels", "role", "candidate", "retrain", "original")}
+        np.savez(path, **named)
+        return Outputs.read(path, probabilities=True)
+
+
+def in_pairs(outputs: Outputs) -> Outputs:
+    """Neighbours of one role are one person."""
+    return replace(outputs, subject=(np.arange(len(outputs)) // 2).astype(np.str_))
+
+
+def _of_models(outputs: Outputs, change: Callable[[np.ndarray], np.ndarray]) -> Outputs:
+    assert outputs.original is not None
+    return replace(
+        outputs,
+        candidate=change(outputs.candidate),
+        retrain=change(outputs.retrain),
+        original=change(outputs.original),
+    )
+
+
+FORMS: dict[str, tuple[World, Callable[[Outputs], Outputs]]] = {
+    "float16 logits": (SY, as_float16),
+    "probabilities": (SY, as_probabilities),
+    "float16 probabilities": (SY, partial(as_probabilities, kind=np.float16)),
+    "people of two rows": (replace(SY, forget=2000, unseen=10_000), in_pairs),
+    "scores without classes": (replace(SY, classes=1), lambda outputs: outputs),
+}
+"""What else a file may hold: the world, and its outputs in that form."""
+
+
+def in_form(form: str, leak: bool, seed: int) -> Outputs:
+    """A fresh candidate, or one with half of every memory, in another form."""
+    world, change = FORMS[form]
+    return change(replace(world, candidate=memorised(0.75) if leak else none).draw(seed).outputs())
+
+
 @dataclass(frozen=True)
 class Edge:
     """A family of candidates that grow until their mean gap on an endpoint is just beyond the margin."""
@@ -143,6 +191,9 @@ def _row(job: tuple[str, str, Declared | None], worlds: int) -> str:
     kind, name, declared = job
     if kind == "class":
         return row(name, partial(of_class, name), declared, worlds).line(worlds)
+    if kind == "form":
+        form, _, candidate = name.partition(": ")
+        return row(name, partial(in_form, form, candidate != "honest"), declared, worlds).line(worlds)
     if kind == "kept":
         return row(f"{100 * float(name):.0f} % of every memory", kept(float(name)), declared, worlds).line(worlds)
     return row(name, CASES[name], declared, worlds).line(worlds)
@@ -154,10 +205,12 @@ def page(worlds: int, edge_worlds: int, workers: int) -> str:
     jobs: list[tuple[str, str, Declared | None]] = [("case", name, where) for name in CASES for where in settings]
     jobs += [("class", name, None) for name in CLASS_CASES]
     jobs += [("kept", str(share), "chosen") for share in KEPT]
+    jobs += [("form", f"{form}: {made}", "chosen") for form in FORMS for made in ("honest", "half of every memory")]
     with ProcessPoolExecutor(workers) as pool:
         lines = list(pool.map(partial(_row, worlds=worlds), jobs))
         edges = list(pool.map(partial(edge_line, worlds=edge_worlds), range(len(EDGES))))
-    cut = len(jobs) - len(KEPT)
+    kinds = [kind for kind, _, _ in jobs]
+    of_kept, of_forms = kinds.index("kept"), kinds.index("form")
     head = [
         "| candidate | setting | PASS/FAIL/open | closer to a retrain | reasons (most frequent) |",
         "|---|---|---|---|---|",
@@ -175,14 +228,19 @@ def page(worlds: int, edge_worlds: int, workers: int) -> str:
             "than to the original; here, where more than half of what the original knows is shown to be gone (5 %).",
             "",
             *head,
-            *lines[:cut],
+            *lines[:of_kept],
             "",
             "## Where the two rules disagree",
             "",
             "A candidate that kept a known share of every memory, in the setting chosen.",
             "",
             *head,
-            *lines[cut:],
+            *lines[of_kept:of_forms],
+            "",
+            "## Other forms of outputs",
+            "",
+            *head,
+            *lines[of_forms:],
             "",
             "## Just beyond one margin",
             "",
