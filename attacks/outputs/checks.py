@@ -30,7 +30,7 @@ def check_shapes(arrays: Mapping[str, Shape], *, least_retrains: int = 1) -> Non
     missing = [name for name in REQUIRED if name not in arrays]
     if missing:
         hint = (
-            "; without retrains an audit needs a declaration of exchangeability (--exchangeable)"
+            "; without retrains only a forget set that is declared a random draw (--random) can be judged"
             if missing == ["retrain"]
             else ""
         )
@@ -55,7 +55,7 @@ def check_shapes(arrays: Mapping[str, Shape], *, least_retrains: int = 1) -> Non
     if models < least_retrains:
         raise DataError(
             "retrain: expected at least one retrain (K >= 1), got none; train retrains without the forget set, "
-            "or declare exchangeability (--exchangeable)"
+            "or declare that the forget set is a random draw (--random), where it is"
         )
     shadows = arrays["shadow"][0][0] if "shadow" in arrays and arrays["shadow"][0] else 1
     if shadows < 1:

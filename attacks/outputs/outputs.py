@@ -115,7 +115,7 @@ class Outputs:
 
         probabilities: the arrays are softmax outputs; they become log-probabilities, which is lossy: a probability of 0
         counts as the smallest number of its type, and ``saturated`` says how often a label had probability 1.
-        without_retrains: ``retrain`` may hold no model, or be absent, as an audit over exchangeable examples allows.
+        without_retrains: ``retrain`` may hold no model, or be absent, as an audit of a random draw allows.
         DataError when an array is missing, has another shape or type, or holds values that cannot be meant.
         """
         arrays = _with_retrain(arrays) if without_retrains else arrays

@@ -468,7 +468,7 @@ def test_without_retrains_where_the_caller_allows_it(tmp_path):
         kept = {name: values for name, values in given.items() if name != "retrain"} | {"shadow": shadow}
         kept |= {} if retrain is None else {"retrain": retrain}
         np.savez(tmp_path / "a.npz", **kept)
-        with pytest.raises(DataError, match=r"needs a declaration of exchangeability|or declare exchangeability"):
+        with pytest.raises(DataError, match=r"declared a random draw|a random draw \(--random\), where it is"):
             Outputs.read(tmp_path / "a.npz")
         outputs = Outputs.read(tmp_path / "a.npz", without_retrains=True)
         assert outputs.retrain.shape == (0, N, C) and np.array_equal(outputs.shadow, shadow)
