@@ -12,7 +12,6 @@ from vestige.attacks.signals.prepared import Prepared
 from vestige.attacks.signals.signals import SIGNALS
 from vestige.learners.arrays import Array, Floats, Labels, Logits
 from vestige.learners.engine.jobs import available_workers
-from vestige.learners.files.scratch import scratch_array
 
 BLOCK = 2**20
 """Numbers in a block: 8 MiB as float64, which stays near the processor while every signal reads it."""
@@ -77,16 +76,6 @@ def _on_threads(work: Callable[[int, slice], None], models: Sequence[Logits]) ->
     with ThreadPoolExecutor(workers) as pool:  # NumPy releases the interpreter while it computes
         for _ in pool.map(work, *zip(*jobs, strict=True)):
             pass
-
-
-def mean_logits(models: Sequence[Logits], rows: Int64[Array, " m"]) -> Float64[Array, "m classes"]:
-    """Mean over one model or more of their logits ``[n, classes]`` at ``rows``."""
-    mean: Floats = scratch_array((len(rows), models[0].shape[1]), np.float64)
-    for block in row_slices(mean.shape):
-        for logits in models:
-            mean[block] += logits[rows[block]]
-        mean[block] /= len(models)
-    return mean
 
 
 def equal(first: Logits, second: Logits) -> bool:

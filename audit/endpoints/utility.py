@@ -2,6 +2,7 @@
 loss."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import sqrt
 from typing import Literal
 
@@ -83,9 +84,11 @@ def _log_losses(compared: Floats, of_rows: Floats) -> tuple[Floats, float]:
 
 
 def utility_error(retrains: Floats, example_error: float) -> GapError:
-    """The error of a gap of utility: whatever the setting, a seed moves accuracy."""
+    """The error of a gap of utility: whatever the setting, a seed moves accuracy. At least that of the examples: the
+    margin may be no wider than this error, so that retrains which happen to agree must not hide it."""
     k = len(retrains)
-    return gap_error(example_error, spread_of(retrains), 1 + 1 / max(k, 1), k, 1.0)
+    error = gap_error(example_error, spread_of(retrains), 1 + 1 / max(k, 1), k, 1.0)
+    return replace(error, variance=max(error.variance, example_error**2))
 
 
 def decide(gap: float, half: float, margin: float, retrains: int, *, strict: bool = False) -> Decision:

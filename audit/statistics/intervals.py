@@ -6,7 +6,7 @@ deviation over those (divisor K - 1); an *example error* is the standard error o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isinf, sqrt
+from math import isinf, sqrt
 from typing import Literal
 
 import numpy as np
@@ -143,7 +143,3 @@ def fieller(
         return None
     root = sqrt(discriminant)
     return float((b - root) / a), float((b + root) / a)
-
-
-UNBOUNDED = inf
-"""d0 of a forget set that is a random draw."""

@@ -131,12 +131,6 @@ def _of_plan(evidence: Evidence) -> Notes:
     return {} if plan is None else {"AS_PLANNED" if plan.kept else "NOT_AS_PLANNED": (True, f"{plan.sentence}.")}
 
 
-def data_notes(reference: Reference, *, compared: bool) -> tuple[str, ...]:
-    """What must be known about the examples alone; compared: whether accuracy was."""
-    of_data = _of_data(reference)
-    return applying({code: note for code, note in of_data.items() if compared or code != "RETAIN_NOT_ASSESSED"})
-
-
 def _of_data(reference: Reference) -> Notes:
     return {
         "RETAIN_NOT_ASSESSED": (reference.retain == 0, "no retain rows were given: accuracy on them was not compared."),
