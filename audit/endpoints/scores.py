@@ -160,13 +160,20 @@ def _distances(readings: Readings) -> Floats | None:
         return None
     distances = np.zeros_like(readings.phi)
     rows, retrains = np.arange(len(gram)), readings.source[:k, 0]
-    of_retrains = gram[:, retrains[:, None], retrains]
+    # Products with the sum of the retrains; a retrain's own part is taken out where it is no reference of itself.
+    with_all = gram[:, :, retrains].sum(axis=2)
+    among_all = with_all[:, retrains].sum(axis=1)
     for model, references in _references(readings):
+        count, own = len(references), readings.source[model]
         if not references:
             continue
-        own = readings.source[model]
-        with_references = gram[rows[:, None], own[:, None], retrains[references]].mean(axis=1)
-        among = of_retrains[:, references][:, :, references].mean(axis=(1, 2))
-        squared = gram[rows, own, own] - 2 * with_references + among
+        with_references, among = with_all, among_all
+        if count < k:
+            left = own[0]
+            with_references = with_all - gram[:, :, left]
+            among = among_all - 2 * with_all[:, left] + gram[:, left, left]
+        place = own[0] if (own == own[0]).all() else own  # leaks are planted in some rows only
+        at = slice(None) if np.ndim(place) == 0 else rows
+        squared = gram[at, place, place] - 2 * with_references[at, place] / count + among / count**2
         distances[model] = np.sqrt(np.maximum(squared, 0.0))
     return distances
