@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from vestige.audit.endpoints.endpoints import BY_NAME
+from vestige.audit.endpoints.recognition import OWN
 from vestige.audit.policy import Policy
 from vestige.audit.results.endpoint import Endpoint
 from vestige.audit.results.evidence import Evidence, Outcome, ReasonAt, Utility
@@ -15,6 +16,8 @@ SHORT = {"A4": "U-LiRA", "T4": "U-LiRA's tail"}
 
 def short(endpoint: Endpoint) -> str:
     """What an endpoint is about, in a word or two."""
+    if OWN in endpoint.where:
+        return endpoint.where
     name = SHORT.get(endpoint.name) or BY_NAME[endpoint.name].words.partition(":")[0]
     return f"{name} ({endpoint.where})" if endpoint.where else name
 
