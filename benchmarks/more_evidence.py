@@ -71,9 +71,8 @@ def main(worlds: int, workers: int) -> None:
         for size, setting in cells:
             tried = partial(outcomes, size, setting)
             found[size, setting[0]] = np.stack(list(pool.map(tried, range(worlds), chunksize=5)))
-    print(
-        f"# Does more evidence decide less?\n\n```\npython -m benchmarks.more_evidence --worlds {worlds} > docs/results/more-evidence.md\n```\n"
-    )
+    command = f"python -m benchmarks.more_evidence --worlds {worlds} > docs/results/more-evidence.md"
+    print(f"# Does more evidence decide less?\n\n```\n{command}\n```\n")
     print(f"{worlds} synthetic worlds a cell; counts by K; the largest fall from one K to the next, paired by world.\n")
     print(f"| n | setting | candidate | {' | '.join(map(str, RETRAINS))} | largest fall |")
     print(f"|{'---|' * (len(RETRAINS) + 4)}")
