@@ -220,7 +220,7 @@ def page(worlds: int, edge_worlds: int, workers: int) -> str:
             "# The rule on candidates whose truth is known",
             "",
             "```",
-            f"python -m benchmarks.verdict_cases --worlds {worlds} --edge-worlds {edge_worlds} --page PAGE",
+            f"python -m benchmarks.verdict_cases --worlds {worlds} --edge-worlds {edge_worlds} --page docs/results/verdict-cases.md",
             "```",
             "",
             f"Written by that command. {worlds} synthetic worlds a row, controls included. *Closer to a retrain*: the",
