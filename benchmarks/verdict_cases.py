@@ -199,8 +199,8 @@ def _row(job: tuple[str, str, Declared | None], worlds: int) -> str:
     return row(name, CASES[name], declared, worlds).line(worlds)
 
 
-def page(worlds: int, edge_worlds: int, workers: int) -> str:
-    """The page, in Markdown."""
+def page(worlds: int, edge_worlds: int, workers: int, path: Path) -> str:
+    """The page that goes to ``path``, in Markdown."""
     settings: tuple[Declared | None, ...] = ("chosen", "random")
     jobs: list[tuple[str, str, Declared | None]] = [("case", name, where) for name in CASES for where in settings]
     jobs += [("class", name, None) for name in CLASS_CASES]
@@ -220,7 +220,7 @@ def page(worlds: int, edge_worlds: int, workers: int) -> str:
             "# The rule on candidates whose truth is known",
             "",
             "```",
-            f"python -m benchmarks.verdict_cases --worlds {worlds} --edge-worlds {edge_worlds} --page docs/results/verdict-cases.md",
+            f"python -m benchmarks.verdict_cases --worlds {worlds} --edge-worlds {edge_worlds} --page {path}",
             "```",
             "",
             f"Written by that command. {worlds} synthetic worlds a row, controls included. *Closer to a retrain*: the",
@@ -262,7 +262,7 @@ def page(worlds: int, edge_worlds: int, workers: int) -> str:
 @click.option("--page", "path", type=click.Path(path_type=Path), required=True)
 def main(worlds: int, edge_worlds: int, workers: int, path: Path) -> None:
     """Write the page."""
-    path.write_text(page(worlds, edge_worlds, workers), encoding="utf-8")
+    path.write_text(page(worlds, edge_worlds, workers, path), encoding="utf-8")
 
 
 if __name__ == "__main__":
