@@ -16,7 +16,7 @@ SHORT = {"A4": "U-LiRA", "T4": "U-LiRA's tail"}
 
 def short(endpoint: Endpoint) -> str:
     """What an endpoint is about, in a word or two."""
-    if OWN in endpoint.where:
+    if endpoint.name == "B" and OWN in endpoint.where:
         return endpoint.where
     name = SHORT.get(endpoint.name) or BY_NAME[endpoint.name].words.partition(":")[0]
     return f"{name} ({endpoint.where})" if endpoint.where else name

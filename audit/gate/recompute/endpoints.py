@@ -199,4 +199,4 @@ def _in_force(stated: Stated, endpoint: Endpoint) -> bool:
         return in_force(endpoint.forget, endpoint.unseen, stated.policy)
     if endpoint.name == "T":
         return tail_in_force(endpoint.forget, endpoint.unseen, stated.policy)
-    return OWN not in endpoint.where
+    return endpoint.name != "B" or OWN not in endpoint.where

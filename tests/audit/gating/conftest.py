@@ -55,7 +55,7 @@ class Kind:
 
 
 def in_groups(outputs: Outputs) -> Outputs:
-    return replace(outputs, group=np.array([f"{row % 3}" for row in range(len(outputs))]))
+    return replace(outputs, group=np.array([("0", "1", "own logit")[row % 3] for row in range(len(outputs))]))
 
 
 def in_people(outputs: Outputs) -> Outputs:

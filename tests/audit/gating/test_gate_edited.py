@@ -166,7 +166,7 @@ ENDPOINTS: Edits = [
     ("M away", "FAIL", not_estimable("M", "needs more"), "M, is not estimable"),
     ("T away", "FAIL", not_estimable("T", "the same value on every retrain"), "T, is not estimable"),
     ("a group is left out", "groups, PASS", without("G", "class 2"), "groups, forget examples by class"),
-    ("a declared group", "groups, PASS", without("G", "group 2"), "groups, forget examples by group"),
+    ("a declared group", "groups, PASS", without("G", "group 1"), "groups, forget examples by group"),
     ("the quarter is left out", "groups, PASS", without("G", "hardest quarter"), "groups, hardest quarter"),
     ("a group is milder", "FAIL", of_endpoint("G: class 3", candidate=0.5), "p_zero_holm"),
     ("a group is too small", "FAIL", not_estimable("G: class 3", "needs at least 100"), "class 3, is not estimable"),
